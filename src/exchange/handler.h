@@ -1,0 +1,55 @@
+// Handlers: what turns a request into a response.
+//
+// Each feature that a route can use is a handler type: one file in src/handlers, with its
+// configuration keys, its load function and its handle function. A route's handlers are
+// called in the order of enum handler_order, whatever order the configuration names them
+// in; each fills in the response, or calls exchange_next and looks at the response on the
+// way back.
+#ifndef USHER_EXCHANGE_HANDLER_H
+#define USHER_EXCHANGE_HANDLER_H
+
+#include "config/key.h"
+
+#include <stdbool.h>
+
+struct config_load;
+struct exchange;
+struct route;
+struct snapshot;
+
+// From the outermost to the innermost; docs/architecture.md explains the order.
+enum handler_order {
+	HANDLER_LIMITS,
+	HANDLER_ACCESS,
+	HANDLER_REDIRECT,
+	HANDLER_HEADERS,
+	HANDLER_CACHE,
+	HANDLER_COMPRESS,
+	HANDLER_REWRITE,
+	HANDLER_RESPOND,
+	HANDLER_PROXY,
+	HANDLER_ORDER_COUNT,
+};
+
+struct handler_type {
+	enum handler_order order;
+	// The key that stands at the top, in a site, or in a route; its kind is usually
+	// CONFIG_OPTIONAL. Several types may not share a key.
+	struct config_key key;
+	// Makes what `handle` gets from the loaded value (never NULL: routes without the key
+	// have no such handler). Memory comes from the configuration's arena. Reports by
+	// config_error and returns false. NULL: handle gets the loaded value itself.
+	bool (*load)(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
+		     const void **ret_config);
+	// On the exchange's fiber; may suspend.
+	void (*handle)(struct exchange *exchange, const void *config);
+	bool ends; // never calls exchange_next: a route needs exactly one of these
+};
+
+// One handler of a route.
+struct handler_step {
+	const struct handler_type *type;
+	const void *config;
+};
+
+#endif

@@ -1,0 +1,17 @@
+// Work that may block or needs a deep stack, done by a bounded pool of threads.
+#ifndef USHER_FIBER_OFFLOAD_H
+#define USHER_FIBER_OFFLOAD_H
+
+// Starts `threads` threads, with at most `queue_length` pieces of work waiting for them;
+// for the whole process. 0 or -errno.
+int offload_start(unsigned threads, unsigned queue_length);
+
+// Finishes what is queued and ends the threads.
+void offload_stop(void);
+
+// Runs run(argument) on one of the threads and suspends the running fiber until it has
+// returned, cancelled or not: argument may live on the fiber's stack. 0, or -EAGAIN when
+// the queue is full (then it was not run).
+int offload(void (*run)(void *argument), void *argument);
+
+#endif

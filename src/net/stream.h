@@ -1,0 +1,113 @@
+// A stream: bytes in order, both ways, over TCP, a UNIX socket, or TLS.
+//
+// Layers above do not know which. At most one fiber reads and one writes at a time.
+// Deadlines are absolute, on the loop's clock.
+#ifndef USHER_NET_STREAM_H
+#define USHER_NET_STREAM_H
+
+#include "fiber/io.h"
+#include "fiber/loop.h"
+#include "net/address.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct fiber;
+struct stream;
+
+typedef void stream_parked(struct stream *stream, void *argument);
+
+struct stream_operations {
+	ssize_t (*read)(struct stream *stream, void *to, size_t size, const char *what, int64_t deadline_ns);
+	ssize_t (*try_read)(struct stream *stream, void *to, size_t size);
+	ssize_t (*write)(struct stream *stream, const struct iovec *parts, int count, bool more, const char *what,
+			 int64_t deadline_ns);
+	int (*shutdown)(struct stream *stream);
+	void (*close)(struct stream *stream);
+	void (*park)(struct stream *stream);
+	void (*unpark)(struct stream *stream);
+	// The io to splice from and to; NULL when the bytes are not the socket's own.
+	struct io *(*plain_io)(struct stream *stream);
+};
+
+// The part that all kinds share. TCP streams are embedded in what owns them (an idle
+// connection is one small struct); see tcp.h.
+struct stream {
+	const struct stream_operations *operations;
+	stream_parked *parked;
+	void *parked_argument;
+	uint64_t bytes_read, bytes_written; // of payload
+};
+
+// At least one byte: its count; 0 at the end; -ETIMEDOUT, -ECANCELED, -ECONNRESET or
+// another -errno. Suspends.
+static inline ssize_t stream_read(struct stream *stream, void *to, size_t size, const char *what, int64_t deadline_ns)
+{
+	return stream->operations->read(stream, to, size, what, deadline_ns);
+}
+
+// As stream_read, but -EAGAIN instead of suspending.
+static inline ssize_t stream_try_read(struct stream *stream, void *to, size_t size)
+{
+	return stream->operations->try_read(stream, to, size);
+}
+
+// At least one byte of the parts: its count, or -errno. `more`: more follows at once, so
+// that small writes may be joined. Suspends.
+static inline ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count, bool more,
+				   const char *what, int64_t deadline_ns)
+{
+	return stream->operations->write(stream, parts, count, more, what, deadline_ns);
+}
+
+// All of the parts: 0 or -errno. `parts` is changed on the way. The deadline is one of
+// progress: each byte that moves starts idle_ns anew. Suspends.
+int stream_write_all(struct stream *stream, struct iovec *parts, int count, bool more, const char *what,
+		     int64_t idle_ns);
+
+// Tells the other side that no more will come (FIN, close_notify): 0 or -errno. What it
+// sends can still be read.
+static inline int stream_shutdown(struct stream *stream)
+{
+	return stream->operations->shutdown(stream);
+}
+
+// Closes. The memory must stay until the end of the loop's turn.
+static inline void stream_close(struct stream *stream)
+{
+	stream->operations->close(stream);
+}
+
+// While no fiber works on the stream: `parked` is called once, in the loop, as soon as
+// something can be read, the end included.
+static inline void stream_park(struct stream *stream, stream_parked *parked, void *argument)
+{
+	stream->parked = parked;
+	stream->parked_argument = argument;
+	stream->operations->park(stream);
+}
+
+static inline void stream_unpark(struct stream *stream)
+{
+	stream->operations->unpark(stream);
+}
+
+static inline struct io *stream_plain_io(struct stream *stream)
+{
+	return stream->operations->plain_io(stream);
+}
+
+// Moves exactly `size` bytes (or, with size UINT64_MAX, all up to the end) from one plain
+// stream to another through a pipe, by splice. *ret_moved tells how many went out, also on
+// failure; *ret_read_failed tells which side failed. 0, -EPIPE when `from` ended early, or
+// -errno. Each byte that moves starts idle_ns anew. Suspends. The pipe comes from a
+// per-thread list.
+int stream_splice(struct stream *from, struct stream *to, uint64_t size, int64_t idle_ns, uint64_t *ret_moved,
+		  bool *ret_read_failed);
+
+// Whether stream_splice can be used: both plain, and the kernel has it.
+bool stream_can_splice(struct stream *from, struct stream *to);
+
+#endif
