@@ -1,0 +1,72 @@
+"""Fixtures: usher, origins and clients. What a fixture started is ended, and held to account, when the test is over."""
+
+import pytest
+
+from support import language
+from support.origin import DeadPort, Origin, SilentPort, echo
+from support.usher import Usher
+
+
+class Stage:
+    """Starts things, and ends them in reverse order."""
+
+    def __init__(self, make_directory):
+        self.make_directory = make_directory
+        self.started = []
+
+    def add(self, thing):
+        self.started.append(thing)
+        return thing
+
+    def origin(self, script=echo, **more):
+        return self.add(Origin(script, **more))
+
+    def dead_port(self):
+        return self.add(DeadPort())
+
+    def silent_port(self):
+        return self.add(SilentPort())
+
+    def usher(self, config=language.PROXY, env=None, arguments=None, **values):
+        """usher with this configuration, in which $NAME stands for a value: a text, a port, or an origin (its URL)."""
+        values = {key: getattr(value, "url", value) for key, value in values.items()}
+        return self.add(Usher(self.make_directory(), config, env, arguments, values))
+
+    def end(self):
+        errors = []
+        for thing in reversed(self.started):
+            try:
+                thing.stop()
+            except Exception as error:  # pylint: disable=broad-except
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+
+def make_stage(tmp_path_factory):
+    return Stage(lambda: tmp_path_factory.mktemp("usher"))
+
+
+@pytest.fixture
+def stage(tmp_path_factory):
+    """For one test."""
+    made = make_stage(tmp_path_factory)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """For all tests of a file."""
+    made = make_stage(tmp_path_factory)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def proxy(stage):
+    """A function: usher in front of an origin with this script; returns (usher, origin)."""
+    def start(script=echo, config=language.PROXY, **values):
+        origin = stage.origin(script)
+        return stage.usher(config, ORIGIN=origin, **values), origin
+    return start
