@@ -51,6 +51,12 @@ struct kernel {
 	void (*close)(struct kernel *kernel, int descriptor);
 	// Moves bytes between a socket and a pipe; NULL when this kernel has no splice.
 	ssize_t (*splice)(struct kernel *kernel, int from, int to, size_t size, unsigned flags);
+	// Another descriptor of the same socket, to be closed for itself; NULL when this
+	// kernel has none (the socket is then used, and not closed, by whoever borrows it).
+	int (*duplicate)(struct kernel *kernel, int descriptor);
+	// Makes the close that follows a reset (SO_LINGER with 0 seconds); NULL when this
+	// kernel cannot.
+	int (*reset_on_close)(struct kernel *kernel, int descriptor);
 };
 
 // The real one: epoll, edge-triggered. One for each loop. NULL when a descriptor cannot
