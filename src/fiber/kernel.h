@@ -51,8 +51,8 @@ struct kernel {
 	void (*close)(struct kernel *kernel, int descriptor);
 	// Moves bytes between a socket and a pipe; NULL when this kernel has no splice.
 	ssize_t (*splice)(struct kernel *kernel, int from, int to, size_t size, unsigned flags);
-	// Another descriptor of the same socket, to be closed for itself; NULL when this
-	// kernel has none (the socket is then used, and not closed, by whoever borrows it).
+	// Another descriptor of the same socket, to be closed for itself. For listeners,
+	// whose sockets stay open elsewhere.
 	int (*duplicate)(struct kernel *kernel, int descriptor);
 	// Makes the close that follows a reset (SO_LINGER with 0 seconds); NULL when this
 	// kernel cannot.
