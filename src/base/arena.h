@@ -16,12 +16,12 @@ struct arena_large;
 struct block;
 
 struct arena {
-	char *next;                // free space of the newest block
+	char *next; // free space of the newest block
 	char *end;
-	struct block *blocks;      // newest first
+	struct block *blocks;	   // newest first
 	struct arena_large *large; // allocations that got a malloc of their own
-	size_t taken_bytes;        // everything that was handed out
-	size_t limit_bytes;        // allocations fail beyond it
+	size_t taken_bytes;	   // everything that was handed out
+	size_t limit_bytes;	   // allocations fail beyond it
 };
 
 // Takes no memory yet. limit_bytes bounds what the arena hands out in all.

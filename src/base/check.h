@@ -14,7 +14,6 @@ _Noreturn void check_failed(const char *condition, const char *file, int line);
 // standard error. NULL for none.
 void check_set_reporter(void (*reporter)(void));
 
-#define check(condition)                                                                                               \
-	(__builtin_expect(!!(condition), 1) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
+#define check(condition) (__builtin_expect(!!(condition), 1) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
 
 #endif

@@ -12,7 +12,7 @@ struct list_link {
 	struct list_link *previous, *next;
 };
 
-#define LIST_ENTRY(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
+#define LIST_ENTRY(link, type, member) ((type *)((char *)(link)-offsetof(type, member)))
 
 static inline void list_init(struct list_link *head)
 {
