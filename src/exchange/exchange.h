@@ -31,29 +31,31 @@ struct exchange_server_record {
 	struct slice pool;
 	struct slice address; // of the last server tried
 	unsigned tries;
-	bool reused;          // the connection had been used before
+	bool reused; // the connection had been used before
 	int64_t connect_ns;
 	int64_t first_byte_ns; // from sending the request to the head of its response
-	uint16_t status;      // what the server answered, before handlers changed it
+	uint16_t status;       // what the server answered, before handlers changed it
 };
 
 struct exchange {
 	struct transaction transaction; // first: request, response, arena, fault
+	struct exchange_hold *hold;	// the service's own
 	const struct snapshot *snapshot;
-	const struct site *site;   // NULL until routed
+	const struct site *site; // NULL until routed
 	const struct route *route;
 	const struct handler_step *step; // the next handler
-	struct slice host;         // as sites are found: lower case, no port, no trailing dot
-	struct slice path;         // as rules compare it; see uri_normal_path
-	struct slice target;       // what is sent on: the client's bytes, or the rewritten one
-	struct address client;     // established once: peer, or what trusted proxies say
+	struct slice host;		 // as sites are found: lower case, no port, no trailing dot
+	struct slice path;		 // as rules compare it; see uri_normal_path
+	struct slice target;		 // what is sent on: the client's bytes, or the rewritten one
+	struct address client;		 // established once: peer, or what trusted proxies say
 	bool peer_is_trusted;
-	struct slice client_text;  // the same as text, without port
-	struct slice scheme;       // of the client's request, as trusted proxies say
+	struct slice client_text;    // the same as text, without port
+	struct slice scheme;	     // of the client's request, as trusted proxies say
+	struct slice forwarded_host; // the Host that a trusted proxy got, or empty
 	struct slice request_id;
 	struct exchange_server_record server;
 	struct exchange_end *ends;
-	struct trace trace;
+	struct trace trace; // last: begun, not cleared
 };
 
 static inline struct request *exchange_request(struct exchange *exchange)
@@ -79,7 +81,7 @@ void exchange_next(struct exchange *exchange);
 // exchange; an empty content_type is left out. Fields that handlers set before stay.
 void exchange_answer(struct exchange *exchange, unsigned status, struct slice content_type, struct slice body);
 
-// Notes what went wrong (the first fault stands); exchange_finish turns it into an answer.
+// Notes what went wrong (the first fault stands); an error page is made of it.
 // step and detail as in struct fault.
 void exchange_fail(struct exchange *exchange, enum fault_kind kind, const char *step, const char *detail);
 bool exchange_failed(const struct exchange *exchange);

@@ -67,6 +67,7 @@ struct snapshot {
 	struct limits *limits;
 	struct timeouts *timeouts;
 	struct site_index *sites;
+	struct access_log *access_log; // opened when the snapshot is put to work; NULL: off
 	void **sections;            // what features put at the top level, by their registered index
 };
 

@@ -15,11 +15,21 @@
 struct body;
 struct stream;
 
+// What `look` finds.
+enum body_look {
+	BODY_WAITS, // the next read may have to wait, or nobody knows
+	BODY_READY, // the next read returns bytes at once
+	BODY_ENDED, // no more bytes follow: the next read returns the end
+};
+
 struct body_operations {
 	// The next bytes, at least one, lent until the next call; an empty slice at the end.
 	// 0, or -1 with body->fault filled in. May suspend. After the end or a fault, calls
 	// return the same again.
 	int (*read)(struct body *body, struct slice *ret_bytes);
+	// Optional: what the next read would do, told without waiting and without
+	// touching the bytes that the last read lent.
+	enum body_look (*look)(struct body *body);
 	// Optional: the plain stream from which the next *ret_size bytes (at least 1) of
 	// the body come unchanged, when all that was read before has been handed out; NULL
 	// when there is none. Whoever takes bytes from it tells by `moved` how many, and
@@ -32,14 +42,19 @@ enum { BODY_LENGTH_UNKNOWN = -1 };
 
 struct body {
 	const struct body_operations *operations;
-	int64_t length;          // bytes in all, or BODY_LENGTH_UNKNOWN
-	struct fields trailers;  // complete once the end was read
+	int64_t length;		// bytes in all, or BODY_LENGTH_UNKNOWN
+	struct fields trailers; // complete once the end was read
 	struct fault fault;
 };
 
 static inline int body_read(struct body *body, struct slice *ret_bytes)
 {
 	return body->operations->read(body, ret_bytes);
+}
+
+static inline enum body_look body_look(struct body *body)
+{
+	return body->operations->look ? body->operations->look(body) : BODY_WAITS;
 }
 
 // A body of given bytes, which must live as long as the body.

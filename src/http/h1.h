@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 // --- Where a header section ends
 
@@ -58,6 +59,7 @@ bool h1_parse_response(struct slice head, enum method method, const struct h1_li
 struct h1_chunked {
 	int state;
 	uint64_t chunk_left;      // bytes of the current chunk's data still to come
+	uint64_t size;            // of the next chunk, as far as its line was read
 	uint32_t line_bytes;      // of the chunk line so far
 	uint64_t extension_bytes; // in all, bounded
 };

@@ -13,16 +13,15 @@
 
 // Limits and times of a connection; the same for all of a thread until a reload.
 struct h1_server_settings {
-	uint32_t header_bytes;      // of one header section
+	uint32_t header_bytes; // of one header section
 	struct h1_limits limits;
-	int64_t header_timeout_ns;  // from the first byte of a head to its last
-	int64_t idle_timeout_ns;    // between requests
-	int64_t body_timeout_ns;    // without progress of a request body
-	int64_t send_timeout_ns;    // without progress of a response
+	int64_t header_timeout_ns; // from the first byte of a head to its last
+	int64_t idle_timeout_ns;   // between requests
+	int64_t body_timeout_ns;   // without progress of a request body
+	int64_t send_timeout_ns;   // without progress of a response
 	int64_t tunnel_timeout_ns;
-	uint32_t connections;       // on this thread
-	uint32_t requests;          // on one connection; 0: no limit
-	bool half_close_cancels;    // a client that shuts down its sending side is taken for gone
+	uint32_t connections; // on this thread
+	uint32_t requests;    // on one connection; 0: no limit
 };
 
 // All connections of one thread.

@@ -25,43 +25,45 @@ struct transaction_operations {
 	int (*inform)(struct transaction *transaction, const struct response *interim);
 	// Sends the response's head, then its body, which it pulls to the end. Decides the
 	// framing itself; Content-Length is taken from response.body->length. 0, or -1 with
-	// fault filled in when the client did not get all of it. May suspend. Called once.
+	// fault filled in when the client did not get all of it. May suspend. Called once,
+	// and once more with another response when it failed before a byte was sent
+	// (response_started is false then).
 	int (*respond)(struct transaction *transaction);
 };
 
 // What is known of the client's connection.
 struct client {
-	struct address peer;   // who is at the other end of the connection
-	struct address local;  // where it came in
-	struct slice scheme;   // "http" or "https"
-	const char *listener;  // as configured, for logs
-	uint64_t number;       // of the connection, for logs
+	struct address peer;  // who is at the other end of the connection
+	struct slice scheme;  // "http" or "https"
+	const char *listener; // as configured, for logs
+	uint64_t number;      // of the connection, for logs
 };
 
 // A connection that both sides agreed to use for something else than HTTP: after 101, or a
 // 2xx to CONNECT.
 struct tunnel_end {
-	struct stream *stream; // owned by whoever set it, until `done` is called
-	struct slice early;    // bytes that it sent with the head; good until `done`
-	int64_t idle_ns;       // neither way moved a byte for so long: it ends
+	struct stream *stream;			       // owned by whoever set it, until `done` is called
+	struct slice early;			       // bytes that it sent with the head; good until `done`
+	int64_t idle_ns;			       // neither way moved a byte for so long: it ends
 	void (*done)(struct transaction *transaction); // in a fiber; closes the stream
 };
 
 struct transaction {
 	const struct transaction_operations *operations;
 	const struct client *client;
+	void *carrier; // the connection driver's own
 	struct arena arena;
 	struct request request;
 	struct response response;
-	struct fault fault;          // the first one stands
+	struct fault fault;	     // the first one stands
 	struct tunnel_end tunnel;    // .stream set by the service when response.status switches protocols
-	bool response_started;       // the head of the final response is on its way
-	bool close_after;            // set by either side: the connection ends with this response
+	bool response_started;	     // the head of the final response is on its way
+	bool close_after;	     // set by either side: the connection ends with this response
 	uint64_t request_body_bytes; // received so far
 	uint64_t response_bytes;     // sent so far, heads included
 	uint64_t response_body_bytes;
-	int64_t started_ns;          // the first byte of the request was there
-	int64_t head_done_ns;        // the head of the request was parsed
+	int64_t started_ns;   // the first byte of the request was there
+	int64_t head_done_ns; // the head of the request was parsed
 	int64_t response_started_ns;
 };
 

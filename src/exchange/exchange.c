@@ -1,0 +1,145 @@
+#include "exchange/exchange.h"
+
+#include "base/check.h"
+#include "exchange/error_page.h"
+#include "exchange/life.h"
+#include "exchange/route_find.h"
+#include "exchange/snapshot.h"
+#include "http/uri.h"
+
+void exchange_begin(struct exchange *exchange, const struct client *client)
+{
+	exchange->transaction.client = client;
+	trace_begin(&exchange->trace, loop_now());
+}
+
+// Finds the site and the route, and notes what was found, or fails.
+static bool find_route(struct exchange *exchange)
+{
+	struct request *request = exchange_request(exchange);
+	const struct snapshot *snapshot = exchange->snapshot;
+	exchange->target = request->target;
+	exchange->host = uri_normal_host(request->host, exchange_arena(exchange));
+	const struct site *site = exchange->site = site_find(snapshot, exchange->host);
+	if (!site) {
+		exchange_fail(exchange, FAULT_NO_SITE, "find site", NULL);
+		return false;
+	}
+	trace_note(&exchange->trace, "site", site->name, site->place.file, site->place.line, TRACE_NO_VALUE);
+	struct uri_normal_options options = {.merge_slashes = site->merge_slashes};
+	exchange->path = uri_normal_path(request->path, &options, exchange_arena(exchange));
+	if (!exchange->path.data) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "normalise path", NULL);
+		return false;
+	}
+	const struct route *route = exchange->route = route_find(site, exchange);
+	if (!route) {
+		exchange_fail(exchange, FAULT_NO_ROUTE, "find route", NULL);
+		return false;
+	}
+	trace_note(&exchange->trace, "route", route->path_text, route->place.file, route->place.line, TRACE_NO_VALUE);
+	exchange->step = route->steps;
+	return true;
+}
+
+void exchange_next(struct exchange *exchange)
+{
+	const struct handler_step *step = exchange->step++;
+	check(step->type);
+	step->type->handle(exchange, step->config);
+}
+
+// RFC 9110 sections 9.3.6 and 9.3.8: usher stands before servers of its own and opens no
+// tunnels to others; TRACE would show what is hidden.
+static bool method_is_served(struct exchange *exchange)
+{
+	enum method method = exchange_request(exchange)->method;
+	if (method != METHOD_CONNECT && method != METHOD_TRACE)
+		return true;
+	exchange_fail(exchange, FAULT_NOT_IMPLEMENTED, "read request header", "CONNECT and TRACE are not served");
+	return false;
+}
+
+// Makes the answer to a fault; false when no answer is possible.
+static bool answer_fault(struct exchange *exchange)
+{
+	if (!fault_status(exchange->transaction.fault.kind))
+		return false;
+	struct response *response = exchange_response(exchange);
+	*response = (struct response){0};
+	exchange->transaction.tunnel = (struct tunnel_end){0};
+	error_page_fill(exchange);
+	return true;
+}
+
+static int send_response(struct exchange *exchange)
+{
+	struct transaction *transaction = &exchange->transaction;
+	if (exchange->request_id.length)
+		(void)fields_set(&transaction->response.fields, &transaction->arena, FIELD_X_REQUEST_ID,
+				 exchange->request_id);
+	return transaction->operations->respond(transaction);
+}
+
+void exchange_serve(struct exchange *exchange)
+{
+	struct transaction *transaction = &exchange->transaction;
+	if (!exchange_identify(exchange))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "identify client", NULL);
+	if (!exchange_failed(exchange) && method_is_served(exchange) && find_route(exchange))
+		exchange_next(exchange);
+	if (!exchange_failed(exchange) && transaction->response.status < 101)
+		exchange_fail(exchange, FAULT_INTERNAL, "handle request", "no handler answered");
+	if (exchange_failed(exchange) && !answer_fault(exchange))
+		return;
+	// A body that fails before a byte of the response was sent leaves room for an
+	// answer that says so.
+	if (send_response(exchange) < 0 && !transaction->response_started && answer_fault(exchange))
+		(void)send_response(exchange);
+}
+
+void exchange_finish(struct exchange *exchange)
+{
+	for (struct exchange_end *end; (end = exchange->ends);) {
+		exchange->ends = end->next;
+		end->run(exchange, end);
+	}
+	exchange_log(exchange);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, struct slice content_type, struct slice body)
+{
+	struct response *response = exchange_response(exchange);
+	struct body_bytes *bytes = arena_alloc(exchange_arena(exchange), sizeof *bytes);
+	if (!bytes || (content_type.length &&
+		       !fields_set(&response->fields, exchange_arena(exchange), FIELD_CONTENT_TYPE, content_type))) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer", NULL);
+		return;
+	}
+	body_bytes_init(bytes, body);
+	response->status = (uint16_t)status;
+	response->body = &bytes->body;
+}
+
+void exchange_fail(struct exchange *exchange, enum fault_kind kind, const char *step, const char *detail)
+{
+	fault_set(&exchange->transaction.fault, kind, step, detail);
+}
+
+bool exchange_failed(const struct exchange *exchange)
+{
+	return exchange->transaction.fault.kind != FAULT_NONE;
+}
+
+void exchange_at_end(struct exchange *exchange, struct exchange_end *end,
+		     void (*run)(struct exchange *exchange, struct exchange_end *end))
+{
+	end->run = run;
+	end->next = exchange->ends;
+	exchange->ends = end;
+}
+
+int exchange_inform(struct exchange *exchange, const struct response *interim)
+{
+	return exchange->transaction.operations->inform(&exchange->transaction, interim);
+}

@@ -1,0 +1,60 @@
+// One client's HTTP/1.1 connection: what h1_server.c (its life) and h1_respond.c (its
+// answers) share. For no other file.
+#ifndef USHER_HTTP_H1_CONNECTION_H
+#define USHER_HTTP_H1_CONNECTION_H
+
+#include "base/list.h"
+#include "http/h1_reader.h"
+#include "http/h1_server.h"
+#include "net/tcp.h"
+#include "net/tunnel.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct h1_server {
+	struct http_service *service;
+	struct h1_server_settings settings;
+	struct list_link list; // of all connections
+	uint32_t connections, parked;
+	uint64_t accepted;
+	bool draining, aborting;
+	void (*closed)(struct h1_server *server); // NULL, or told of each connection's end
+};
+
+// What an idle client costs; everything else is there only while it is being answered.
+struct h1_connection {
+	struct tcp_stream tcp;
+	struct client client;
+	struct h1_server *server;
+	struct list_link link;
+	struct timer timer;  // for the rest of a head, or the next request
+	struct fiber *fiber; // NULL while parked, and in a tunnel
+	struct deferred deferred;
+	struct h1_reader reader;
+	uint32_t requests;
+	bool timed_out;
+	struct h1_work *work; // NULL between exchanges
+};
+
+// What a connection needs for one exchange, in the transaction's arena.
+struct h1_work {
+	struct h1_connection *connection;
+	struct transaction *transaction;
+	struct h1_body body; // of the request
+	struct tunnel tunnel;
+	bool continued; // 100 (Continue) was sent
+	bool broken;	// a response was cut off: nothing may follow
+};
+
+// Makes the transaction one of this connection's, and gives it an empty request. False
+// when memory is out.
+bool h1_transaction_init(struct h1_connection *connection, struct transaction *transaction);
+
+// A request was parsed: gives it its body.
+void h1_request_begin(struct h1_connection *connection, struct transaction *transaction);
+
+// A bare 503, written without waiting, where there is no memory for an exchange.
+void h1_refuse_bare(struct h1_connection *connection);
+
+#endif

@@ -1,0 +1,46 @@
+// A tunnel: bytes moved both ways between two streams, for as long as it takes.
+//
+// While nothing moves it owns no fiber and no buffer; each way gets a fiber when something
+// comes, and gives it back when it is quiet again.
+#ifndef USHER_NET_TUNNEL_H
+#define USHER_NET_TUNNEL_H
+
+#include "base/slice.h"
+#include "fiber/loop.h"
+#include "net/stream.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tunnel;
+
+struct tunnel_way {
+	struct tunnel *tunnel;
+	struct stream *from, *to;
+	struct slice early;  // to be sent first
+	struct fiber *fiber; // NULL while parked or ended
+	uint64_t bytes;	     // moved so far
+	bool ended;
+};
+
+struct tunnel {
+	struct tunnel_way ways[2]; // from a to b, from b to a
+	struct timer idle;
+	int64_t idle_ns;
+	int64_t moved_ns; // when bytes moved last
+	bool failed;
+	void (*done)(struct tunnel *tunnel);
+};
+
+// Starts to move bytes between a and b, which stay the caller's. The early bytes were read
+// from a (from b) already, go out first, and must live until `done`. An end on one side is
+// passed on, and the other way goes on. `done` is called once, from the loop or a fiber,
+// when both ways have ended, one has failed, or nothing moved for idle_ns; the tunnel
+// touches neither stream after that.
+void tunnel_start(struct tunnel *tunnel, struct stream *a, struct slice a_early, struct stream *b, struct slice b_early,
+		  int64_t idle_ns, void (*done)(struct tunnel *tunnel));
+
+// Ends it soon: `done` follows while the loop turns.
+void tunnel_abort(struct tunnel *tunnel);
+
+#endif
