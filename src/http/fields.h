@@ -95,6 +95,10 @@ enum field_id field_id_of(struct slice name);
 // The name as usher writes it; not for FIELD_OTHER.
 struct slice field_name(enum field_id id);
 
+// Makes room for more fields: doubles the capacity. False when memory is out. Adding does
+// this by itself; it is for whoever writes to items[count] directly.
+bool fields_grow(struct fields *fields, struct arena *arena);
+
 // The first field with the id (or the name), or NULL.
 const struct field *fields_find(const struct fields *fields, enum field_id id);
 const struct field *fields_find_name(const struct fields *fields, struct slice name);

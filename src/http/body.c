@@ -1,0 +1,35 @@
+#include "http/body.h"
+
+static int bytes_read(struct body *body, struct slice *ret_bytes)
+{
+	struct body_bytes *bytes = (struct body_bytes *)body;
+	*ret_bytes = bytes->bytes;
+	bytes->bytes = slice_after(bytes->bytes, bytes->bytes.length);
+	return 0;
+}
+
+static const struct body_operations bytes_operations = {.read = bytes_read};
+
+void body_bytes_init(struct body_bytes *body, struct slice bytes)
+{
+	*body = (struct body_bytes){
+		.body = {.operations = &bytes_operations, .length = (int64_t)bytes.length},
+		.bytes = bytes,
+	};
+}
+
+static int empty_read(struct body *body, struct slice *ret_bytes)
+{
+	*ret_bytes = SLICE_EMPTY;
+	return 0;
+}
+
+static const struct body_operations empty_operations = {.read = empty_read};
+
+struct body *body_empty(void)
+{
+	// In memory that cannot be written, so that whoever takes it for a body of its own
+	// and adds trailers to it is found out.
+	static const struct body empty = {.operations = &empty_operations};
+	return (struct body *)&empty;
+}
