@@ -8,7 +8,12 @@ static int bytes_read(struct body *body, struct slice *ret_bytes)
 	return 0;
 }
 
-static const struct body_operations bytes_operations = {.read = bytes_read};
+static enum body_look bytes_look(struct body *body)
+{
+	return ((struct body_bytes *)body)->bytes.length > 0 ? BODY_READY : BODY_ENDED;
+}
+
+static const struct body_operations bytes_operations = {.read = bytes_read, .look = bytes_look};
 
 void body_bytes_init(struct body_bytes *body, struct slice bytes)
 {
@@ -24,7 +29,12 @@ static int empty_read(struct body *body, struct slice *ret_bytes)
 	return 0;
 }
 
-static const struct body_operations empty_operations = {.read = empty_read};
+static enum body_look empty_look(struct body *body)
+{
+	return BODY_ENDED;
+}
+
+static const struct body_operations empty_operations = {.read = empty_read, .look = empty_look};
 
 struct body *body_empty(void)
 {
