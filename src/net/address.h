@@ -54,7 +54,7 @@ bool endpoint_to_address(const struct endpoint *endpoint, struct address *ret_ad
 
 struct network {
 	uint8_t bytes[16]; // IPv4 as IPv4-mapped
-	uint8_t prefix;    // 0 to 128
+	uint8_t prefix;	   // 0 to 128
 };
 
 // "10.0.0.0/8", "192.0.2.1", "2001:db8::/32". Bits set beyond the prefix are an error.

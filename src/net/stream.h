@@ -5,6 +5,7 @@
 #ifndef USHER_NET_STREAM_H
 #define USHER_NET_STREAM_H
 
+#include "fiber/fiber.h"
 #include "fiber/io.h"
 #include "fiber/loop.h"
 #include "net/address.h"
@@ -14,7 +15,6 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-struct fiber;
 struct stream;
 
 typedef void stream_parked(struct stream *stream, void *argument);
@@ -62,6 +62,13 @@ static inline ssize_t stream_write(struct stream *stream, const struct iovec *pa
 	return stream->operations->write(stream, parts, count, more, what, deadline_ns);
 }
 
+// The deadline of a wait for progress: idle_ns from now; idle_ns of 0 or less is none.
+static inline int64_t stream_deadline(int64_t idle_ns)
+{
+	int64_t now = loop_now();
+	return idle_ns <= 0 || idle_ns > FIBER_NEVER - now ? FIBER_NEVER : now + idle_ns;
+}
+
 // All of the parts: 0 or -errno. `parts` is changed on the way. The deadline is one of
 // progress: each byte that moves starts idle_ns anew. Suspends.
 int stream_write_all(struct stream *stream, struct iovec *parts, int count, bool more, const char *what,
@@ -106,6 +113,9 @@ static inline struct io *stream_plain_io(struct stream *stream)
 // per-thread list.
 int stream_splice(struct stream *from, struct stream *to, uint64_t size, int64_t idle_ns, uint64_t *ret_moved,
 		  bool *ret_read_failed);
+
+// Closes the pipes that this thread keeps; before the thread ends.
+void stream_trim_pipes(void);
 
 // Whether stream_splice can be used: both plain, and the kernel has it.
 bool stream_can_splice(struct stream *from, struct stream *to);

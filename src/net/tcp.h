@@ -9,7 +9,9 @@ struct tcp_stream {
 	struct io io;
 };
 
-// Takes over an accepted, non-blocking descriptor: 0 or -errno (closed then).
+// Takes over an accepted, non-blocking descriptor: 0 or -errno (closed then). As with
+// stream_close, the memory must stay until the end of the loop's turn when a call here
+// fails.
 int tcp_open(struct tcp_stream *tcp, int descriptor);
 
 // Connects: 0, or -ECONNREFUSED, -ETIMEDOUT, -ECANCELED or another -errno; nothing is open
@@ -21,8 +23,10 @@ int tcp_connect(struct tcp_stream *tcp, const struct address *address, int64_t d
 void tcp_set_owner(struct tcp_stream *tcp, struct fiber *owner);
 
 // Whether nothing has arrived on an idle connection, neither bytes nor its end: it may be
-// used for a request. Looks at what the loop knows already, and asks nobody.
-bool tcp_is_quiet(const struct tcp_stream *tcp);
+// used for a request; one that is not quiet is to be closed. Looks at what the loop knows
+// already, and asks the kernel (one read) only where the last read took exactly what there
+// was, so that the loop cannot know.
+bool tcp_is_quiet(struct tcp_stream *tcp);
 
 // Makes the close that follows a reset, so that the other side cannot take what it got for
 // whole.

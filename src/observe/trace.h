@@ -15,8 +15,8 @@
 
 enum {
 	TRACE_RECORDS_MAX = 16,
-	TRACE_TEXT_MAX = 2048, // room that is enough for every trace_format_text
-	TRACE_JSON_MAX = 16384 // and for every trace_format_json
+	TRACE_TEXT_MAX = 4608, // room that is enough for every trace_format_text
+	TRACE_JSON_MAX = 18432 // and for every trace_format_json
 };
 
 // The value of a note that has none.
@@ -72,10 +72,10 @@ static inline void trace_note(struct trace *trace, const char *what, struct slic
 //   site=shop.example.com@shop.yaml:5 route=/api/@shop.yaml:12 connect=10.0.0.1:80(-111)+3ms
 //
 // what=by, then @file:line, (value) and +offset where there is one (offsets of a
-// millisecond or more, when they differ from the one before). Blanks, quotes, backslashes,
-// brackets, control characters and bytes from 0x80 up in `by` are written as \xNN, so
-// that no name can pass for a record. What does not fit into `size` bytes ends in " ...".
-// The text is in `buffer`.
+// millisecond or more, when they differ from the one before). Blanks, parentheses, control
+// characters and bytes from 0x80 up in `by` are written as \xNN, quotes and backslashes
+// with a backslash, so that no name can pass for a record; long ones are cut. What does not
+// fit into `size` bytes, or was lost, shows as " ..." at the end. The text is in `buffer`.
 struct slice trace_format_text(const struct trace *trace, char *buffer, size_t size);
 
 // An array of objects {"what","by","file","line","value","at_us"}, members without a value

@@ -1,0 +1,142 @@
+#include "net/tcp.h"
+
+#include "base/check.h"
+#include "fiber/kernel.h"
+
+#include <errno.h>
+
+static const struct stream_operations tcp_operations;
+
+static struct tcp_stream *tcp_of(struct stream *stream)
+{
+	return (struct tcp_stream *)stream;
+}
+
+static void tcp_init(struct tcp_stream *tcp)
+{
+	*tcp = (struct tcp_stream){.stream.operations = &tcp_operations, .io.descriptor = -1};
+}
+
+int tcp_open(struct tcp_stream *tcp, int descriptor)
+{
+	tcp_init(tcp);
+	return io_open(&tcp->io, descriptor);
+}
+
+int tcp_connect(struct tcp_stream *tcp, const struct address *address, int64_t deadline_ns)
+{
+	struct kernel *kernel = loop_kernel();
+	tcp_init(tcp);
+	int descriptor = kernel->connect(kernel, &address->any, address->length);
+	if (descriptor < 0)
+		return descriptor;
+	int failed = io_open(&tcp->io, descriptor);
+	if (failed)
+		return failed;
+
+	failed = io_wait_writable(&tcp->io, "connect", deadline_ns);
+	if (!failed)
+		failed = kernel->connect_result(kernel, descriptor);
+	if (failed)
+		io_close(&tcp->io);
+	return failed;
+}
+
+static ssize_t tcp_read(struct stream *stream, void *to, size_t size, const char *what, int64_t deadline_ns)
+{
+	ssize_t count = io_read(&tcp_of(stream)->io, to, size, what, deadline_ns);
+	if (count > 0)
+		stream->bytes_read += (uint64_t)count;
+	return count;
+}
+
+static ssize_t tcp_try_read(struct stream *stream, void *to, size_t size)
+{
+	ssize_t count = io_try_read(&tcp_of(stream)->io, to, size);
+	if (count > 0)
+		stream->bytes_read += (uint64_t)count;
+	return count;
+}
+
+static ssize_t tcp_write(struct stream *stream, const struct iovec *parts, int count, bool more, const char *what,
+			 int64_t deadline_ns)
+{
+	ssize_t written = io_write(&tcp_of(stream)->io, parts, count, more ? MSG_MORE : 0, what, deadline_ns);
+	if (written > 0)
+		stream->bytes_written += (uint64_t)written;
+	return written;
+}
+
+static int tcp_shutdown(struct stream *stream)
+{
+	struct io *io = &tcp_of(stream)->io;
+	if (io->descriptor < 0)
+		return -EBADF;
+	struct kernel *kernel = loop_kernel();
+	return kernel->shutdown(kernel, io->descriptor, SHUT_WR);
+}
+
+static void tcp_close(struct stream *stream)
+{
+	struct io *io = &tcp_of(stream)->io;
+	if (io->descriptor >= 0)
+		io_close(io);
+}
+
+static void tcp_io_parked(struct io *io)
+{
+	struct tcp_stream *tcp = LIST_ENTRY(io, struct tcp_stream, io);
+	tcp->stream.parked(&tcp->stream, tcp->stream.parked_argument);
+}
+
+static void tcp_park(struct stream *stream)
+{
+	io_park(&tcp_of(stream)->io, tcp_io_parked);
+}
+
+static void tcp_unpark(struct stream *stream)
+{
+	io_unpark(&tcp_of(stream)->io);
+}
+
+static struct io *tcp_plain_io(struct stream *stream)
+{
+	return &tcp_of(stream)->io;
+}
+
+static const struct stream_operations tcp_operations = {
+	.read = tcp_read,
+	.try_read = tcp_try_read,
+	.write = tcp_write,
+	.shutdown = tcp_shutdown,
+	.close = tcp_close,
+	.park = tcp_park,
+	.unpark = tcp_unpark,
+	.plain_io = tcp_plain_io,
+};
+
+void tcp_set_owner(struct tcp_stream *tcp, struct fiber *owner)
+{
+	tcp->io.owner = owner;
+	// An edge that came before there was an owner is not reported again.
+	if (owner && (tcp->io.ready & KERNEL_HANGUP))
+		fiber_cancel(owner);
+}
+
+bool tcp_is_quiet(struct tcp_stream *tcp)
+{
+	if (tcp->io.descriptor < 0 || (tcp->io.ready & (KERNEL_END | KERNEL_HANGUP)))
+		return false;
+	if (!(tcp->io.ready & KERNEL_READABLE))
+		return true;
+	// The last read may have taken exactly what there was, without meeting -EAGAIN.
+	char unwanted;
+	return io_try_read(&tcp->io, &unwanted, 1) == -EAGAIN;
+}
+
+void tcp_reset_on_close(struct tcp_stream *tcp)
+{
+	struct kernel *kernel = loop_kernel();
+	if (tcp->io.descriptor >= 0 && kernel->reset_on_close)
+		kernel->reset_on_close(kernel, tcp->io.descriptor);
+}
