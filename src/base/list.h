@@ -61,4 +61,16 @@ static inline struct list_link *list_pop_front(struct list_link *head)
 	return first;
 }
 
+// Moves all links of one list, in their order, to the end of another.
+static inline void list_move_all(struct list_link *from, struct list_link *to)
+{
+	if (list_is_empty(from))
+		return;
+	from->next->previous = to->previous;
+	to->previous->next = from->next;
+	from->previous->next = to;
+	to->previous = from->previous;
+	list_init(from);
+}
+
 #endif

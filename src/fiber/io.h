@@ -7,6 +7,8 @@
 #ifndef USHER_FIBER_IO_H
 #define USHER_FIBER_IO_H
 
+#include "base/list.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,12 +17,13 @@
 struct fiber;
 
 struct io {
-	int descriptor;        // -1 when closed
-	unsigned ready;        // KERNEL_ bits not yet used up
-	struct fiber *reader;  // waits to read
-	struct fiber *writer;  // waits to write
-	struct fiber *owner;   // cancelled when the connection is gone (KERNEL_HANGUP)
+	int descriptor;	      // -1 when closed
+	unsigned ready;	      // KERNEL_ bits not yet used up
+	struct fiber *reader; // waits to read
+	struct fiber *writer; // waits to write
+	struct fiber *owner;  // cancelled when the connection is gone (KERNEL_HANGUP)
 	void (*parked)(struct io *io);
+	struct list_link link; // on the loop's list when something was there before it was parked
 };
 
 // Takes the (non-blocking) descriptor over and registers it: 0 or -errno (it is closed
@@ -39,8 +42,7 @@ ssize_t io_read(struct io *io, void *to, size_t size, const char *what, int64_t 
 ssize_t io_try_read(struct io *io, void *to, size_t size);
 
 // At least one byte of the parts: its count, or -errno as above. flags: 0 or MSG_MORE.
-ssize_t io_write(struct io *io, const struct iovec *parts, int count, int flags, const char *what,
-		 int64_t deadline_ns);
+ssize_t io_write(struct io *io, const struct iovec *parts, int count, int flags, const char *what, int64_t deadline_ns);
 
 // Suspends until the io is readable (writable): 0, -ETIMEDOUT, -ECANCELED.
 int io_wait_readable(struct io *io, const char *what, int64_t deadline_ns);

@@ -15,8 +15,8 @@ struct io;
 enum {
 	KERNEL_READABLE = 1, // data, or a connection to accept
 	KERNEL_WRITABLE = 2,
-	KERNEL_END = 4,      // the other side will send no more (FIN)
-	KERNEL_HANGUP = 8,   // the connection is gone in both directions, or failed
+	KERNEL_END = 4,	   // the other side will send no more (FIN)
+	KERNEL_HANGUP = 8, // the connection is gone in both directions, or failed
 };
 
 struct kernel_event {

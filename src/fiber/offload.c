@@ -1,0 +1,154 @@
+#include "fiber/offload.h"
+
+#include "base/check.h"
+#include "fiber/fiber.h"
+#include "fiber/fiber_internal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+// A piece of work; lies on the stack of the fiber that waits for it. Only the thread that
+// took it touches it until its message has come to the fiber's loop.
+struct job {
+	struct list_link link;
+	struct loop_message message;
+	void (*run)(void *argument);
+	void *argument;
+	struct loop *loop;
+	struct fiber *fiber;
+	bool done;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct list_link queue;
+	unsigned queued, queue_length;
+	pthread_t *threads;
+	unsigned thread_count;
+	bool started, stopping;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+// --- The fiber's side.
+
+static void job_came_back(struct loop_message *message)
+{
+	struct job *job = LIST_ENTRY(message, struct job, message);
+	job->done = true;
+	fiber_wake(job->fiber);
+}
+
+static void job_runs_here(struct loop_message *message)
+{
+	struct job *job = LIST_ENTRY(message, struct job, message);
+	job->run(job->argument);
+	job_came_back(message);
+}
+
+static bool enqueue(struct job *job)
+{
+	pthread_mutex_lock(&pool.lock);
+	check(pool.started);
+	bool accepted = pool.queued < pool.queue_length && !pool.stopping;
+	if (accepted) {
+		list_push_back(&pool.queue, &job->link);
+		pool.queued++;
+		pthread_cond_signal(&pool.changed);
+	}
+	pthread_mutex_unlock(&pool.lock);
+	return accepted;
+}
+
+int offload(void (*run)(void *argument), void *argument)
+{
+	struct job job = {.run = run, .argument = argument, .loop = loop_current(), .fiber = fiber_current()};
+	check(job.fiber != NULL);
+	if (pool.thread_count > 0) {
+		job.message.run = job_came_back;
+		if (!enqueue(&job))
+			return -EAGAIN;
+	} else {
+		check(pool.started);
+		job.message.run = job_runs_here;
+		loop_post(job.loop, &job.message);
+	}
+	while (!job.done)
+		fiber_wait_steadfast("offloaded work");
+	return 0;
+}
+
+// --- The threads' side.
+
+// The next piece of work, or NULL at the end.
+static struct job *dequeue(void)
+{
+	pthread_mutex_lock(&pool.lock);
+	while (list_is_empty(&pool.queue) && !pool.stopping)
+		pthread_cond_wait(&pool.changed, &pool.lock);
+	struct list_link *link = list_pop_front(&pool.queue);
+	if (link != NULL)
+		pool.queued--;
+	pthread_mutex_unlock(&pool.lock);
+	return link != NULL ? LIST_ENTRY(link, struct job, link) : NULL;
+}
+
+static void *run_thread(void *argument)
+{
+	struct job *job;
+	while ((job = dequeue()) != NULL) {
+		job->run(job->argument);
+		loop_post(job->loop, &job->message);
+	}
+	return NULL;
+}
+
+static int start_threads(unsigned threads)
+{
+	// Signals are for the loops' threads.
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int failed = 0;
+	while (failed == 0 && pool.thread_count < threads) {
+		failed = pthread_create(&pool.threads[pool.thread_count], NULL, run_thread, NULL);
+		if (failed == 0)
+			pool.thread_count++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -failed;
+}
+
+int offload_start(unsigned threads, unsigned queue_length)
+{
+	check(!pool.started);
+	pool.threads = threads > 0 ? calloc(threads, sizeof *pool.threads) : NULL;
+	if (threads > 0 && pool.threads == NULL)
+		return -ENOMEM;
+	list_init(&pool.queue);
+	pool.queue_length = queue_length;
+	pool.stopping = false;
+	pool.started = true;
+	int failed = start_threads(threads);
+	if (failed != 0)
+		offload_stop();
+	return failed;
+}
+
+void offload_stop(void)
+{
+	if (!pool.started)
+		return;
+	pthread_mutex_lock(&pool.lock);
+	pool.stopping = true;
+	pthread_cond_broadcast(&pool.changed);
+	pthread_mutex_unlock(&pool.lock);
+	for (unsigned i = 0; i < pool.thread_count; i++)
+		pthread_join(pool.threads[i], NULL);
+	check(pool.queued == 0);
+	free(pool.threads);
+	pool.threads = NULL;
+	pool.thread_count = 0;
+	pool.started = false;
+}
