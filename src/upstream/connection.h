@@ -1,0 +1,67 @@
+// Connections to servers: made, kept idle by each thread for the next request, and closed.
+//
+// An idle connection is parked in the loop, so that it is closed the moment the server
+// closes it or says something unasked. Nothing is allocated in steady state: structs of
+// closed connections are used again.
+#ifndef USHER_UPSTREAM_CONNECTION_H
+#define USHER_UPSTREAM_CONNECTION_H
+
+#include "base/fault.h"
+#include "base/list.h"
+#include "fiber/loop.h"
+#include "net/tcp.h"
+#include "upstream/server.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server_local;
+
+struct upstream_connection {
+	struct tcp_stream tcp;
+	struct stream *stream; // what requests go through: &tcp.stream, or what is wrapped around it
+	struct server *server; // holds a reference
+	struct server_local *local;
+	struct list_link link; // while idle
+	struct deferred deferred;
+	struct address address; // the one connected to
+	uint32_t addresses;	// version of the name's addresses that it was taken from
+	bool reused;		// had carried a request before this one
+	int64_t opened_ns;
+	int64_t idle_since_ns;
+	int64_t connect_ns; // how long connecting took
+};
+
+// A connection to the server for one request: with `fresh` a new one, otherwise this
+// thread's newest idle one that is still quiet, or else a new one. A new one is tried at
+// each address of the server in turn; timeout_ns is for all of it, waiting for the first
+// answer about its name included. 0; or -errno with *ret_fault filled in, retry_safe set.
+// Suspends when it has to connect.
+//
+// A `reused` connection that dies before a byte of the answer came had probably been
+// closed by the server at that moment: try again with `fresh`.
+int server_connect(struct server *server, int64_t timeout_ns, bool fresh, struct fault *ret_fault,
+		   struct upstream_connection **ret_connection);
+
+// The request is over and the connection may carry another one: keeps it on this thread,
+// or closes it where a bound is reached, it is too old, or the server is retired. It is the
+// caller's no more. Only for connections with nothing unread and no owner to be cancelled.
+void upstream_connection_keep(struct upstream_connection *connection);
+
+// Closes. The memory stays until the end of the loop's turn.
+void upstream_connection_close(struct upstream_connection *connection);
+
+// --- Threads.
+
+// Before this thread connects to servers. 0 or -ENOMEM.
+int upstream_thread_start(void);
+
+// Closes this thread's idle connections and drops what it has; connections in use must be
+// gone. The loop must still be there.
+void upstream_thread_stop(void);
+
+// Closes this thread's idle connections to all servers: before a drained thread ends, or
+// when descriptors are out. Returns how many there were.
+unsigned upstream_thread_close_idle(void);
+
+#endif

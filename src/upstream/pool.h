@@ -1,0 +1,83 @@
+// A pool: servers that can stand in for each other, and the choice among them.
+//
+// Pools come from a frozen configuration (pool_config.h) and live as long as their
+// snapshot; what must outlive a reload (servers and their state) is found again in a
+// registry by the names of pool and server. A pool whose servers, weights and balancer did
+// not change stays the very same one.
+//
+//	struct pick pick;
+//	pick_init(&pick);
+//	while ((server = pool_pick(pool, &pick)) != NULL) {
+//		... server_connect(), send, receive; server_answered() ...
+//		server_end(server, outcome, kind);
+//		if (done or not to be repeated) break;
+//	}
+#ifndef USHER_UPSTREAM_POOL_H
+#define USHER_UPSTREAM_POOL_H
+
+#include "base/fault.h"
+#include "base/slice.h"
+#include "upstream/pool_config.h"
+#include "upstream/server.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct balancer_type;
+struct pool;
+
+// --- Picking. On the hot path: no locks, no allocation, does not suspend.
+
+enum { PICK_TRIES_MAX = 16 }; // servers that one request may try
+
+// One request's way through the servers of a pool.
+struct pick {
+	uint64_t hash;		// of what should meet the same server again; for balancers that hash
+	int64_t retry_after_ns; // when none was picked: when one may be usable again; 0: not known
+	enum fault_kind fault;	// when none was picked: FAULT_NO_SERVER or FAULT_DNS_FAILED
+	unsigned tries;
+	struct server *tried[PICK_TRIES_MAX]; // [0..tries)
+};
+
+static inline void pick_init(struct pick *pick)
+{
+	pick->hash = 0;
+	pick->retry_after_ns = 0;
+	pick->fault = FAULT_NONE;
+	pick->tries = 0;
+}
+
+// The next server for this request, and counts the request as in flight there, so that
+// other threads see it: each needs its server_end(). Never one that was tried before, nor
+// one that rests, nor one whose name has no address; backup servers only when no other is
+// left. When all rest, one request a second is let through, to see whether they are back.
+// NULL: none is left; pick->fault says why.
+struct server *pool_pick(struct pool *pool, struct pick *pick);
+
+// --- Putting a configuration's pools to work; in the worker, from any one thread.
+
+// Makes the runtime pools of a loaded configuration (pool_config.pool of each), before any
+// exchange uses it. Never fails because of what is outside: names are resolved later, by
+// discovery. 0, or -ENOMEM and nothing is changed.
+int pools_activate(struct pool_set *set);
+
+// New exchanges do not use the set any more: servers that no other active set names close
+// their idle connections. Exchanges that hold it go on. Once for each pools_activate.
+void pools_retire(struct pool_set *set);
+
+// Nobody uses the set any more. Retires it if need be. Nothing, when it was not activated.
+void pools_release(struct pool_set *set);
+
+// --- What a pool tells.
+
+struct slice pool_name(const struct pool *pool);
+size_t pool_server_count(const struct pool *pool);
+struct server *pool_server(const struct pool *pool, size_t index); // in the order configured, backups last
+const struct balancer_type *pool_balancer(const struct pool *pool);
+
+// Calls `visit` for each pool that is active. Holds the registry's lock meanwhile.
+typedef void pool_visitor(void *argument, const struct pool *pool);
+void pools_visit(pool_visitor *visit, void *argument);
+
+#endif

@@ -1,0 +1,92 @@
+// The configuration of pools: the section `pools`, and the pools that `proxy` makes of the
+// addresses that it is given.
+//
+// All memory is the configuration's. Nothing here touches the network; pool.h puts it to
+// work.
+#ifndef USHER_UPSTREAM_POOL_CONFIG_H
+#define USHER_UPSTREAM_POOL_CONFIG_H
+
+#include "config/key.h"
+#include "config/load.h"
+#include "net/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pool;
+
+enum {
+	POOL_SERVERS_MAX = 1024,
+	POOL_WEIGHT_MAX = 1000,
+};
+
+struct server_config {
+	struct config_place place;
+	struct config_text address; // "10.0.0.1:80", "http://app.internal", "unix:/run/app.sock"
+	int64_t weight;		    // 0: gets no requests
+	bool backup;		    // only when no other is left
+	struct endpoint endpoint;   // of the address
+};
+
+struct pool_idle_config {
+	int64_t connections;	    // to each server, by each thread
+	int64_t pool_connections;   // to all servers of the pool, by each thread
+	int64_t timeout_ns, age_ns; // 0: none
+};
+
+struct pool_rest_config {
+	int64_t after; // failures in a row; 0: never
+	int64_t for_ns, max_ns;
+};
+
+struct pool_dns_config {
+	int64_t refresh_ns; // 0: as the time to live says
+	int64_t min_ns, max_ns, timeout_ns;
+};
+
+struct pool_config {
+	struct config_place place;
+	struct config_text name;    // of an implicit one: its addresses, joined by ", "
+	struct config_list servers; // of struct server_config
+	int balance;		    // index into balancer_types
+	int64_t tries;		    // servers that one request may be sent to
+	struct pool_idle_config idle;
+	struct pool_rest_config rest;
+	struct pool_dns_config dns;
+	struct pool *pool; // the running one, once activated
+};
+
+// The pools of one configuration.
+struct pool_set {
+	struct config_load *load; // while it is loaded
+	struct pool_config **pools;
+	size_t count, capacity;
+	uint32_t *index; // a hash table by name: 1 + the position in pools, or 0
+	bool active;	 // counted by the servers of its pools
+	bool used;	 // activated and not yet released
+};
+
+// The key `pools` of the top level; its value is a struct config_list of struct pool_config.
+extern const struct config_key pools_key;
+
+// The pools that were loaded (NULL for none); checks them. NULL when memory is out, after
+// config_error.
+struct pool_set *pool_set_new(struct config_load *load, struct config_list *pools);
+
+// The pool of that name, or NULL.
+struct pool_config *pool_set_find(const struct pool_set *set, struct slice name);
+
+// What `proxy` names: one pool of the set by its name, or one or several addresses, of which
+// a pool is made (the same addresses give the same pool). NULL after config_error, which
+// suggests the nearest name.
+struct pool_config *pool_set_target(struct pool_set *set, const struct config_texts *targets);
+
+// Says that the load is over: the set does not change any more.
+void pool_set_freeze(struct pool_set *set);
+
+// The address of a server, as configured: "host:port", "unix:/path", or a URL with the
+// scheme http, whose port is 80 unless it says otherwise, without path, query or user.
+bool server_address_parse(struct slice text, struct endpoint *ret_endpoint);
+
+#endif

@@ -1,0 +1,120 @@
+// A server: one target of a pool, what is known of it, and what it is doing.
+//
+// It may have one address, or a name with several (discovery.h). It is shared by all
+// threads and outlives reloads that still name it: its state is atomic, and references
+// keep it. What each thread has for itself (idle connections, counters) hangs on a
+// struct server_local.
+#ifndef USHER_UPSTREAM_SERVER_H
+#define USHER_UPSTREAM_SERVER_H
+
+#include "base/fault.h"
+#include "base/slice.h"
+#include "net/address.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct host_name;
+struct pool_family;
+struct server_local;
+
+// What a reload may change without the server becoming another one.
+struct server_settings {
+	_Atomic uint32_t rest_after;	   // failures in a row; 0: never rests
+	_Atomic int64_t rest_ns;	   // the first rest; each that follows is twice as long,
+	_Atomic int64_t rest_max_ns;	   // up to this
+	_Atomic uint32_t idle_connections; // kept by each thread
+	_Atomic int64_t idle_timeout_ns;   // that one may lie idle
+	_Atomic int64_t idle_age_ns;	   // since it was opened
+};
+
+struct server {
+	// What picking reads, in one cache line.
+	_Alignas(64) _Atomic int64_t rest_until_ns; // 0: takes requests
+	_Atomic uint32_t in_flight;		    // requests that were picked for it and have not ended
+	_Atomic uint32_t failures;		    // in a row
+	_Atomic uint32_t rests;			    // in a row
+	_Atomic uint32_t sets;			    // active configurations that name it; 0: it is retired
+	struct host_name *name;			    // NULL: it has an address
+	uint32_t number;			    // small, used again after its end
+	uint64_t id;				    // never used again
+	// Seldom written.
+	_Alignas(64) struct server_settings settings;
+	struct slice text; // as configured: "10.0.0.1:80", "unix:/run/app.sock"
+	struct pool_family *family;
+	struct address address;	      // without a name
+	uint16_t port;		      // with a name
+	_Atomic uint32_t turn;	      // which of the name's addresses is next
+	_Atomic uint64_t unreachable; // bits of addresses that could not be connected to
+	_Atomic int64_t unreachable_until_ns;
+	_Atomic uint32_t references;
+	struct server_local *_Atomic locals; // one for each thread that has used it
+	struct server *next;		     // in the registry
+};
+
+void server_ref(struct server *server);
+void server_unref(struct server *server);
+
+// As configured: "10.0.0.1:80". Lives as long as the server.
+static inline struct slice server_name(const struct server *server)
+{
+	return server->text;
+}
+
+// The pool's name.
+struct slice server_pool_name(const struct server *server);
+
+// How a request that was picked for a server ended, seen from the server.
+enum server_outcome {
+	SERVER_ANSWERED,  // it did its part
+	SERVER_FAILED,	  // connecting, sending, or the answer failed, through the server
+	SERVER_ABANDONED, // ended by the client or by usher: says nothing of the server
+};
+
+// The outcome that a fault means: faults of the server's side are its failures, but for
+// those that are usher's own trouble (no local port, no descriptor).
+enum server_outcome server_outcome_of(const struct fault *fault);
+
+// The head of an answer came, response_ns after the request was sent: the server works.
+// Ends its rest. Before server_end, and not instead of it.
+void server_answered(struct server *server, int64_t response_ns);
+
+// The end of a request that pool_pick picked the server for, exactly once for each. `kind`
+// is counted when it failed. Enough failures in a row make it rest.
+//
+// A reused connection that died before a byte of the answer is no failure of the server:
+// the request is tried again on a fresh connection (connection.h), to the same server or
+// the next, and ends as that one ends.
+void server_end(struct server *server, enum server_outcome outcome, enum fault_kind kind);
+
+// Whether it rests now, on the loop's clock.
+bool server_rests(const struct server *server, int64_t now_ns);
+
+// How many kinds of faults there are.
+#define SERVER_FAULT_ROW(kind, status, word, token) +1
+enum { SERVER_FAULT_KINDS = 0 FAULTS(SERVER_FAULT_ROW) };
+#undef SERVER_FAULT_ROW
+
+// What a server has done, summed over all threads; for the admin API and for tests.
+struct server_status {
+	struct slice text;
+	unsigned in_flight;
+	unsigned failures_in_row;
+	int64_t rest_until_ns;		       // 0: takes requests
+	bool unresolved;		       // its name has never had an address
+	bool retired;			       // no configuration names it any more
+	unsigned addresses;		       // that its name has; 1 without a name
+	uint64_t requests;		       // ended
+	uint64_t answers, answer_ns;	       // heads that came, and the sum of their times
+	uint64_t connects, connect_ns;	       // connections that were made, and the sum of their times
+	uint64_t reuses;		       // connections that were taken from idle ones
+	uint64_t stale;			       // idle ones that turned out to be closed or to have sent bytes
+	uint64_t idle;			       // idle connections now
+	uint64_t failures[SERVER_FAULT_KINDS]; // requests that it failed, by kind of fault
+};
+
+// From any thread that holds a reference.
+void server_read_status(const struct server *server, struct server_status *ret_status);
+
+#endif
