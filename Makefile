@@ -29,7 +29,7 @@ build/build.ninja: tools/install-packages
 	@tools/quietly setup-release meson setup --prefix=$(PREFIX) $(RELEASE) build $(if $(wildcard build/meson-private),--reconfigure)
 
 run: build
-	@tools/run-demo
+	@build/usher demo
 
 test:
 	@tools/install-packages test
@@ -45,7 +45,7 @@ fuzz:
 	@tools/run-fuzz --seconds $(SECONDS)
 
 docs: build
-	@tools/write-docs
+	@build/usher reference >build/configuration.md && mv build/configuration.md docs/configuration.md
 
 install: build
 	@tools/install-files "$(DESTDIR)" "$(PREFIX)"
