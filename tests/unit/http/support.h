@@ -2,13 +2,12 @@
 #ifndef USHER_TESTS_UNIT_HTTP_SUPPORT_H
 #define USHER_TESTS_UNIT_HTTP_SUPPORT_H
 
-// cmocka.h wants these first.
+// cmocka.h wants these before it.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-// The blank line keeps them in this order.
-
+//
 #include "base/arena.h"
 #include "base/slice.h"
 
