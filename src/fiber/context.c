@@ -11,7 +11,7 @@ static void start(unsigned run_high, unsigned run_low, unsigned argument_high, u
 {
 	context_function *run = (context_function *)(uintptr_t)((uint64_t)run_high << 32 | run_low);
 	run((void *)(uintptr_t)((uint64_t)argument_high << 32 | argument_low));
-	check(!"a context's function returned");
+	check_failed("a context's function returned", __FILE__, __LINE__);
 }
 
 void context_init(struct context *context, void *stack, size_t size, context_function *run, void *argument)

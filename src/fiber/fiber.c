@@ -62,7 +62,7 @@ static void fiber_main(void *argument)
 	check(fiber->loop->current == fiber);
 	fiber->state = FIBER_ENDED;
 	leave(fiber, true);
-	check(!"an ended fiber ran");
+	check_failed("an ended fiber ran", __FILE__, __LINE__);
 }
 
 static void make_ready(struct fiber *fiber)
