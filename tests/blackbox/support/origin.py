@@ -21,7 +21,8 @@ class OriginConnection:
         self.origin = origin
         self.number = number  # 0 is the first connection of the origin
         self.socket = accepted
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.peer = peer
         self.received = bytearray()
         self.reader = wire.Reader(self.receive)
@@ -87,10 +88,16 @@ class OriginConnection:
         self.socket.close()
 
 
+def bound(host):
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.bind((host, 0))
+    return listener
+
+
 class Origin:
     """Listens on a port of its own and runs script(connection) in a thread for each connection."""
 
-    def __init__(self, script, host="127.0.0.1"):
+    def __init__(self, script, host="127.0.0.1", listener=None):
         self.script = script
         self.lock = threading.Condition()
         self.connections = []
@@ -99,12 +106,12 @@ class Origin:
         self.threads = []
         self.taken = 0
         self.stopping = False
-        self.listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self.listener.bind((host, 0))
+        self.listener = listener or bound(host)
         self.listener.listen(1024)
-        self.port = self.listener.getsockname()[1]
-        self.address = f"{host}:{self.port}"
-        self.url = f"http://{self.address}"
+        name = self.listener.getsockname()
+        self.port = name[1] if isinstance(name, tuple) else None
+        self.address = f"{host}:{self.port}" if self.port else f"unix:{name}"
+        self.url = f"http://{self.address}" if self.port else self.address
         self.acceptor = threading.Thread(target=self.accept, daemon=True)
         self.acceptor.start()
 
@@ -211,13 +218,20 @@ class DeadPort:
     """A port of our own on which nobody listens: connections to it are refused."""
 
     def __init__(self):
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket = bound("127.0.0.1")
         self.port = self.socket.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
+        self.origin = None
+
+    def revive(self, script):
+        """From now on an origin answers there."""
+        self.origin = Origin(script, listener=self.socket)
+        return self.origin
 
     def stop(self):
+        if self.origin:
+            self.origin.stop()
         self.socket.close()
 
 
