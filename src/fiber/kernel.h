@@ -60,7 +60,7 @@ struct kernel {
 };
 
 // The real one: epoll, edge-triggered. One for each loop. NULL when a descriptor cannot
-// be had.
+// be had. From the first on, the process ignores SIGPIPE.
 struct kernel *kernel_linux_new(void);
 void kernel_linux_free(struct kernel *kernel);
 

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -127,6 +130,10 @@ static int linux_connect(struct kernel *kernel, const struct sockaddr *address, 
 	int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (descriptor < 0)
 		return -errno;
+	// Requests and bodies come in few, whole writes: waiting for more of them only delays.
+	int at_once = 1;
+	if (address->sa_family != AF_UNIX)
+		(void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
 	if (connect(descriptor, address, length) == 0 || errno == EINPROGRESS || errno == EINTR)
 		return descriptor;
 	int failed = -errno;
@@ -235,6 +242,9 @@ struct kernel *kernel_linux_new(void)
 	if (self == NULL)
 		return NULL;
 	*self = (struct kernel_linux){.kernel = linux_table};
+	// A peer that is gone is an error of the call. sendmsg can be told so, splice cannot.
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 	self->epoll = epoll_create1(EPOLL_CLOEXEC);
 	self->interrupts = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (self->epoll < 0 || self->interrupts < 0 || add_to_epoll(self, self->interrupts, NULL) != 0) {

@@ -106,6 +106,9 @@ static inline struct io *stream_plain_io(struct stream *stream)
 	return stream->operations->plain_io(stream);
 }
 
+// From this size on splice costs less than reading and writing.
+enum { STREAM_SPLICE_MIN = 64 * 1024 };
+
 // Moves exactly `size` bytes (or, with size UINT64_MAX, all up to the end) from one plain
 // stream to another through a pipe, by splice. *ret_moved tells how many went out, also on
 // failure; *ret_read_failed tells which side failed. 0, -EPIPE when `from` ended early, or

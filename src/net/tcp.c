@@ -4,6 +4,7 @@
 #include "fiber/kernel.h"
 
 #include <errno.h>
+#include <limits.h>
 
 static const struct stream_operations tcp_operations;
 
@@ -61,6 +62,7 @@ static ssize_t tcp_try_read(struct stream *stream, void *to, size_t size)
 static ssize_t tcp_write(struct stream *stream, const struct iovec *parts, int count, bool more, const char *what,
 			 int64_t deadline_ns)
 {
+	count = count < IOV_MAX ? count : IOV_MAX;
 	ssize_t written = io_write(&tcp_of(stream)->io, parts, count, more ? MSG_MORE : 0, what, deadline_ns);
 	if (written > 0)
 		stream->bytes_written += (uint64_t)written;
