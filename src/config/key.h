@@ -73,16 +73,17 @@ enum config_kind {
 struct config_key {
 	const char *name;
 	enum config_kind kind;
-	size_t offset;	      // in the section's struct
-	const char *standard; // the default, as it would be written; NULL: absent, or zero
-	const char *help;     // one line
-	int64_t min, max;     // of numbers; max 0: no bound
+	size_t offset;		    // in the section's struct
+	const char *standard;	    // the default, as it would be written; NULL: absent, or zero
+	const char *help;	    // one line
+	int64_t min, max;	    // of numbers; max 0: no bound
 	const char *const *choices; // ends with NULL
 	const struct config_section *section;
 	bool required;
 	bool secret; // its value is never printed
-	// Refines a scalar once it is parsed (each one of TEXTS): checks it, may store a parsed
-	// form elsewhere in the struct. Reports by config_error and returns false.
+	// Refines a scalar once it is parsed (each one of TEXTS, each value of PAIRS, the path
+	// of FILE), a default too: checks it, may store a parsed form elsewhere in the struct.
+	// Reports by config_error and returns false.
 	bool (*refine)(struct config_load *load, void *section_struct, const struct config_text *text);
 	const char *form;    // what is expected: "an address such as 10.0.0.1:80"
 	const char *pattern; // a regular expression for the schema, or NULL
@@ -91,7 +92,7 @@ struct config_key {
 #define CONFIG_NO_OFFSET ((size_t)-1)
 
 struct config_section {
-	const char *name; // for the reference
+	const char *name; // for the reference and the schema; no two sections share one
 	const char *help;
 	size_t size;
 	const struct config_key *keys; // ends with a row without name
@@ -102,7 +103,9 @@ struct config_section {
 	size_t place_offset;   // of a struct config_place to be filled in, or CONFIG_NO_OFFSET
 	size_t name_offset;    // of a struct config_text for the name, in CONFIG_NAMED
 	const char *shorthand; // the key that a bare scalar or list stands for, or NULL
-	// Checks over all keys, after they are loaded. False after config_error.
+	// Checks over all keys, after they are loaded; left out where one of the section's own
+	// keys was wrong (a nested section that failed holds what could be read). False after
+	// config_error.
 	bool (*finish)(struct config_load *load, void *section_struct);
 };
 

@@ -20,11 +20,24 @@ struct config_source {
 	const char *(*environment)(struct config_source *source, const char *name);
 };
 
-// The disk and the process's environment.
+// The disk and the process's environment. Files above 64 MiB answer -EFBIG.
 struct config_source *config_source_disk(void);
 
 // A loading under way, for refine and finish functions and for features.
 struct config_load;
+
+// What is understood beside the keys of the sections:
+//
+// - `include: FILE`, or a list of them, or a pattern such as sites/*.yaml, in the root's map:
+//   the maps of the files are merged in, their lists put behind those that are there. The
+//   same as an item of a list of sections stands for the items that the files hold. Relative
+//   to the file that includes.
+// - ${NAME} and ${NAME:-default} in values: the environment; $${ stands for ${.
+// - anchors, aliases and the merge key <<; keys of the root that begin with x- are passed
+//   over, for what anchors are put on.
+//
+// What is read is bounded: 64 MiB a file, 4,096 files, includes 16 deep, 64 levels, 4 million
+// nodes, of which aliases may repeat 500,000.
 
 // Begins to load the file at `path` (or the given text, when text.data is not NULL; then path
 // names it). The root section decides what is allowed. *ret_root is the filled-in struct of
@@ -35,7 +48,8 @@ struct config_load *config_load_begin(struct config_source *source, const char *
 
 // Ends it. Without errors the configuration is handed over (all memory of the load: free it
 // with config_free); else it is freed, and false returned. Prints what was found, sorted by
-// place, with source lines and carets, to `messages` (NULL: nowhere).
+// place, with source lines and carets, to `messages` (NULL: nowhere). Values of secret keys
+// are left out of the source lines.
 bool config_load_end(struct config_load *load, FILE *messages, bool colours, struct config **ret_config);
 
 void config_free(struct config *config);
@@ -52,7 +66,29 @@ size_t config_error_count(const struct config_load *load);
 
 // Whether a key of a loaded struct was written, and where (its key; the struct's own place
 // when it was not).
+//
+// A struct that stands at the start of another (CONFIG_SECTION at offset 0) has the same
+// address: the outer one is asked first.
 bool config_is_set(const struct config_load *load, const void *section_struct, const char *key);
 struct config_place config_where(const struct config_load *load, const void *section_struct, const char *key);
+
+// The file as the configuration's: read through the source, relative to the file that `path`
+// stands in. Reports when it cannot be read, and returns false. CONFIG_FILE does this itself.
+bool config_read_file(struct config_load *load, const struct config_text *path, struct slice *ret_content);
+
+// A path as seen from the file that it stands in; in the configuration's memory, NUL behind
+// it. .data is NULL when memory is out, which is reported.
+struct slice config_resolve(struct config_load *load, const struct config_text *path);
+
+// Zeroed memory of the configuration; NULL when memory is out, which is reported.
+void *config_alloc(struct config_load *load, size_t size);
+
+// Calls free_it(object) when the configuration is freed, the last registered first: for what
+// a library allocates. False when memory is out, which is reported, and free_it was called.
+bool config_at_free(struct config_load *load, void (*free_it)(void *object), void *object);
+
+// `; did you mean "api"?` for the name nearest to `given`, or "" when none is near.
+// Lives as long as the load.
+const char *config_suggestion(struct config_load *load, struct slice given, const struct slice *names, size_t count);
 
 #endif
