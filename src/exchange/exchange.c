@@ -13,12 +13,27 @@ void exchange_begin(struct exchange *exchange, const struct client *client)
 	trace_begin(&exchange->trace, loop_now());
 }
 
+// What is sent on unless a handler rewrites it: the client's bytes in origin form (RFC 9112
+// section 3.2.1), which an absolute target holds behind its authority.
+static struct slice origin_target(struct exchange *exchange)
+{
+	const struct request *request = exchange_request(exchange);
+	if (request->target_form != TARGET_ABSOLUTE)
+		return request->target;
+	const char *end = request->target.data + request->target.length;
+	if (request->path.data >= request->target.data && request->path.data < end)
+		return slice_from(request->path.data, (size_t)(end - request->path.data));
+	if (!request->has_query)
+		return request->path;
+	return arena_printf(exchange_arena(exchange), "/?%.*s", SLICE_ARGUMENTS(request->query));
+}
+
 // Finds the site and the route, and notes what was found, or fails.
 static bool find_route(struct exchange *exchange)
 {
 	struct request *request = exchange_request(exchange);
 	const struct snapshot *snapshot = exchange->snapshot;
-	exchange->target = request->target;
+	exchange->target = origin_target(exchange);
 	exchange->host = uri_normal_host(request->host, exchange_arena(exchange));
 	const struct site *site = exchange->site = site_find(snapshot, exchange->host);
 	if (!site) {
@@ -39,6 +54,8 @@ static bool find_route(struct exchange *exchange)
 	}
 	trace_note(&exchange->trace, "route", route->path_text, route->place.file, route->place.line, TRACE_NO_VALUE);
 	exchange->step = route->steps;
+	exchange->transaction.body_timeout_ns = route->timeouts->body_ns;
+	exchange->transaction.send_timeout_ns = route->timeouts->send_ns;
 	return true;
 }
 

@@ -44,7 +44,7 @@ static struct slice make_request_id(struct arena *arena)
 	uint64_t bits = 0;
 	for (size_t i = 0; i < REQUEST_ID_LENGTH; i++, bits >>= 4) {
 		if (i % 16 == 0)
-			bits = random_next();
+			bits = random_number();
 		id[i] = digits[bits & 15];
 	}
 	return slice_from(id, REQUEST_ID_LENGTH);

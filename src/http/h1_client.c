@@ -182,7 +182,7 @@ int h1_client_read_head(struct h1_client *client, int64_t patience_ns, struct re
 	if (!h1_parse_response(head, client->method, &settings->limits, client->arena, ret_response, ret_fault))
 		return -1;
 	h1_body_init(&client->body, &client->reader, ret_response->framing, ret_response->content_length,
-		     &response_faults, &settings->limits, settings->header_bytes, settings->read_timeout_ns,
+		     &response_faults, &settings->limits, settings->header_bytes, &settings->read_timeout_ns,
 		     client->arena);
 	ret_response->body = &client->body.body;
 	client->persistent = ret_response->persistent;

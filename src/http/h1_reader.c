@@ -156,6 +156,12 @@ enum h1_head_result h1_reader_head(struct h1_reader *reader, size_t limit_bytes,
 	reader_unpin(reader);
 	while (reader->start == reader->end ||
 	       !reader_scan_head(reader, limit_bytes, skip_empty_lines, ret_head, &result)) {
+		// A buffer is taken only when there is something for it: the one that was given
+		// back last is still in the cache.
+		int waited =
+			mode == H1_READ_WAIT && !reader->buffer ? stream_wait(reader->stream, what, deadline_ns) : 0;
+		if (waited < 0)
+			return head_failed(waited, false, ret_error);
 		if (!reader_make_head_room(reader, limit_bytes))
 			return H1_HEAD_NO_MEMORY;
 		char *to = reader->buffer + reader->end;
@@ -228,7 +234,7 @@ static int body_fill(struct h1_body *body)
 	if (got == -EAGAIN) {
 		if (body->before_wait)
 			body->before_wait(body);
-		got = stream_read(reader->stream, to, room, body->faults->step, loop_now() + body->idle_ns);
+		got = stream_read(reader->stream, to, room, body->faults->step, loop_now() + *body->idle_ns);
 	}
 	if (got > 0) {
 		reader->end += (size_t)got;
@@ -451,7 +457,7 @@ static const struct body_operations h1_body_operations = {
 
 void h1_body_init(struct h1_body *body, struct h1_reader *reader, enum body_framing framing, uint64_t length,
 		  const struct h1_body_faults *faults, const struct h1_limits *limits, uint32_t header_bytes,
-		  int64_t idle_ns, struct arena *arena)
+		  const int64_t *idle_ns, struct arena *arena)
 {
 	*body = (struct h1_body){
 		.body = {.operations = &h1_body_operations,

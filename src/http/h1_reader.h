@@ -73,7 +73,7 @@ struct h1_body {
 	uint64_t left;	  // with BODY_LENGTH
 	struct h1_chunked chunked;
 	struct slice ahead;			   // decoded by `look`, not yet handed out
-	int64_t idle_ns;			   // the longest wait without progress
+	const int64_t *idle_ns;			   // the longest wait without progress
 	uint64_t taken;				   // payload bytes handed out so far
 	void (*before_wait)(struct h1_body *body); // NULL, or called before each wait for bytes
 	void *owner;				   // for before_wait
@@ -85,9 +85,10 @@ struct h1_body_faults {
 	const char *step; // "read request body"
 };
 
-// Starts a body behind the head that was read last. limits and faults are lent.
+// Starts a body behind the head that was read last. limits, faults and
+// idle_ns are lent.
 void h1_body_init(struct h1_body *body, struct h1_reader *reader, enum body_framing framing, uint64_t length,
 		  const struct h1_body_faults *faults, const struct h1_limits *limits, uint32_t header_bytes,
-		  int64_t idle_ns, struct arena *arena);
+		  const int64_t *idle_ns, struct arena *arena);
 
 #endif

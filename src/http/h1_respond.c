@@ -46,6 +46,8 @@ bool h1_transaction_init(struct h1_connection *connection, struct transaction *t
 	transaction->request.version_minor = 1;
 	transaction->request.body = body_empty();
 	transaction->started_ns = loop_now();
+	transaction->body_timeout_ns = connection->server->settings.body_timeout_ns;
+	transaction->send_timeout_ns = connection->server->settings.send_timeout_ns;
 	return true;
 }
 
@@ -57,7 +59,7 @@ void h1_request_begin(struct h1_connection *connection, struct transaction *tran
 	if (!request->scheme.length)
 		request->scheme = connection->client.scheme;
 	h1_body_init(&work->body, &connection->reader, request->framing, request->content_length, &request_faults,
-		     &settings->limits, settings->header_bytes, settings->body_timeout_ns, &transaction->arena);
+		     &settings->limits, settings->header_bytes, &transaction->body_timeout_ns, &transaction->arena);
 	work->body.before_wait = send_continue;
 	work->body.owner = work;
 	work->body.ended = request->framing == BODY_NONE;
@@ -95,7 +97,7 @@ static int inform(struct transaction *transaction, const struct response *interi
 	check(!text.overflow);
 	struct iovec part = {text.data, text.length};
 	int error = stream_write_all(&work->connection->tcp.stream, &part, 1, false, "send interim response",
-				     work->connection->server->settings.send_timeout_ns);
+				     transaction->send_timeout_ns);
 	transaction->response_bytes += error ? 0 : text.length;
 	return error ? write_failed(transaction, error) : 0;
 }
@@ -178,7 +180,7 @@ static struct slice write_head(struct transaction *transaction, enum body_framin
 	if (!fields_find(&response->fields, FIELD_DATE)) {
 		// RFC 9110 section 6.6.1: who receives a response without Date adds it.
 		text_add(&text, SLICE("Date: "));
-		text_add(&text, date_http(loop_wall_clock()));
+		text_add(&text, date_http(loop_wall_clock() / SECOND_NS));
 		text_add(&text, SLICE("\r\n"));
 	}
 	write_framing(&text, transaction, framing);
@@ -203,7 +205,7 @@ static int respond(struct transaction *transaction)
 		.head = write_head(transaction, framing),
 		.body = response->body,
 		.framing = framing,
-		.idle_ns = connection->server->settings.send_timeout_ns,
+		.idle_ns = transaction->send_timeout_ns,
 		.step = "send response",
 	};
 	if (sending.head.length == 0) {

@@ -62,6 +62,9 @@ struct transaction {
 	uint64_t request_body_bytes; // received so far
 	uint64_t response_bytes;     // sent so far, heads included
 	uint64_t response_body_bytes;
+	// The longest waits without progress of the request's body and of the response: the
+	// connection's own, unless the service says otherwise before it reads or sends.
+	int64_t body_timeout_ns, send_timeout_ns;
 	int64_t started_ns;   // the first byte of the request was there
 	int64_t head_done_ns; // the head of the request was parsed
 	int64_t response_started_ns;

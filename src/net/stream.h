@@ -22,6 +22,7 @@ typedef void stream_parked(struct stream *stream, void *argument);
 struct stream_operations {
 	ssize_t (*read)(struct stream *stream, void *to, size_t size, const char *what, int64_t deadline_ns);
 	ssize_t (*try_read)(struct stream *stream, void *to, size_t size);
+	int (*wait)(struct stream *stream, const char *what, int64_t deadline_ns);
 	ssize_t (*write)(struct stream *stream, const struct iovec *parts, int count, bool more, const char *what,
 			 int64_t deadline_ns);
 	int (*shutdown)(struct stream *stream);
@@ -52,6 +53,13 @@ static inline ssize_t stream_read(struct stream *stream, void *to, size_t size, 
 static inline ssize_t stream_try_read(struct stream *stream, void *to, size_t size)
 {
 	return stream->operations->try_read(stream, to, size);
+}
+
+// Waits until a read would return something: 0, -ETIMEDOUT or -ECANCELED. For readers that
+// take a buffer only then. Suspends.
+static inline int stream_wait(struct stream *stream, const char *what, int64_t deadline_ns)
+{
+	return stream->operations->wait(stream, what, deadline_ns);
 }
 
 // At least one byte of the parts: its count, or -errno. `more`: more follows at once, so

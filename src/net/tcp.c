@@ -59,6 +59,11 @@ static ssize_t tcp_try_read(struct stream *stream, void *to, size_t size)
 	return count;
 }
 
+static int tcp_wait(struct stream *stream, const char *what, int64_t deadline_ns)
+{
+	return io_wait_readable(&tcp_of(stream)->io, what, deadline_ns);
+}
+
 static ssize_t tcp_write(struct stream *stream, const struct iovec *parts, int count, bool more, const char *what,
 			 int64_t deadline_ns)
 {
@@ -109,6 +114,7 @@ static struct io *tcp_plain_io(struct stream *stream)
 static const struct stream_operations tcp_operations = {
 	.read = tcp_read,
 	.try_read = tcp_try_read,
+	.wait = tcp_wait,
 	.write = tcp_write,
 	.shutdown = tcp_shutdown,
 	.close = tcp_close,
@@ -134,6 +140,13 @@ bool tcp_is_quiet(struct tcp_stream *tcp)
 	// The last read may have taken exactly what there was, without meeting -EAGAIN.
 	char unwanted;
 	return io_try_read(&tcp->io, &unwanted, 1) == -EAGAIN;
+}
+
+bool tcp_ask_quiet(struct tcp_stream *tcp)
+{
+	char byte;
+	tcp->io.ready |= KERNEL_READABLE;
+	return io_try_read(&tcp->io, &byte, 1) == -EAGAIN;
 }
 
 void tcp_reset_on_close(struct tcp_stream *tcp)

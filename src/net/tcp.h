@@ -28,6 +28,10 @@ void tcp_set_owner(struct tcp_stream *tcp, struct fiber *owner);
 // was, so that the loop cannot know.
 bool tcp_is_quiet(struct tcp_stream *tcp);
 
+// The same, but asks the kernel: what has arrived is not known to the loop yet. Takes a byte
+// when there is one, so that the connection is of no use if the answer is false.
+bool tcp_ask_quiet(struct tcp_stream *tcp);
+
 // Makes the close that follows a reset, so that the other side cannot take what it got for
 // whole.
 void tcp_reset_on_close(struct tcp_stream *tcp);

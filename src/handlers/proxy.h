@@ -1,0 +1,22 @@
+// The handler `proxy`: sends the request to a server of a pool and passes its response on.
+#ifndef USHER_HANDLERS_PROXY_H
+#define USHER_HANDLERS_PROXY_H
+
+#include "config/key.h"
+#include "exchange/handler.h"
+#include "handlers/proxy_request.h"
+
+struct pool_config;
+
+struct proxy_config {
+	struct config_place place;
+	struct config_texts to;	 // a pool's name, or addresses
+	struct config_text host; // "preserve", "server", or a name
+	int forwarded;		 // enum proxy_forwarded
+	struct proxy_request_options request;
+	struct pool_config *pool;
+};
+
+extern const struct handler_type proxy_handler;
+
+#endif
