@@ -181,7 +181,9 @@ static bool parse_head(struct slice head, const struct h1_limits *limits, struct
 bool h1_parse_request(struct slice head, const struct h1_limits *limits, struct arena *arena,
 		      struct request *ret_request, struct fault *ret_fault)
 {
-	*ret_request = (struct request){0};
+	// An empty slice is one of no bytes; NULL is kept for "memory is out".
+	*ret_request = (struct request){
+		.scheme = SLICE(""), .host = SLICE(""), .authority = SLICE(""), .path = SLICE(""), .query = SLICE("")};
 	if (parse_head(head, limits, arena, ret_request, ret_fault))
 		return true;
 	ret_fault->step = "read request header";

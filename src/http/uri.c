@@ -149,6 +149,7 @@ static bool parse_absolute(struct request *request, const char **ret_detail)
 static bool parse_authority_form(struct request *request, const char **ret_detail)
 {
 	request->target_form = TARGET_AUTHORITY;
+	request->path = SLICE("");
 	request->authority = request->target;
 	*ret_detail = "the target of CONNECT is not a host and a port";
 	return uri_parse_authority(request->target, &request->host, &request->port) && request->port != 0;

@@ -41,8 +41,11 @@ static struct outcome parse(struct slice head, const struct h1_limits *with_limi
 	char *copy = test_alone(head);
 	outcome.accepted =
 		h1_parse_request(slice_from(copy, head.length), with_limits, &arena, &request, &outcome.fault);
-	if (outcome.accepted)
+	if (outcome.accepted) {
 		describe(&request, outcome.text);
+		assert_true(request.scheme.data != NULL && request.host.data != NULL && request.path.data != NULL &&
+			    request.query.data != NULL && request.authority.data != NULL);
+	}
 	for (size_t cut = 0; outcome.accepted && cut < head.length; cut++) {
 		struct h1_scanner scanner = {0};
 		assert_int_equal(h1_scan_head(&scanner, copy, cut), 0);
