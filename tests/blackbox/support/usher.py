@@ -59,7 +59,8 @@ class Usher:
     def __init__(self, directory, config, env=None, arguments=None, values=None):
         self.directory = pathlib.Path(directory)
         self.path = self.directory / "usher.yaml"
-        self.environment = environment(**(env or {}))
+        # Of its own, so that several can run side by side.
+        self.environment = environment(XDG_RUNTIME_DIR=self.directory, **(env or {}))
         self.arguments = arguments
         self.values = {key: str(value) for key, value in (values or {}).items()}
         self.ports = {}
