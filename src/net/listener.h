@@ -16,8 +16,8 @@ int listener_bind(const struct address *address, int backlog, bool shared);
 
 struct listener;
 
-// Called on the loop, outside of any fiber, for each accepted connection, which it now
-// owns. It may stop the listener.
+// Called on the loop, outside of any fiber (but by listener_stop: where that is called), for
+// each accepted connection, which it now owns. It may stop the listener.
 typedef void listener_accepted(struct listener *listener, int descriptor, const struct address *peer);
 
 struct listener {
