@@ -1,0 +1,49 @@
+// What the master knows; for master.c and reload.c.
+#ifndef USHER_CONTROL_MASTER_STATE_H
+#define USHER_CONTROL_MASTER_STATE_H
+
+#include "control/control_server.h"
+#include "control/master.h"
+#include "control/plan.h"
+#include "control/sockets.h"
+#include "control/supervisor.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct master {
+	const struct master_options *options;
+	int signals;	  // a signalfd
+	unsigned threads; // fixed when usher starts
+	struct plan plan; // the one that rules
+	struct sockets sockets;
+	struct supervisor supervisor;
+	struct control_server control;
+	char *pid_file; // as written, or NULL
+	bool serving;	// a worker has been ready
+	// A reload, from loading until the worker has answered.
+	bool reloading, reload_again;
+	struct plan next_plan;
+	struct sockets next_sockets;
+	int64_t reload_started_ns;
+	// The end.
+	bool stopping, aborting, failed;
+	int64_t kill_at_ns;
+};
+
+// --- reload.c
+
+// Begins to take the configuration anew; while one is under way, another follows it.
+void reload_begin(struct master *master);
+
+// The worker's answer to the new configuration; `failure` is NULL when it serves by it.
+void reload_end(struct master *master, const char *failure);
+
+// Opens the log files of a plan for log_files_open; with `anew` also those that are open.
+// False after an error was written to `messages` (NULL: to the log).
+bool open_logs(const struct plan *plan, bool anew, FILE *messages);
+
+// Says in one line what usher serves, for systemd.
+void describe(const struct master *master, char *ret_text, size_t size);
+
+#endif

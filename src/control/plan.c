@@ -1,0 +1,159 @@
+#include "control/plan.h"
+
+#include "base/log.h"
+#include "control/bundle.h"
+#include "control/registry.h"
+#include "upstream/pool_config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *copy_of(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+// Whether a copy was made where one was wanted.
+static bool copied(const char *from, const char *to)
+{
+	return !from || to;
+}
+
+static char *place_of(const struct config_place *place)
+{
+	char *text = NULL;
+	if (asprintf(&text, "%s:%u:%u", place->file ? place->file : "default", place->line, place->column) < 0)
+		return NULL;
+	return text;
+}
+
+static bool copy_listens(const struct snapshot *snapshot, struct plan *plan)
+{
+	plan->listens = calloc(snapshot->listen_count + 1, sizeof *plan->listens);
+	if (!plan->listens)
+		return false;
+	for (size_t i = 0; i < snapshot->listen_count; i++) {
+		const struct listen *listen = &snapshot->listens[i];
+		struct plan_listen *copy = &plan->listens[i];
+		char buffer[ADDRESS_TEXT_MAX];
+		struct slice name = slice_first(address_format(&listen->address, buffer), sizeof copy->name - 1);
+		memcpy(copy->name, name.data, name.length);
+		copy->address = listen->address;
+		copy->place = place_of(&listen->place);
+		plan->listen_count++;
+		if (!copy->place)
+			return false;
+	}
+	return true;
+}
+
+static bool is_file(const char *log)
+{
+	return log && strcmp(log, "stdout") != 0 && strcmp(log, "stderr") != 0;
+}
+
+static bool copy_logs(const struct snapshot *snapshot, struct plan *plan)
+{
+	const char *paths[] = {snapshot->access_log_settings.path, snapshot->error_log};
+	plan->logs = calloc(2, sizeof *plan->logs);
+	if (!plan->logs)
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		if (!is_file(paths[i]))
+			continue;
+		plan->logs[plan->log_count] = copy_of(paths[i]);
+		if (!plan->logs[plan->log_count++])
+			return false;
+	}
+	const char *error_log = is_file(snapshot->error_log) ? snapshot->error_log : NULL;
+	plan->error_log = copy_of(error_log);
+	return copied(error_log, plan->error_log);
+}
+
+static bool find_user(const struct snapshot *snapshot, FILE *messages, struct plan *plan)
+{
+	const struct config_text *user = &snapshot->user;
+	struct slice wrong;
+	if (!privileges_find(user->text, &plan->privileges, &wrong)) {
+		fprintf(messages, "%s:%u:%u: there is no user or group \"%.*s\" on this system\n", user->place.file,
+			user->place.line, user->place.column, SLICE_ARGUMENTS(wrong));
+		return false;
+	}
+	if (plan->privileges.drop && !privileges_can_drop())
+		fprintf(messages, "%s:%u:%u: warning: only root can become another user: \"%.*s\" has no effect\n",
+			user->place.file, user->place.line, user->place.column, SLICE_ARGUMENTS(user->text));
+	plan->privileges.drop = plan->privileges.drop && privileges_can_drop();
+	plan->user = copy_of(user->text.data);
+	return copied(user->text.data, plan->user);
+}
+
+static void count(const struct snapshot *snapshot, struct plan *plan)
+{
+	plan->sites = snapshot->site_count;
+	for (size_t i = 0; i < snapshot->site_count; i++)
+		plan->routes += snapshot->all_sites[i].route_count;
+	plan->pools = registry_pools(snapshot)->count;
+}
+
+static bool fill_in(const struct snapshot *snapshot, FILE *messages, struct plan *plan)
+{
+	plan->threads = snapshot->workers;
+	plan->drain_ns = registry_drain_ns(snapshot);
+	plan->pid_file = copy_of(snapshot->pid_file);
+	count(snapshot, plan);
+	if (!find_user(snapshot, messages, plan))
+		return false;
+	if (copied(snapshot->pid_file, plan->pid_file) && copy_listens(snapshot, plan) && copy_logs(snapshot, plan))
+		return true;
+	fprintf(messages, "%s: no memory\n", plan->path);
+	return false;
+}
+
+bool plan_load(struct config_source *source, const char *path, FILE *messages, bool colours, struct plan *ret_plan)
+{
+	struct bundle_recorder recorder;
+	struct plan plan = {.bundle = -1, .path = strdup(path)};
+	int error = plan.path ? bundle_record(&recorder, source) : -ENOMEM;
+	if (error < 0) {
+		fprintf(messages, "%s: cannot keep what is read: %s\n", path, strerror(-error));
+		free(plan.path);
+		return false;
+	}
+	struct snapshot *snapshot = NULL;
+	bool well = snapshot_load(&recorder.source, path, SLICE_EMPTY, &registry, messages, colours, &snapshot);
+	well = well && fill_in(snapshot, messages, &plan);
+	if (well) {
+		plan.bundle = bundle_finish(&recorder);
+		well = plan.bundle >= 0;
+		if (!well)
+			fprintf(messages, "%s: cannot keep what was read: %s\n", path, strerror(-plan.bundle));
+	} else {
+		bundle_discard(&recorder);
+	}
+	snapshot_unref(snapshot);
+	if (!well) {
+		plan_free(&plan);
+		return false;
+	}
+	*ret_plan = plan;
+	return true;
+}
+
+void plan_free(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->listen_count; i++)
+		free(plan->listens[i].place);
+	for (size_t i = 0; i < plan->log_count; i++)
+		free(plan->logs[i]);
+	free(plan->listens);
+	free(plan->logs);
+	free(plan->path);
+	free(plan->user);
+	free(plan->pid_file);
+	free(plan->error_log);
+	if (plan->bundle >= 0)
+		close(plan->bundle);
+	*plan = (struct plan){.bundle = -1};
+}

@@ -1,0 +1,44 @@
+// A plan: what the master itself must know of a configuration, and the bundle from which
+// the worker loads all of it.
+#ifndef USHER_CONTROL_PLAN_H
+#define USHER_CONTROL_PLAN_H
+
+#include "config/load.h"
+#include "control/privileges.h"
+#include "net/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct plan_listen {
+	struct address address;
+	char *place; // "usher.yaml:3:9", for messages
+	char name[ADDRESS_TEXT_MAX];
+};
+
+struct plan {
+	char *path; // of the configuration, as given
+	int bundle; // descriptor, -1: none
+	struct plan_listen *listens;
+	size_t listen_count;
+	char **logs; // paths of the files that the worker appends to
+	size_t log_count;
+	unsigned threads;
+	struct privileges privileges;
+	char *user; // as configured, for comparison
+	int64_t drain_ns;
+	char *pid_file;	 // or NULL
+	char *error_log; // or NULL: standard error
+	size_t sites, routes, pools;
+};
+
+// Loads the configuration and checks all that can be checked without opening ports; errors
+// and warnings go to `messages`. False when it is not fit to run.
+bool plan_load(struct config_source *source, const char *path, FILE *messages, bool colours, struct plan *ret_plan);
+
+// Frees everything, and closes the bundle.
+void plan_free(struct plan *plan);
+
+#endif

@@ -1,0 +1,201 @@
+// Taking a new configuration while the old one goes on to rule.
+//
+// Nothing changes until the worker has said that all its threads serve by the new one.
+#include "base/log.h"
+#include "base/text.h"
+#include "control/clock.h"
+#include "control/log_files.h"
+#include "control/master_state.h"
+#include "control/notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// --- What opening takes
+
+static int open_log(const char *path)
+{
+	int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	return descriptor < 0 ? -errno : log_files_put(slice_from_string(path), descriptor);
+}
+
+static bool is_open(const char *path)
+{
+	int descriptor = log_files_open(path);
+	if (descriptor >= 0)
+		close(descriptor);
+	return descriptor >= 0;
+}
+
+bool open_logs(const struct plan *plan, bool anew, FILE *messages)
+{
+	bool well = true;
+	for (size_t i = 0; i < plan->log_count; i++) {
+		const char *path = plan->logs[i];
+		int error = anew || !is_open(path) ? open_log(path) : 0;
+		if (error == 0)
+			continue;
+		well = false;
+		if (messages)
+			fprintf(messages, "cannot open the log file %s: %s\n", path, strerror(-error));
+		else
+			log_error("cannot open the log file %s: %s", path, strerror(-error));
+	}
+	return well;
+}
+
+void describe(const struct master *master, char *ret_text, size_t size)
+{
+	struct text text;
+	text_init(&text, ret_text, size - 1);
+	text_printf(&text, "serving %zu site%s with %u thread%s on", master->plan.sites,
+		    master->plan.sites == 1 ? "" : "s", master->threads, master->threads == 1 ? "" : "s");
+	for (size_t i = 0; i < master->sockets.count && !text.overflow; i++) {
+		char buffer[ADDRESS_TEXT_MAX];
+		struct slice address = address_format(&master->sockets.items[i].bound, buffer);
+		text_printf(&text, "%s %.*s", i > 0 ? "," : "", SLICE_ARGUMENTS(address));
+	}
+	ret_text[text.length] = '\0';
+}
+
+// --- Beginning
+
+static bool open_next(struct master *master, FILE *messages)
+{
+	const struct plan_listen *at_fault;
+	int error =
+		sockets_open(&master->next_plan, &master->sockets, master->threads, &master->next_sockets, &at_fault);
+	if (error < 0 && at_fault)
+		fprintf(messages, "%s: cannot listen on %s: %s\n", at_fault->place, at_fault->name, strerror(-error));
+	else if (error < 0)
+		fprintf(messages, "cannot listen: %s\n", strerror(-error));
+	return error == 0 && open_logs(&master->next_plan, false, messages);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void warn_of_restarts(struct master *master, FILE *messages)
+{
+	const struct plan *now = &master->plan, *next = &master->next_plan;
+	if (next->threads != master->threads)
+		fprintf(messages, "warning: workers: %u takes effect with the next start; usher goes on with %u\n",
+			next->threads, master->threads);
+	if (!same_text(now->user, next->user))
+		fprintf(messages, "warning: user takes effect with the next start\n");
+	if (!same_text(now->pid_file, next->pid_file))
+		fprintf(messages, "warning: pid_file takes effect with the next start\n");
+}
+
+static int hand_over(struct master *master)
+{
+	struct supervisor *supervisor = &master->supervisor;
+	const struct sockets *sets[] = {&master->next_sockets, &master->sockets};
+	if (supervisor->pid != 0)
+		return supervisor_hand_over(supervisor, &master->next_plan, master->threads, sets, 1);
+	int error = supervisor_start(supervisor, &master->plan.privileges);
+	return error < 0 ? error : supervisor_hand_over(supervisor, &master->next_plan, master->threads, sets, 2);
+}
+
+// What loading said goes to the error log, line by line, and to who asked for the reload.
+static void pass_on(struct master *master, struct slice messages, enum log_level level)
+{
+	struct slice line, rest = messages;
+	control_say(&master->control, CONTROL_RELOAD, messages);
+	while (rest.length > 0) {
+		if (!slice_cut(rest, '\n', &line, &rest))
+			rest = SLICE_EMPTY;
+		struct log_place unlimited = {0}; // all of them are wanted
+		log_line(level, &unlimited, "%.*s", SLICE_ARGUMENTS(line));
+	}
+}
+
+void reload_begin(struct master *master)
+{
+	if (master->stopping)
+		return;
+	if (master->reloading || master->supervisor.awaiting) {
+		master->reload_again = true;
+		return;
+	}
+	char *text = NULL;
+	size_t length = 0;
+	FILE *messages = open_memstream(&text, &length);
+	if (!messages) {
+		log_error("reload: no memory");
+		control_answer(&master->control, CONTROL_RELOAD, false);
+		return;
+	}
+	notify_reloading();
+	master->reloading = true;
+	master->reload_started_ns = clock_now_ns();
+	bool fit = plan_load(master->options->source, master->options->path, messages, false, &master->next_plan);
+	if (fit)
+		warn_of_restarts(master, messages);
+	fit = fit && open_next(master, messages);
+	if (fclose(messages) == 0)
+		pass_on(master, slice_from(text, length), fit ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR);
+	free(text);
+	if (!fit) {
+		reload_end(master, "");
+		return;
+	}
+	int error = hand_over(master);
+	if (error < 0) {
+		supervisor_kill(&master->supervisor);
+		reload_end(master, strerror(-error));
+	}
+}
+
+// --- The end of it
+
+static void commit(struct master *master)
+{
+	if (sockets_merge(&master->sockets, &master->next_sockets) < 0) {
+		// The worker serves by what the master cannot keep: the next one will serve by
+		// the former configuration.
+		log_error("reload: no memory: starting a worker with the former configuration");
+		supervisor_kill(&master->supervisor);
+		return;
+	}
+	sockets_keep(&master->sockets, &master->next_plan);
+	// These rule until the end, whatever the new one says.
+	struct privileges privileges = master->plan.privileges;
+	plan_free(&master->plan);
+	master->plan = master->next_plan;
+	master->plan.privileges = privileges;
+	master->next_plan = (struct plan){.bundle = -1};
+	master->supervisor.ready = true;
+	error_log_use(master->plan.error_log);
+}
+
+void reload_end(struct master *master, const char *failure)
+{
+	char text[256];
+	master->reloading = false;
+	if (!failure) {
+		commit(master);
+		log_info("reloaded %s in %.0f ms", master->plan.path,
+			 (double)(clock_now_ns() - master->reload_started_ns) / MILLISECOND_NS);
+	} else {
+		if (failure[0])
+			pass_on(master, slice_from_string(failure), LOG_LEVEL_ERROR);
+		log_error("reload failed: the former configuration goes on to rule");
+	}
+	sockets_unlink(&master->next_sockets);
+	sockets_close(&master->next_sockets);
+	plan_free(&master->next_plan);
+	describe(master, text, sizeof text);
+	notify_ready(text);
+	// Who asked while this one was under way gets the answer of the next.
+	if (master->reload_again && !master->stopping) {
+		master->reload_again = false;
+		reload_begin(master);
+		return;
+	}
+	control_answer(&master->control, CONTROL_RELOAD, !failure);
+}

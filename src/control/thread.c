@@ -1,0 +1,376 @@
+#include "control/thread.h"
+
+#include "base/block.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "exchange/service.h"
+#include "exchange/snapshot.h"
+#include "fiber/fiber.h"
+#include "fiber/kernel.h"
+#include "fiber/loop.h"
+#include "http/h1_server.h"
+#include "net/listener.h"
+#include "net/resolver.h"
+#include "net/stream.h"
+#include "observe/access_log.h"
+#include "upstream/connection.h"
+#include "upstream/discovery.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+
+#define DRAIN_LOOK_NS (10 * MILLISECOND_NS)
+
+enum { LAST_TURNS_MAX = 1000 };
+
+struct thread_port {
+	struct list_link link;
+	struct listener listener;
+	struct deferred deferred;
+	struct port *port;
+	struct thread *thread;
+};
+
+struct thread {
+	pthread_t id;
+	unsigned number;
+	struct kernel *kernel;
+	struct loop *loop;
+	struct resolver *resolver;
+	struct exchange_service *service;
+	struct h1_server *server;
+	struct list_link ports; // of struct thread_port
+	struct timer alive;	// keeps the loop waiting where nothing else does
+	struct timer drain;
+	bool draining, drained;
+	struct loop_message drain_message, abort_message, end_message;
+};
+
+static void (*drained_)(void);
+
+void thread_set_drained(void (*drained)(void))
+{
+	drained_ = drained;
+}
+
+// --- Calls: run in the thread, while the caller waits.
+
+struct thread_call {
+	struct loop_message message;
+	int (*run)(struct thread *thread, void *argument);
+	struct thread *thread;
+	void *argument;
+	int result;
+	sem_t done;
+};
+
+static void run_call(struct loop_message *message)
+{
+	struct thread_call *call = LIST_ENTRY(message, struct thread_call, message);
+	call->result = call->run(call->thread, call->argument);
+	sem_post(&call->done);
+}
+
+static void wait_for(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) < 0)
+		check(errno == EINTR);
+}
+
+static int thread_do(struct thread *thread, int (*run)(struct thread *thread, void *argument), void *argument)
+{
+	struct thread_call call = {.message = {.run = run_call}, .run = run, .thread = thread, .argument = argument};
+	sem_init(&call.done, 0, 0);
+	loop_post(thread->loop, &call.message);
+	wait_for(&call.done);
+	sem_destroy(&call.done);
+	return call.result;
+}
+
+// --- Ports
+
+static void accepted(struct listener *listener, int descriptor, const struct address *peer)
+{
+	struct thread_port *port = listener->argument;
+	h1_server_accept(port->thread->server, descriptor, peer, port->port->name);
+}
+
+static struct thread_port *find_port(struct thread *thread, const struct port *port)
+{
+	for (struct list_link *link = thread->ports.next; link != &thread->ports; link = link->next) {
+		struct thread_port *own = LIST_ENTRY(link, struct thread_port, link);
+		if (own->port == port)
+			return own;
+	}
+	return NULL;
+}
+
+static int do_listen(struct thread *thread, void *argument)
+{
+	struct port *port = argument;
+	if (find_port(thread, port))
+		return 0;
+	struct thread_port *own = calloc(1, sizeof *own);
+	if (!own)
+		return -ENOMEM;
+	own->port = port;
+	own->thread = thread;
+	own->listener.accepted = accepted;
+	own->listener.argument = own;
+	check(thread->number < port->count);
+	int error = listener_start(&own->listener, port->descriptors[thread->number]);
+	if (error < 0) {
+		free(own);
+		return error;
+	}
+	list_push_back(&thread->ports, &own->link);
+	return 0;
+}
+
+int thread_listen(struct thread *thread, struct port *port)
+{
+	return thread_do(thread, do_listen, port);
+}
+
+static void port_free(struct deferred *deferred)
+{
+	free(LIST_ENTRY((void *)deferred, struct thread_port, deferred));
+}
+
+static void port_stop(struct thread_port *port, bool drain)
+{
+	listener_stop(&port->listener, drain);
+	list_remove(&port->link);
+	loop_defer(&port->deferred, port_free);
+}
+
+static int do_unlisten(struct thread *thread, void *argument)
+{
+	struct thread_port *port = find_port(thread, argument);
+	if (port)
+		port_stop(port, true);
+	return 0;
+}
+
+void thread_unlisten(struct thread *thread, struct port *port)
+{
+	(void)thread_do(thread, do_unlisten, port);
+}
+
+// --- Configuration
+
+static struct h1_server_settings settings_of(const struct snapshot *snapshot)
+{
+	const struct limits *limits = snapshot->limits;
+	const struct timeouts *timeouts = snapshot->timeouts;
+	return (struct h1_server_settings){
+		.header_bytes = (uint32_t)limits->header_bytes,
+		.limits = {.fields = (uint32_t)limits->fields, .target_bytes = (uint32_t)limits->target_bytes},
+		.header_timeout_ns = timeouts->header_ns,
+		.idle_timeout_ns = timeouts->idle_ns,
+		.body_timeout_ns = timeouts->body_ns,
+		.send_timeout_ns = timeouts->send_ns,
+		.tunnel_timeout_ns = timeouts->tunnel_ns,
+		.connections = limits->connections ? (uint32_t)limits->connections : UINT32_MAX,
+	};
+}
+
+static int do_use(struct thread *thread, void *argument)
+{
+	struct snapshot *snapshot = argument;
+	if (!exchange_service_set_snapshot(thread->service, snapshot))
+		return -ENOMEM;
+	struct h1_server_settings settings = settings_of(snapshot);
+	h1_server_set(thread->server, &settings);
+	return 0;
+}
+
+int thread_use(struct thread *thread, struct snapshot *snapshot)
+{
+	return thread_do(thread, do_use, snapshot);
+}
+
+// --- The end
+
+static bool is_idle(const struct thread *thread)
+{
+	return h1_server_connections(thread->server) == 0 && exchange_service_running(thread->service) == 0;
+}
+
+// Connections that came in with the last accept have had a turn to say what they want.
+static void drain_look(struct timer *timer)
+{
+	struct thread *thread = LIST_ENTRY(timer, struct thread, drain);
+	h1_server_drain(thread->server);
+	if (!is_idle(thread)) {
+		timer_start(&thread->drain, loop_now() + DRAIN_LOOK_NS);
+		return;
+	}
+	thread->drained = true;
+	drained_();
+}
+
+static void begin_drain(struct thread *thread)
+{
+	if (thread->draining)
+		return;
+	thread->draining = true;
+	while (!list_is_empty(&thread->ports))
+		port_stop(LIST_ENTRY(thread->ports.next, struct thread_port, link), true);
+	timer_start(&thread->drain, loop_now() + DRAIN_LOOK_NS);
+}
+
+static void run_drain(struct loop_message *message)
+{
+	begin_drain(LIST_ENTRY(message, struct thread, drain_message));
+}
+
+static void run_abort(struct loop_message *message)
+{
+	struct thread *thread = LIST_ENTRY(message, struct thread, abort_message);
+	begin_drain(thread);
+	h1_server_abort(thread->server);
+}
+
+static void run_end(struct loop_message *message)
+{
+	loop_stop(LIST_ENTRY(message, struct thread, end_message)->loop);
+}
+
+void thread_drain(struct thread *thread)
+{
+	if (!thread->drain_message.run) {
+		thread->drain_message.run = run_drain;
+		loop_post(thread->loop, &thread->drain_message);
+	}
+}
+
+void thread_abort(struct thread *thread)
+{
+	if (!thread->abort_message.run) {
+		thread->abort_message.run = run_abort;
+		loop_post(thread->loop, &thread->abort_message);
+	}
+}
+
+// --- The thread itself
+
+static int look_up(void *argument, const char *name, int64_t deadline_ns, struct resolution *ret_found)
+{
+	return resolver_lookup(argument, name, deadline_ns, ret_found);
+}
+
+static void stay_alive(struct timer *timer)
+{
+	timer_start(timer, loop_now() + 3600 * SECOND_NS);
+}
+
+static void thread_close(struct thread *thread)
+{
+	if (thread->server)
+		h1_server_free(thread->server);
+	if (thread->service)
+		exchange_service_free(thread->service);
+	if (thread->resolver) {
+		if (thread->number == 0)
+			discovery_stop();
+		upstream_thread_stop();
+		// What was cancelled has its last turns.
+		for (int i = 0; i < LAST_TURNS_MAX && fiber_count() > 0; i++)
+			(void)loop_turn(thread->loop, MILLISECOND_NS);
+		resolver_free(thread->resolver);
+	}
+	access_log_end_thread();
+	stream_trim_pipes();
+	if (thread->loop) {
+		timer_stop(&thread->alive);
+		timer_stop(&thread->drain);
+		(void)loop_turn(thread->loop, 0);
+		loop_free(thread->loop);
+	}
+	if (thread->kernel)
+		kernel_linux_free(thread->kernel);
+	block_trim();
+}
+
+static int thread_open(struct thread *thread, struct snapshot *snapshot)
+{
+	thread->kernel = kernel_linux_new();
+	if (!thread->kernel)
+		return errno ? -errno : -ENOMEM;
+	thread->loop = loop_new(thread->kernel);
+	if (!thread->loop)
+		return -ENOMEM;
+	timer_init(&thread->drain, drain_look);
+	timer_init(&thread->alive, stay_alive);
+	stay_alive(&thread->alive);
+	if (upstream_thread_start() < 0)
+		return -ENOMEM;
+	thread->resolver = resolver_new(NULL);
+	if (!thread->resolver) {
+		upstream_thread_stop();
+		return -ENOMEM;
+	}
+	if (thread->number == 0)
+		discovery_start(look_up, thread->resolver);
+	thread->service = exchange_service_new(snapshot);
+	if (!thread->service)
+		return -ENOMEM;
+	struct h1_server_settings settings = settings_of(snapshot);
+	thread->server = h1_server_new(exchange_service_http(thread->service), &settings);
+	return thread->server ? 0 : -ENOMEM;
+}
+
+struct thread_birth {
+	struct thread *thread;
+	struct snapshot *snapshot;
+	int result;
+	sem_t done;
+};
+
+static void *thread_run(void *argument)
+{
+	struct thread_birth *birth = argument;
+	struct thread *thread = birth->thread;
+	int error = birth->result = thread_open(thread, birth->snapshot);
+	sem_post(&birth->done); // birth is gone from here on
+	if (error == 0)
+		loop_run(thread->loop);
+	thread_close(thread);
+	return NULL;
+}
+
+int thread_start(unsigned number, struct snapshot *snapshot, struct thread **ret_thread)
+{
+	struct thread *thread = calloc(1, sizeof *thread);
+	if (!thread)
+		return -ENOMEM;
+	thread->number = number;
+	list_init(&thread->ports);
+	struct thread_birth birth = {.thread = thread, .snapshot = snapshot};
+	sem_init(&birth.done, 0, 0);
+	int error = -pthread_create(&thread->id, NULL, thread_run, &birth);
+	if (error == 0) {
+		wait_for(&birth.done);
+		error = birth.result;
+		if (error < 0)
+			pthread_join(thread->id, NULL);
+	}
+	sem_destroy(&birth.done);
+	if (error < 0) {
+		free(thread);
+		return error;
+	}
+	*ret_thread = thread;
+	return 0;
+}
+
+void thread_join(struct thread *thread)
+{
+	thread->end_message.run = run_end;
+	loop_post(thread->loop, &thread->end_message);
+	pthread_join(thread->id, NULL);
+	free(thread);
+}
