@@ -10,7 +10,7 @@ import pytest
 from support import wire
 from support.origin import answering
 from support.refusal import echoed
-from support.usher import eventually
+from support.usher import eventually, stalled
 
 MIB = 1024 * 1024
 SIZES = [0, 1, 2, 1023, 4096, 16384, 16385, 65536, 100_000, 5 * MIB + 7]
@@ -272,12 +272,6 @@ STREAM = 200 * MIB
 GROWTH = 64 * MIB  # under AddressSanitizer; far from the 200 MiB that pass through
 
 
-def stream_out(send, size):
-    piece = noise(MIB)
-    for _ in range(size // MIB):
-        send(piece)
-
-
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 def test_large_download_needs_little_memory(proxy, framing):
     def script(connection):
@@ -329,19 +323,6 @@ def test_large_upload_needs_little_memory(proxy):
                 most = max(most, usher.resident_bytes())
         assert client.response().body == b"thanks"
     assert most - before < GROWTH, f"grew by {(most - before) / MIB:.0f} MiB"
-
-
-def stalled(counter):
-    """Waits until the number in counter[0] has not grown for half a second, and returns it."""
-    last, since = -1, time.monotonic()
-
-    def quiet():
-        nonlocal last, since
-        if counter[0] != last:
-            last, since = counter[0], time.monotonic()
-        return time.monotonic() - since > 0.5
-    eventually(quiet, "the sender to stall")
-    return last
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])

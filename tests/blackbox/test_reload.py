@@ -15,7 +15,7 @@ from support import wire
 from support.origin import echo, named
 from support.refusal import echoed
 from support.usher import eventually, run_command
-from test_upgrade import WebSocketServer
+from support.websocket import WebSocketServer
 
 TEXT = """
 listen: "127.0.0.1:$PORT"

@@ -76,12 +76,12 @@ class RawClient:
             return False
         self.socket.settimeout(seconds)
         try:
-            data = self.socket.recv(1, socket.MSG_PEEK)
+            self.socket.recv(1, socket.MSG_PEEK)
         except TimeoutError:
             return True
         finally:
             self.socket.settimeout(PATIENCE)
-        return data is None
+        return False
 
     # --- ending
 

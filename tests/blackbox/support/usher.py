@@ -45,6 +45,19 @@ def eventually(condition, what="a condition", seconds=PATIENCE):
         time.sleep(0.01)
 
 
+def stalled(counter):
+    """Waits until the number in counter[0] has not grown for half a second, and returns it."""
+    last, since = -1, time.monotonic()
+
+    def quiet():
+        nonlocal last, since
+        if counter[0] != last:
+            last, since = counter[0], time.monotonic()
+        return time.monotonic() - since > 0.5
+    eventually(quiet, "the sender to stall")
+    return last
+
+
 def run_command(*arguments, stdin=None, cwd=None, env=None, timeout=120):
     """A command of usher that ends by itself."""
     done = subprocess.run([BINARY, *map(str, arguments)], input=stdin, capture_output=True, text=True, cwd=cwd,
