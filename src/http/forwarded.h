@@ -9,15 +9,19 @@
 #include <stdbool.h>
 
 struct forwarded_hop {
-	struct slice node;  // "192.0.2.1", "[2001:db8::1]", "unknown", "_hidden"; port cut off
-	struct slice proto; // empty when absent
-	struct slice host;
+	struct slice node;  // "192.0.2.1", "2001:db8::1", "[2001:db8::1]", "unknown", "_hidden",
+			    // empty when absent; port cut off
+	struct slice proto; // a scheme; empty when absent or malformed
+	struct slice host;  // host and port; empty when absent or malformed
 };
 
 // Reads the fields from the nearest proxy outwards: calls `visit` with the last hop first,
-// until it returns false. Forwarded is used when it is there, else X-Forwarded-For with
-// X-Forwarded-Proto and -Host for the last hop. False when a field is malformed (what was
-// visited before stands).
+// until it returns false. Hops are from Forwarded and X-Forwarded-For; X-Forwarded-Proto
+// and -Host are for the last hop. Where both fields name a node for a hop it must be the
+// same one: many proxies write only one of them and pass the other on as the client made it
+// up, and which one to believe cannot be known here. False when they differ, or a field is
+// malformed (what was visited before stands). What stands to the left of a hop never
+// changes how it is read.
 typedef bool forwarded_visitor(void *argument, const struct forwarded_hop *hop);
 bool forwarded_read(const struct fields *fields, forwarded_visitor *visit, void *argument);
 

@@ -21,7 +21,7 @@
 // Zeroed at the start of each message; goes on where it left off, so that a head that
 // arrives byte by byte costs no more than one that arrives whole.
 struct h1_scanner {
-	size_t scanned;    // bytes looked at, all of whole lines
+	size_t scanned; // bytes looked at, all of whole lines
 	size_t line_start;
 };
 
@@ -43,13 +43,18 @@ struct h1_limits {
 };
 
 // Parses a whole request head as found by h1_scan_head. Slices in *ret_request point into
-// head; the fields' array is in the arena. Fills in all of struct request but body.
-// False with *ret_fault filled in: its detail names what broke which rule.
+// head, or at literals; the fields' array is in the arena. Fills in all of struct request
+// but body, which is NULL, and the scheme of a target that is not absolute. No slice's data
+// is NULL. False with *ret_fault filled in: its detail names what broke which rule; of
+// *ret_request, what was read before that stands (method_name and target, for the log).
+// Beside the rules of RFC 9112, these are refused: a Host that differs from an absolute
+// target, and connection options that are no tokens or more than limits->fields.
 bool h1_parse_request(struct slice head, const struct h1_limits *limits, struct arena *arena,
 		      struct request *ret_request, struct fault *ret_fault);
 
 // Parses a whole response head; `method` is the request's, which decides the framing
-// (RFC 9112 section 6.3). 1xx responses are parsed like any other.
+// (RFC 9112 section 6.3). 1xx responses are parsed like any other. A 204 that claims
+// content is not persistent, an interim response that does is refused.
 bool h1_parse_response(struct slice head, enum method method, const struct h1_limits *limits, struct arena *arena,
 		       struct response *ret_response, struct fault *ret_fault);
 
@@ -58,9 +63,9 @@ bool h1_parse_response(struct slice head, enum method method, const struct h1_li
 // A decoder of one body, fed with what arrives. Zeroed by h1_chunked_init.
 struct h1_chunked {
 	int state;
-	uint64_t chunk_left;      // bytes of the current chunk's data still to come
-	uint64_t size;            // of the next chunk, as far as its line was read
-	uint32_t line_bytes;      // of the chunk line so far
+	uint64_t chunk_left;	  // bytes of the current chunk's data still to come
+	uint64_t size;		  // of the next chunk, as far as its line was read
+	uint32_t line_bytes;	  // of the chunk line so far
 	uint64_t extension_bytes; // in all, bounded
 };
 
@@ -68,7 +73,7 @@ enum h1_chunked_result {
 	H1_CHUNKED_MORE,     // all of the input was used; more is needed
 	H1_CHUNKED_DATA,     // *ret_data holds data; call again with what follows
 	H1_CHUNKED_TRAILERS, // the last chunk was read; the trailer section (or the last CRLF) comes next
-	H1_CHUNKED_BAD,      // not chunked coding, or out of bounds
+	H1_CHUNKED_BAD,	     // not chunked coding, or out of bounds
 };
 
 void h1_chunked_init(struct h1_chunked *chunked);
@@ -82,7 +87,8 @@ enum h1_chunked_result h1_chunked_read(struct h1_chunked *chunked, struct slice 
 
 // Parses a whole trailer section: `section` is field lines and the last empty line, as
 // found by h1_scan_head (a section of just CRLF has no fields). Fields that must not be in
-// trailers (RFC 9110 section 6.5.1: framing, routing, authentication, ...) are left out.
+// trailers (RFC 9110 section 6.5.1: framing, routing, authentication, ...) are left out. The
+// fault's kind is a request's: of a response, the caller gives it its own.
 bool h1_parse_trailers(struct slice section, const struct h1_limits *limits, struct arena *arena,
 		       struct fields *ret_fields, struct fault *ret_fault);
 
@@ -91,11 +97,13 @@ bool h1_parse_trailers(struct slice section, const struct h1_limits *limits, str
 
 size_t h1_fields_bound(const struct fields *fields);
 
-// "GET /path HTTP/1.1\r\n" and "HTTP/1.1 200 OK\r\n".
+// "GET /path HTTP/1.1\r\n" and "HTTP/1.1 200 OK\r\n". Blanks, controls and non-ASCII bytes
+// of a target are percent-encoded; the method is a token; the status is 100 to 599.
 void h1_write_request_line(struct text *text, struct slice method, struct slice target);
 void h1_write_status_line(struct text *text, unsigned status, struct slice reason);
 
-// "Name: value\r\n".
+// "Name: value\r\n". Controls in a value become spaces (RFC 9110 section 5.5), so that no
+// value begins a line of its own; the name is the caller's to answer for.
 void h1_write_field(struct text *text, struct slice name, struct slice value);
 
 // All fields but those that frame the message (Content-Length, Transfer-Encoding,

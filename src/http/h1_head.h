@@ -8,11 +8,13 @@
 enum { H1_FIELD_SET_WORDS = 2 };
 _Static_assert(FIELD_COUNT <= H1_FIELD_SET_WORDS * 64, "each id has a bit in a field set");
 
-// A field section, and which of the well-known fields are in it.
+// A field section, which of the well-known fields are in it, and which of the connection
+// options that matter here.
 struct h1_section {
 	struct fields fields;
 	uint64_t seen[H1_FIELD_SET_WORDS];     // at least once
 	uint64_t repeated[H1_FIELD_SET_WORDS]; // more than once
+	bool close, keep_alive, upgrade;
 };
 
 static inline bool h1_section_has(const struct h1_section *section, enum field_id id)

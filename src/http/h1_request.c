@@ -31,9 +31,7 @@ static bool parse_method(const char **at, const char *end, struct request *reque
 static bool find_target(const char **at, const char *end, const struct h1_limits *limits, struct request *request,
 			struct fault *fault)
 {
-	const char *start = *at, *blank = start;
-	while (blank < end && (uint8_t)*blank > ' ' && *blank != 0x7f)
-		blank++;
+	const char *start = *at, *blank = syntax_skip_word(start, end);
 	if (blank == end || *blank != ' ' || blank == start)
 		return h1_refuse(fault, FAULT_BAD_REQUEST,
 				 line_detail(blank, end,
@@ -136,8 +134,7 @@ static bool is_request_protocol(struct slice protocol)
 // RFC 9110 section 7.8: Upgrade means nothing in HTTP/1.0, nor without its connection option.
 static bool wants_upgrade(const struct h1_section *section, uint8_t version_minor)
 {
-	if (!h1_section_has(section, FIELD_UPGRADE) || version_minor == 0 ||
-	    !fields_list_has(&section->fields, FIELD_CONNECTION, SLICE("upgrade")))
+	if (!h1_section_has(section, FIELD_UPGRADE) || version_minor == 0 || !section->upgrade)
 		return false;
 	bool any = false;
 	for (uint32_t i = 0; i < section->fields.count; i++) {

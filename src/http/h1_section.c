@@ -64,7 +64,7 @@ static inline void note(struct h1_section *section, enum field_id id)
 // Connection = #token (RFC 9110 section 7.6.1). With anything else in it, a quoted string
 // above all, two readers may find other options. And as fields_remove_hop_by_hop compares
 // each option with each field, there may be no more of the one than of the other.
-static bool check_options(const struct h1_section *section, const struct h1_limits *limits, struct fault *ret_fault)
+static bool read_options(struct h1_section *section, const struct h1_limits *limits, struct fault *ret_fault)
 {
 	uint32_t options = 0;
 	for (uint32_t i = 0; i < section->fields.count; i++) {
@@ -74,6 +74,9 @@ static bool check_options(const struct h1_section *section, const struct h1_limi
 		while (slice_next_member(&rest, &option)) {
 			if (!syntax_all(option, SYNTAX_TOKEN))
 				return h1_refuse(ret_fault, FAULT_BAD_REQUEST, "a connection option is not a token");
+			section->close = section->close || slice_equal_nocase(option, SLICE("close"));
+			section->keep_alive = section->keep_alive || slice_equal_nocase(option, SLICE("keep-alive"));
+			section->upgrade = section->upgrade || slice_equal_nocase(option, SLICE("upgrade"));
 			if (++options > limits->fields) {
 				h1_refuse(ret_fault, FAULT_HEADER_TOO_LARGE, "Connection has too many options");
 				ret_fault->setting = "limits.fields";
@@ -105,7 +108,7 @@ bool h1_parse_section(struct slice lines, const struct h1_limits *limits, struct
 	}
 	if (end - at > 2)
 		return h1_refuse(ret_fault, FAULT_BAD_REQUEST, "bytes after the empty line");
-	if (h1_section_has(&section, FIELD_CONNECTION) && !check_options(&section, limits, ret_fault))
+	if (h1_section_has(&section, FIELD_CONNECTION) && !read_options(&section, limits, ret_fault))
 		return false;
 	*ret_section = section;
 	return true;
@@ -167,11 +170,7 @@ bool h1_parse_framing(const struct h1_section *section, uint8_t version_minor, s
 
 bool h1_is_persistent(const struct h1_section *section, uint8_t version_minor)
 {
-	if (!h1_section_has(section, FIELD_CONNECTION))
-		return version_minor >= 1;
-	if (fields_list_has(&section->fields, FIELD_CONNECTION, SLICE("close")))
-		return false;
-	// The rule that forbids it to proxies in HTTP/1.0 is not for gateways, which are
-	// origin servers to their clients (RFC 9110 section 3.7).
-	return version_minor >= 1 || fields_list_has(&section->fields, FIELD_CONNECTION, SLICE("keep-alive"));
+	// The rule that forbids keep-alive to proxies in HTTP/1.0 is not for gateways, which
+	// are origin servers to their clients (RFC 9110 section 3.7).
+	return !section->close && (version_minor >= 1 || section->keep_alive);
 }

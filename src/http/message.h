@@ -33,21 +33,22 @@ struct request {
 	uint8_t version_minor; // of HTTP/1; 1 for the later versions
 	enum target_form target_form;
 	enum body_framing framing;
-	bool persistent;       // the connection may carry another request
-	bool expects_continue; // Expect: 100-continue (RFC 9110 section 10.1.1)
-	bool wants_upgrade;    // Upgrade, named by Connection (RFC 9110 section 7.8)
+	bool persistent;	 // the connection may carry another request
+	bool expects_continue;	 // Expect: 100-continue, and content to come (RFC 9110 section 10.1.1)
+	bool wants_upgrade;	 // Upgrade, named by Connection (RFC 9110 section 7.8), to a protocol
+				 // that is not HTTP again: not to h2c, HTTP/2.0, TLS/1.0
 	uint64_t content_length; // with BODY_LENGTH
 	struct slice method_name;
-	struct slice target;    // the client's exact bytes
-	struct slice scheme;    // of an absolute target, else the connection's
-	struct slice host;      // without port, brackets kept; from the target or Host
-	uint16_t port;          // 0 when none was given
+	struct slice target;	// the client's exact bytes
+	struct slice scheme;	// of an absolute target, else the connection's
+	struct slice host;	// without port, brackets kept; from the target or Host
+	uint16_t port;		// 0 when none was given
 	struct slice authority; // host and port as the client wrote them
-	struct slice path;      // as written, from "/" to before "?"; "*" for OPTIONS *
-	struct slice query;     // as written, without "?"
-	bool has_query;         // "/?" has an empty query, "/" has none
+	struct slice path;	// as written, from "/" to before "?"; "*" for OPTIONS *
+	struct slice query;	// as written, without "?"
+	bool has_query;		// "/?" has an empty query, "/" has none
 	struct fields fields;
-	struct body *body;      // never NULL once the exchange began
+	struct body *body; // never NULL once the exchange began
 };
 
 struct response {
@@ -55,7 +56,7 @@ struct response {
 	uint8_t version_minor;
 	enum body_framing framing; // as it came from the server; usher's own choice on the way out
 	bool persistent;
-	uint64_t content_length;   // with BODY_LENGTH
+	uint64_t content_length; // as Content-Length says; of the body only with BODY_LENGTH
 	struct slice reason;
 	struct fields fields;
 	struct body *body;

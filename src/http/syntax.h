@@ -52,22 +52,44 @@ static inline const char *syntax_skip(const char *at, const char *end, enum synt
 	return at;
 }
 
+#ifdef __SSE2__
+// A bit for each of 16 bytes that is DEL, or not above `highest`; a tab where it counts.
+static inline unsigned syntax_control_mask(const char *at, char highest, bool tab_is_control)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+	__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(highest)), bytes);
+	if (!tab_is_control)
+		control = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), control);
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
+}
+#endif
+
 // As syntax_skip with SYNTAX_VALUE, 16 bytes at a time: values are the most of every head.
 static inline const char *syntax_skip_value(const char *at, const char *end)
 {
 #ifdef __SSE2__
-	while (end - at >= 16) {
-		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-		__m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-		__m128i bad = _mm_or_si128(_mm_andnot_si128(tab, control), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
-		unsigned mask = (unsigned)_mm_movemask_epi8(bad);
+	for (; end - at >= 16; at += 16) {
+		unsigned mask = syntax_control_mask(at, 0x1f, false);
 		if (mask != 0)
 			return at + __builtin_ctz(mask);
-		at += 16;
 	}
 #endif
 	return syntax_skip(at, end, SYNTAX_VALUE);
+}
+
+// The first blank or control character in at..end, or end.
+static inline const char *syntax_skip_word(const char *at, const char *end)
+{
+#ifdef __SSE2__
+	for (; end - at >= 16; at += 16) {
+		unsigned mask = syntax_control_mask(at, ' ', true);
+		if (mask != 0)
+			return at + __builtin_ctz(mask);
+	}
+#endif
+	while (at < end && (uint8_t)*at > ' ' && *at != 0x7f)
+		at++;
+	return at;
 }
 
 #endif

@@ -80,7 +80,14 @@ static void test_syntax_table(void **state)
 	assert_false(syntax_all(SLICE("a b"), SYNTAX_TOKEN));
 }
 
-// The 16-byte scan finds what the byte-wise one finds, wherever it is.
+static const char *skip_word(const char *at, const char *end)
+{
+	while (at < end && (uint8_t)*at > ' ' && *at != 0x7f)
+		at++;
+	return at;
+}
+
+// The 16-byte scans find what byte-wise ones find, wherever it is.
 static void test_skip_value(void **state)
 {
 	for (size_t length = 0; length < 70; length++) {
@@ -93,8 +100,9 @@ static void test_skip_value(void **state)
 				copy[at] = (char)byte;
 				assert_ptr_equal(syntax_skip_value(copy, copy + length),
 						 syntax_skip(copy, copy + length, SYNTAX_VALUE));
+				assert_ptr_equal(syntax_skip_word(copy, copy + length), skip_word(copy, copy + length));
 			}
-			copy[at] = '\t';
+			copy[at] = at % 2 == 0 ? '\t' : 'v';
 		}
 		free(copy);
 	}
