@@ -2,16 +2,20 @@
 //
 // Each is one file, balance_*.c, and one row in balancer.c. It chooses within a tier: the
 // pool's ordinary servers, or its backups. Several threads choose at once; there are no
-// locks. A tier never changes; servers' states do.
+// locks. A tier never changes; its servers' states do.
 #ifndef USHER_UPSTREAM_BALANCER_H
 #define USHER_UPSTREAM_BALANCER_H
 
+#include "upstream/discovery.h"
 #include "upstream/pool.h"
 #include "upstream/server.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+// Turns in a round; weights whose round would be longer are rounded.
+enum { TIER_TURNS_MAX = 16384 };
 
 struct member {
 	struct server *server;
@@ -21,27 +25,25 @@ struct member {
 struct tier {
 	struct member *members;
 	uint32_t count;
+	uint32_t turn_count; // of one round of weighted round robin,
+	uint16_t *turns;     // as indexes of members
 	bool weights_equal;
-	uint64_t weights; // their sum
-	// The turns of one round of weighted round robin, as indexes of members.
-	uint16_t *turns;
-	uint32_t turn_count;
 	void *state; // the balancer's own
-	_Alignas(64) _Atomic uint64_t turn;
+	_Alignas(64) _Atomic uint32_t turn;
 };
 
 struct balancer_type {
 	const char *name; // as configured
-	const char *help; // one line
 	// Makes and frees tier->state; NULL when it needs none. 0 or -ENOMEM.
 	int (*init)(struct tier *tier);
 	void (*fini)(struct tier *tier);
-	// A server of the tier that may be tried (member_usable), taken for the request by
-	// server_take. NULL when there is none. now_ns is the loop's clock.
+	// A server of the tier that is usable, taken for the request by server_take. NULL
+	// when there is none. The tier has at least one member; now_ns is the loop's clock.
 	struct server *(*choose)(struct tier *tier, const struct pick *pick, int64_t now_ns);
 };
 
-// All that there are, ends with NULL; and their names in the same order, for the key table.
+// All that there are, and their names in the same order, for the table of keys. Both end
+// with NULL.
 extern const struct balancer_type *const balancer_types[];
 extern const char *const balancer_names[];
 
@@ -51,17 +53,39 @@ extern const struct balancer_type balance_least_requests;
 // --- For balancers.
 
 // Whether the request may be sent there: not tried before, not resting (or its rest is over
-// and the request may be the one that finds out), and with an address as far as is known.
-bool member_usable(const struct member *member, const struct pick *pick, int64_t now_ns);
+// and a request may find out whether it is back), and with an address as far as is known.
+static inline bool server_usable(const struct server *server, const struct pick *pick, int64_t now_ns)
+{
+	if (now_ns < atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed))
+		return false;
+	for (unsigned i = 0; i < pick->tries; i++)
+		if (pick->tried[i] == server)
+			return false;
+	return !server->name || host_name_state(server->name) != HOST_NAME_FAILED;
+}
 
-// Counts the request as in flight at a usable server. False when, in between, another
-// thread took the one trial that a server has when its rest is over.
+// Counts the request as in flight at a server that was found usable. False when, in
+// between, another thread took the one trial that a server has when its rest is over.
 bool server_take(struct server *server, int64_t now_ns);
 
-// As server_take, but only while exactly `expected` requests are in flight there.
+// As server_take, but only when exactly `expected` requests are in flight there.
 bool server_take_at(struct server *server, uint32_t expected, int64_t now_ns);
 
-// The member whose turn it is.
+// Takes a server although it rests, until until_ns, and lets the request find out whether it
+// is back. False when another thread was quicker.
+bool server_take_resting(struct server *server, int64_t until_ns, int64_t now_ns);
+
+// The member whose turn it is in weighted round robin. Each call is a turn.
 uint32_t tier_turn(struct tier *tier);
+
+// A usable server by chance, as likely as its weight says; taken. NULL when there is none.
+struct server *tier_any(struct tier *tier, const struct pick *pick, int64_t now_ns);
+
+// --- For pools.
+
+// Makes a tier of the members (malloced), which are its own from now on. 0 or -ENOMEM;
+// tier_fini is due in both cases.
+int tier_init(struct tier *tier, struct member *members, uint32_t count);
+void tier_fini(struct tier *tier);
 
 #endif

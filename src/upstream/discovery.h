@@ -23,7 +23,7 @@ typedef int discovery_look_up(void *argument, const char *name, int64_t deadline
 // Makes this thread the one that resolves names, those that are there and those to come.
 // Call discovery_stop on the same thread; afterwards names keep the addresses that they
 // have, and another thread may start.
-void discovery_start(discovery_look_up *look_up, void *argument);
+void discovery_start(discovery_look_up *look_up_name, void *argument);
 void discovery_stop(void);
 
 // How often to ask.
@@ -37,6 +37,8 @@ struct discovery_settings {
 // From any thread.
 struct host_name *host_name_new(struct slice name, const struct discovery_settings *settings);
 void host_name_unref(struct host_name *name);
+
+bool host_name_has_settings(const struct host_name *name, const struct discovery_settings *settings);
 
 enum host_name_state {
 	HOST_NAME_NEW,	  // the first look-up has not ended

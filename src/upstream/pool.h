@@ -73,7 +73,7 @@ void pools_release(struct pool_set *set);
 
 struct slice pool_name(const struct pool *pool);
 size_t pool_server_count(const struct pool *pool);
-struct server *pool_server(const struct pool *pool, size_t index); // in the order configured, backups last
+struct server *pool_server(const struct pool *pool, size_t index); // in the order configured
 const struct balancer_type *pool_balancer(const struct pool *pool);
 
 // Calls `visit` for each pool that is active. Holds the registry's lock meanwhile.

@@ -8,6 +8,7 @@
 
 #include "config/key.h"
 #include "config/load.h"
+#include "exchange/snapshot.h"
 #include "net/address.h"
 
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct server_config {
 	int64_t weight;		    // 0: gets no requests
 	bool backup;		    // only when no other is left
 	struct endpoint endpoint;   // of the address
+	struct slice name;	    // the address in its plain form: "app.internal:80"
 };
 
 struct pool_idle_config {
@@ -59,20 +61,23 @@ struct pool_config {
 
 // The pools of one configuration.
 struct pool_set {
-	struct config_load *load; // while it is loaded
 	struct pool_config **pools;
 	size_t count, capacity;
 	uint32_t *index; // a hash table by name: 1 + the position in pools, or 0
-	bool active;	 // counted by the servers of its pools
-	bool used;	 // activated and not yet released
+	size_t index_size;
+	bool active; // its pools are in use for new exchanges
+	bool used;   // activated and not yet released
 };
 
-// The key `pools` of the top level; its value is a struct config_list of struct pool_config.
-extern const struct config_key pools_key;
+// The key `pools` of the top level; what it makes is a struct pool_set, which is released
+// (pool.h) when the configuration is freed.
+extern const struct top_section_type pools_section;
 
-// The pools that were loaded (NULL for none); checks them. NULL when memory is out, after
-// config_error.
-struct pool_set *pool_set_new(struct config_load *load, struct config_list *pools);
+// The table of keys of one pool.
+extern const struct config_section pool_config_section;
+
+// The pools that were loaded (NULL for none). NULL when memory is out, which is reported.
+struct pool_set *pool_set_new(struct config_load *load, const struct config_list *pools);
 
 // The pool of that name, or NULL.
 struct pool_config *pool_set_find(const struct pool_set *set, struct slice name);
@@ -80,13 +85,11 @@ struct pool_config *pool_set_find(const struct pool_set *set, struct slice name)
 // What `proxy` names: one pool of the set by its name, or one or several addresses, of which
 // a pool is made (the same addresses give the same pool). NULL after config_error, which
 // suggests the nearest name.
-struct pool_config *pool_set_target(struct pool_set *set, const struct config_texts *targets);
-
-// Says that the load is over: the set does not change any more.
-void pool_set_freeze(struct pool_set *set);
+struct pool_config *pool_set_target(struct config_load *load, struct pool_set *set, const struct config_texts *targets);
 
 // The address of a server, as configured: "host:port", "unix:/path", or a URL with the
 // scheme http, whose port is 80 unless it says otherwise, without path, query or user.
-bool server_address_parse(struct slice text, struct endpoint *ret_endpoint);
+// NULL, or what is wrong with it.
+const char *server_address_parse(struct slice text, struct endpoint *ret_endpoint);
 
 #endif

@@ -35,10 +35,11 @@ struct server {
 	_Atomic uint32_t in_flight;		    // requests that were picked for it and have not ended
 	_Atomic uint32_t failures;		    // in a row
 	_Atomic uint32_t rests;			    // in a row
-	_Atomic uint32_t sets;			    // active configurations that name it; 0: it is retired
-	struct host_name *name;			    // NULL: it has an address
-	uint32_t number;			    // small, used again after its end
-	uint64_t id;				    // never used again
+	_Atomic bool trial;	// a request was let through while it rests, to see whether it is back
+	_Atomic uint32_t sets;	// active configurations that name it; 0: it is retired
+	struct host_name *name; // NULL: it has an address
+	uint32_t number;	// small, used again after its end
+	uint64_t id;		// never used again
 	// Seldom written.
 	_Alignas(64) struct server_settings settings;
 	struct slice text; // as configured: "10.0.0.1:80", "unix:/run/app.sock"
@@ -90,6 +91,9 @@ void server_end(struct server *server, enum server_outcome outcome, enum fault_k
 
 // Whether it rests now, on the loop's clock.
 bool server_rests(const struct server *server, int64_t now_ns);
+
+// How long the rest is that is its `rests`th in a row.
+int64_t server_rest_ns(const struct server *server, uint32_t rests);
 
 // How many kinds of faults there are.
 #define SERVER_FAULT_ROW(kind, status, word, token) +1

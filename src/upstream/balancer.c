@@ -1,0 +1,170 @@
+#include "upstream/balancer.h"
+
+#include "base/random.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+const struct balancer_type *const balancer_types[] = {&balance_round_robin, &balance_least_requests, NULL};
+const char *const balancer_names[] = {"round_robin", "least_requests", NULL};
+
+// --- Taking
+
+// Who moves the end of a rest on has the trial that finds out whether the server is back; to
+// all others it rests until the trial ends, or takes so long that another one is due.
+static bool claim_trial(struct server *server, int64_t until_ns, int64_t now_ns)
+{
+	uint32_t rests = atomic_load_explicit(&server->rests, memory_order_relaxed);
+	int64_t next_ns = now_ns + server_rest_ns(server, rests);
+	if (!atomic_compare_exchange_strong_explicit(&server->rest_until_ns, &until_ns, next_ns, memory_order_relaxed,
+						     memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&server->trial, true, memory_order_relaxed);
+	return true;
+}
+
+// A server whose rest is over gets one request as a trial.
+static bool pass_rest(struct server *server, int64_t now_ns)
+{
+	int64_t until_ns = atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed);
+	return until_ns == 0 || (now_ns >= until_ns && claim_trial(server, until_ns, now_ns));
+}
+
+bool server_take_resting(struct server *server, int64_t until_ns, int64_t now_ns)
+{
+	if (!claim_trial(server, until_ns, now_ns))
+		return false;
+	atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
+	return true;
+}
+
+bool server_take(struct server *server, int64_t now_ns)
+{
+	if (!pass_rest(server, now_ns))
+		return false;
+	atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
+	return true;
+}
+
+bool server_take_at(struct server *server, uint32_t expected, int64_t now_ns)
+{
+	if (!atomic_compare_exchange_strong_explicit(&server->in_flight, &expected, expected + 1, memory_order_relaxed,
+						     memory_order_relaxed))
+		return false;
+	if (pass_rest(server, now_ns))
+		return true;
+	atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_relaxed);
+	return false;
+}
+
+uint32_t tier_turn(struct tier *tier)
+{
+	uint32_t turn = atomic_fetch_add_explicit(&tier->turn, 1, memory_order_relaxed);
+	return tier->turns[turn % tier->turn_count];
+}
+
+struct server *tier_any(struct tier *tier, const struct pick *pick, int64_t now_ns)
+{
+	uint64_t weights = 0;
+	for (uint32_t i = 0; i < tier->count; i++)
+		if (server_usable(tier->members[i].server, pick, now_ns))
+			weights += tier->members[i].weight;
+	if (weights == 0)
+		return NULL;
+
+	// Servers may begin to rest while this looks: then the chosen one is the last usable.
+	uint64_t place = random_number_below(weights);
+	struct server *chosen = NULL;
+	for (uint32_t i = 0; i < tier->count; i++) {
+		const struct member *member = &tier->members[i];
+		if (!server_usable(member->server, pick, now_ns))
+			continue;
+		chosen = member->server;
+		if (place < member->weight && server_take(chosen, now_ns))
+			return chosen;
+		place -= place < member->weight ? place : member->weight;
+	}
+	return chosen && server_take(chosen, now_ns) ? chosen : NULL;
+}
+
+// --- Rounds
+
+static uint32_t greatest_common_divisor(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t rest = a % b;
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+struct turn {
+	double place; // in the round, 0 to 1
+	uint16_t member;
+};
+
+static int turn_compare(const void *a, const void *b)
+{
+	const struct turn *first = a, *second = b;
+	if (first->place != second->place)
+		return first->place < second->place ? -1 : 1;
+	return first->member - second->member;
+}
+
+// How many turns each member has in a round: its weight, divided by what all have in common,
+// or scaled down where the round would be too long.
+static uint32_t turns_of(const struct member *member, uint32_t divisor, uint64_t weights)
+{
+	if (weights / divisor <= TIER_TURNS_MAX)
+		return member->weight / divisor;
+	uint32_t turns = (uint32_t)(member->weight * (uint64_t)(TIER_TURNS_MAX / 2) / weights);
+	return turns > 0 ? turns : 1;
+}
+
+// Each member's turns lie evenly in the round, those of different members shifted against
+// each other: for equal weights that is their order, for others the smoothest mix.
+static uint32_t lay_out(const struct tier *tier, uint32_t divisor, uint64_t weights, struct turn *turns)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < tier->count; i++) {
+		uint32_t own = turns_of(&tier->members[i], divisor, weights);
+		double shift = (i + 0.5) / tier->count;
+		for (uint32_t j = 0; j < own; j++)
+			turns[count++] = (struct turn){(j + shift) / own, (uint16_t)i};
+	}
+	qsort(turns, count, sizeof(*turns), turn_compare);
+	return count;
+}
+
+int tier_init(struct tier *tier, struct member *members, uint32_t count)
+{
+	*tier = (struct tier){.members = members, .count = count, .weights_equal = true};
+	uint64_t weights = 0;
+	uint32_t divisor = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		weights += members[i].weight;
+		divisor = greatest_common_divisor(members[i].weight, divisor);
+		tier->weights_equal &= members[i].weight == members[0].weight;
+	}
+	if (count == 0)
+		return 0;
+
+	// Rounding up gives each member one turn more at most.
+	struct turn *turns = calloc(TIER_TURNS_MAX + count, sizeof(*turns));
+	if (!turns)
+		return -ENOMEM;
+	tier->turn_count = lay_out(tier, divisor, weights, turns);
+	tier->turns = calloc(tier->turn_count, sizeof(*tier->turns));
+	for (uint32_t i = 0; tier->turns && i < tier->turn_count; i++)
+		tier->turns[i] = turns[i].member;
+	free(turns);
+	return tier->turns ? 0 : -ENOMEM;
+}
+
+void tier_fini(struct tier *tier)
+{
+	free(tier->members);
+	free(tier->turns);
+	*tier = (struct tier){0};
+}

@@ -1,0 +1,27 @@
+// Idle connections of a thread: kept by server, newest first, within bounds of number and
+// age. For the files of this folder.
+#ifndef USHER_UPSTREAM_IDLE_H
+#define USHER_UPSTREAM_IDLE_H
+
+#include "upstream/connection.h"
+#include "upstream/local.h"
+
+// The newest connection that is still good for a request, or NULL. Those found not to be
+// are closed.
+struct upstream_connection *idle_take(struct server_local *local);
+
+// Keeps it, or returns false where a bound, its age or the server's end forbids it.
+bool idle_keep(struct upstream_connection *connection);
+
+void idle_close_retired(void);
+
+// Structs of connections, used again. NULL when memory is out; returned ones are given
+// back at the end of the loop's turn.
+struct upstream_connection *connection_struct_take(void);
+void connection_struct_give(struct upstream_connection *connection);
+
+// With the thread's part.
+void idle_init(struct upstream_thread *thread);
+void idle_fini(struct upstream_thread *thread);
+
+#endif

@@ -1,0 +1,260 @@
+#include "upstream/pool_config.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "fiber/loop.h"
+#include "upstream/pool.h"
+#include "upstream/pool_keys.h"
+
+#include <stdlib.h>
+
+// --- A set of pools
+
+static size_t slot_of(const struct pool_set *set, struct slice name)
+{
+	size_t slot = hash_fast(name) & (set->index_size - 1);
+	while (set->index[slot] != 0 && !slice_equal(set->pools[set->index[slot] - 1]->name.text, name))
+		slot = (slot + 1) & (set->index_size - 1);
+	return slot;
+}
+
+struct pool_config *pool_set_find(const struct pool_set *set, struct slice name)
+{
+	uint32_t found = set->index[slot_of(set, name)];
+	return found ? set->pools[found - 1] : NULL;
+}
+
+// Room for `capacity` pools: what was there before is left to the configuration's arena.
+static bool set_reserve(struct config_load *load, struct pool_set *set, size_t capacity)
+{
+	struct pool_set larger = {.capacity = capacity, .index_size = 8};
+	while (larger.index_size < 2 * capacity)
+		larger.index_size *= 2;
+	larger.pools = config_alloc(load, capacity * sizeof(*larger.pools));
+	larger.index = config_alloc(load, larger.index_size * sizeof(*larger.index));
+	if (!larger.pools || !larger.index)
+		return false;
+	for (size_t i = 0; i < set->count; i++) {
+		larger.pools[i] = set->pools[i];
+		larger.index[slot_of(&larger, set->pools[i]->name.text)] = (uint32_t)++larger.count;
+	}
+	*set = larger;
+	return true;
+}
+
+static bool set_add(struct config_load *load, struct pool_set *set, struct pool_config *pool)
+{
+	if (set->count == set->capacity && !set_reserve(load, set, 2 * set->capacity))
+		return false;
+	size_t slot = slot_of(set, pool->name.text);
+	check(set->index[slot] == 0);
+	set->pools[set->count] = pool;
+	set->index[slot] = (uint32_t)++set->count;
+	return true;
+}
+
+struct pool_set *pool_set_new(struct config_load *load, const struct config_list *pools)
+{
+	size_t count = pools ? pools->count : 0;
+	struct pool_set *set = config_alloc(load, sizeof(*set));
+	if (!set || !set_reserve(load, set, count + 8))
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		if (!set_add(load, set, (struct pool_config *)pools->items + i))
+			return NULL;
+	return set;
+}
+
+// --- Checks
+
+static struct server_config *server_at(const struct pool_config *pool, size_t index)
+{
+	return (struct server_config *)pool->servers.items + index;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct server_config *first = *(struct server_config *const *)a;
+	const struct server_config *second = *(struct server_config *const *)b;
+	size_t shorter = first->name.length < second->name.length ? first->name.length : second->name.length;
+	int order = memcmp(first->name.data, second->name.data, shorter);
+	if (order != 0)
+		return order;
+	return first->name.length < second->name.length ? -1 : first->name.length > second->name.length;
+}
+
+static bool check_repeated(struct config_load *load, const struct pool_config *pool)
+{
+	struct server_config *sorted[POOL_SERVERS_MAX];
+	size_t count = 0;
+	for (size_t i = 0; i < pool->servers.count; i++)
+		if (server_at(pool, i)->name.data)
+			sorted[count++] = server_at(pool, i);
+	qsort(sorted, count, sizeof(sorted[0]), compare_names);
+	bool good = true;
+	for (size_t i = 1; i < count; i++) {
+		if (compare_names(&sorted[i - 1], &sorted[i]) != 0)
+			continue;
+		config_error(load, sorted[i]->address.place,
+			     "the server %.*s stands twice in this pool; give it a larger weight instead",
+			     SLICE_ARGUMENTS(sorted[i]->name));
+		good = false;
+	}
+	return good;
+}
+
+static bool check_duration(struct config_load *load, const struct pool_config *pool)
+{
+	bool good = true;
+	if (pool->rest.max_ns < pool->rest.for_ns) {
+		config_error(load, config_where(load, &pool->rest, "max"),
+			     "the longest rest is shorter than the first");
+		good = false;
+	}
+	if (pool->dns.max_ns < pool->dns.min_ns) {
+		config_error(load, config_where(load, &pool->dns, "max"),
+			     "the most time between look-ups is less than the least");
+		good = false;
+	}
+	return good;
+}
+
+bool pool_config_check(struct config_load *load, struct pool_config *pool)
+{
+	if (pool->servers.count == 0 || pool->servers.count > POOL_SERVERS_MAX) {
+		config_error(load, config_where(load, pool, "servers"), "a pool has 1 to %d servers, this one has %zu",
+			     POOL_SERVERS_MAX, pool->servers.count);
+		return false;
+	}
+	bool some_ordinary = false, some_weight = false;
+	for (size_t i = 0; i < pool->servers.count; i++) {
+		some_ordinary |= !server_at(pool, i)->backup;
+		some_weight |= server_at(pool, i)->weight > 0;
+	}
+	if (!some_weight)
+		config_warning(load, pool->place, "all servers of this pool have the weight 0: requests get 503");
+	else if (!some_ordinary)
+		config_warning(load, pool->place, "all servers of this pool are backups: they get all requests");
+	bool good = check_repeated(load, pool);
+	return check_duration(load, pool) && good;
+}
+
+// --- Pools made of addresses
+
+const struct pool_config pool_config_standard = {
+	.tries = 5,
+	.idle =
+		{
+			.connections = 512,
+			.pool_connections = 4096,
+			.timeout_ns = 55 * SECOND_NS,
+			.age_ns = 3600 * SECOND_NS,
+		},
+	.rest = {.after = 3, .for_ns = 5 * SECOND_NS, .max_ns = 60 * SECOND_NS},
+	.dns = {.min_ns = SECOND_NS, .max_ns = 3600 * SECOND_NS, .timeout_ns = 5 * SECOND_NS},
+};
+
+static struct slice joined_names(struct config_load *load, const struct pool_config *pool)
+{
+	size_t capacity = 0;
+	for (size_t i = 0; i < pool->servers.count; i++)
+		capacity += server_at(pool, i)->name.length + 2;
+	char *room = config_alloc(load, capacity);
+	if (!room)
+		return SLICE_EMPTY;
+	struct text text;
+	text_init(&text, room, capacity);
+	for (size_t i = 0; i < pool->servers.count; i++) {
+		text_add_string(&text, i ? ", " : "");
+		text_add(&text, server_at(pool, i)->name);
+	}
+	return text_slice(&text);
+}
+
+static struct pool_config *pool_of_addresses(struct config_load *load, const struct config_texts *targets)
+{
+	struct pool_config *pool = config_alloc(load, sizeof(*pool));
+	struct server_config *servers = config_alloc(load, targets->count * sizeof(*servers));
+	if (!pool || !servers)
+		return NULL;
+	*pool = pool_config_standard;
+	pool->place = targets->items[0].place;
+	pool->servers = (struct config_list){servers, targets->count};
+	bool good = true;
+	for (size_t i = 0; i < targets->count; i++) {
+		servers[i].place = targets->items[i].place;
+		servers[i].weight = 1;
+		good &= server_config_set_address(load, &servers[i], &targets->items[i]);
+	}
+	if (!good || !pool_config_check(load, pool))
+		return NULL;
+	pool->name = (struct config_text){joined_names(load, pool), pool->place};
+	return pool->name.text.data ? pool : NULL;
+}
+
+// A word without a colon or slash is meant to be the name of a pool.
+static bool is_name(struct slice text)
+{
+	return slice_find(text, ':') == text.length && slice_find(text, '/') == text.length;
+}
+
+static void report_unknown(struct config_load *load, const struct pool_set *set, const struct config_text *target)
+{
+	struct slice *names = config_alloc(load, (set->count + 1) * sizeof(*names));
+	size_t count = 0;
+	for (size_t i = 0; names && i < set->count; i++)
+		if (is_name(set->pools[i]->name.text))
+			names[count++] = set->pools[i]->name.text;
+	const char *suggestion = names ? config_suggestion(load, target->text, names, count) : "";
+	config_error(load, target->place, "there is no pool \"%.*s\"%s%s", SLICE_ARGUMENTS(target->text), suggestion,
+		     *suggestion ? "" : "; a server is written host:port or http://host");
+}
+
+struct pool_config *pool_set_target(struct config_load *load, struct pool_set *set, const struct config_texts *targets)
+{
+	check(targets->count > 0);
+	if (targets->count == 1) {
+		struct pool_config *named = pool_set_find(set, targets->items[0].text);
+		if (named)
+			return named;
+		if (is_name(targets->items[0].text)) {
+			report_unknown(load, set, &targets->items[0]);
+			return NULL;
+		}
+	}
+	struct pool_config *pool = pool_of_addresses(load, targets);
+	if (!pool)
+		return NULL;
+	struct pool_config *same = pool_set_find(set, pool->name.text);
+	if (same)
+		return same;
+	return set_add(load, set, pool) ? pool : NULL;
+}
+
+// --- The section at the top level
+
+static void release(void *set)
+{
+	pools_release(set);
+}
+
+static bool load_pools(struct config_load *load, struct snapshot *snapshot, void *value, void **ret_section)
+{
+	struct pool_set *set = pool_set_new(load, value);
+	if (!set || !config_at_free(load, release, set))
+		return false;
+	*ret_section = set;
+	return true;
+}
+
+const struct top_section_type pools_section = {
+	.key =
+		{
+			.name = "pools",
+			.kind = CONFIG_NAMED,
+			.section = &pool_config_section,
+			.help = "Servers that can stand in for each other, by name.",
+		},
+	.load = load_pools,
+};

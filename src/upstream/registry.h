@@ -1,0 +1,51 @@
+// The registry: the servers that live, under the names of their pools.
+//
+// What a configuration names is looked for here first, so that state survives a reload.
+// Locked; never used on the hot path. For the files of this folder.
+#ifndef USHER_UPSTREAM_REGISTRY_H
+#define USHER_UPSTREAM_REGISTRY_H
+
+#include "base/slice.h"
+#include "upstream/name_table.h"
+#include "upstream/pool_config.h"
+#include "upstream/server.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct pool;
+
+// What all configurations' pools of one name have in common.
+struct pool_family {
+	struct name_entry entry; // first
+	struct slice name;
+	uint32_t number; // small, used again after its end
+	uint32_t references;
+	struct server *servers;
+	struct pool *pool;		   // the newest that lives, or NULL
+	_Atomic uint32_t idle_connections; // kept by each thread
+	_Atomic int64_t last_resort_ns;	   // when a request may next be tried though all rest
+};
+
+void registry_lock(void);
+void registry_unlock(void);
+
+// --- With the lock held.
+
+// The family of that name, made if need be; with a reference. NULL when memory is out.
+struct pool_family *family_take(struct slice name);
+void family_release(struct pool_family *family);
+
+// The family's server of that address, made if need be; with a reference. NULL when memory
+// is out.
+struct server *family_server(struct pool_family *family, const struct server_config *config,
+			     const struct pool_dns_config *dns);
+
+// Whether the server is what the configuration asks for.
+bool family_server_matches(const struct server *server, const struct server_config *config,
+			   const struct pool_dns_config *dns);
+
+// Calls `visit` for each family.
+void families_visit(void (*visit)(void *argument, struct pool_family *family), void *argument);
+
+#endif

@@ -1,0 +1,110 @@
+#include "base/check.h"
+#include "upstream/connection.h"
+#include "upstream/idle.h"
+#include "upstream/local.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+_Thread_local struct upstream_thread upstream_thread;
+
+static struct {
+	pthread_mutex_t lock;
+	struct upstream_thread *first;
+} threads = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+// A table of slots for numbers up to this one.
+static bool grow_slots(struct upstream_thread *thread, uint32_t number)
+{
+	uint32_t count = thread->slot_count ? thread->slot_count : 16;
+	while (count <= number)
+		count *= 2;
+	struct local_slot *slots = realloc(thread->slots, count * sizeof(*slots));
+	if (!slots)
+		return false;
+	for (uint32_t i = thread->slot_count; i < count; i++)
+		slots[i] = (struct local_slot){0};
+	thread->slots = slots;
+	thread->slot_count = count;
+	return true;
+}
+
+struct server_local *server_local_new(struct server *server)
+{
+	struct upstream_thread *thread = &upstream_thread;
+	check(thread->started);
+	if (server->number >= thread->slot_count && !grow_slots(thread, server->number))
+		return NULL;
+	struct server_local *local = calloc(1, sizeof(*local));
+	if (!local)
+		return NULL;
+	local->server = server;
+	list_init(&local->idle);
+	list_init(&local->with_idle);
+	local->next = atomic_load_explicit(&server->locals, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&server->locals, &local->next, local, memory_order_release,
+						      memory_order_relaxed))
+		;
+	thread->slots[server->number] = (struct local_slot){server->id, local};
+	return local;
+}
+
+static void retired_arrived(struct loop_message *message)
+{
+	struct upstream_thread *thread = &upstream_thread;
+	pthread_mutex_lock(&threads.lock);
+	thread->posted = false;
+	pthread_mutex_unlock(&threads.lock);
+	if (thread->started)
+		idle_close_retired();
+}
+
+int upstream_thread_start(void)
+{
+	struct upstream_thread *thread = &upstream_thread;
+	check(!thread->started);
+	*thread = (struct upstream_thread){.started = true, .loop = loop_current()};
+	if (!grow_slots(thread, 0)) {
+		thread->started = false;
+		return -ENOMEM;
+	}
+	idle_init(thread);
+	thread->retired.run = retired_arrived;
+	pthread_mutex_lock(&threads.lock);
+	thread->next = threads.first;
+	threads.first = thread;
+	pthread_mutex_unlock(&threads.lock);
+	return 0;
+}
+
+void upstream_thread_stop(void)
+{
+	struct upstream_thread *thread = &upstream_thread;
+	check(thread->started);
+	pthread_mutex_lock(&threads.lock);
+	struct upstream_thread **at = &threads.first;
+	while (*at != thread)
+		at = &(*at)->next;
+	*at = thread->next;
+	pthread_mutex_unlock(&threads.lock);
+
+	upstream_thread_close_idle();
+	thread->started = false;
+	idle_fini(thread);
+	free(thread->slots);
+	thread->slots = NULL;
+	thread->slot_count = 0;
+}
+
+void upstream_threads_sweep(void)
+{
+	pthread_mutex_lock(&threads.lock);
+	for (struct upstream_thread *thread = threads.first; thread; thread = thread->next) {
+		if (thread->posted)
+			continue;
+		thread->posted = true;
+		loop_post(thread->loop, &thread->retired);
+	}
+	pthread_mutex_unlock(&threads.lock);
+}
