@@ -28,7 +28,8 @@ struct h1_scanner {
 // Looks for the empty line that ends a head in data[0..length), of which more may have
 // arrived than at the last call. Returns the length of the head with its empty line, 0 when
 // more is needed, or -1 when a line does not end in CRLF (bare LF) as soon as that shows.
-// An empty line before a request is the caller's to skip (h1_skip_empty_line).
+// An empty line before a request is the caller's to skip (h1_skip_empty_line), for as long
+// as scanner->scanned is 0.
 ssize_t h1_scan_head(struct h1_scanner *scanner, const char *data, size_t length);
 
 // RFC 9112 section 2.2: at least one empty line before a request-line is to be ignored.

@@ -7,7 +7,9 @@ ssize_t h1_scan_head(struct h1_scanner *scanner, const char *data, size_t length
 	while (scanner->scanned < length) {
 		const char *line_feed = memchr(data + scanner->scanned, '\n', length - scanner->scanned);
 		if (line_feed == NULL) {
-			scanner->scanned = length;
+			// A CR alone may be half of an empty line before the message: as long as
+			// nothing counts as looked at, the caller may still skip it.
+			scanner->scanned = length == 1 && data[0] == '\r' ? 0 : length;
 			return 0;
 		}
 		size_t at = (size_t)(line_feed - data);

@@ -54,6 +54,16 @@ static void test_scan(void **state)
 	}
 }
 
+// Half of an empty line before a request is not yet part of its head.
+static void test_lone_cr(void **state)
+{
+	struct h1_scanner scanner = {0};
+	assert_int_equal(h1_scan_head(&scanner, "\r", 1), 0);
+	assert_int_equal(scanner.scanned, 0);
+	assert_int_equal(h1_scan_head(&scanner, "\rG", 2), 0);
+	assert_int_equal(scanner.scanned, 2);
+}
+
 static void test_skip_empty_line(void **state)
 {
 	assert_int_equal(h1_skip_empty_line("", 0), 0);
@@ -67,6 +77,7 @@ static void test_skip_empty_line(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_scan), cmocka_unit_test(test_skip_empty_line)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_scan), cmocka_unit_test(test_lone_cr),
+					   cmocka_unit_test(test_skip_empty_line)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
