@@ -47,7 +47,6 @@ struct exchange {
 	struct slice host;		 // as sites are found: lower case, no port, no trailing dot
 	struct slice path;		 // as rules compare it; see uri_normal_path
 	const struct slice *captures;	 // $0 to $9 of the route's regular expression; NULL without
-	const struct slice *captures;	 // $0 to $9 of the route's regular expression, or NULL
 	struct slice target;		 // what is sent on: the client's bytes, or the rewritten one
 	struct address client;		 // established once: peer, or what trusted proxies say
 	bool peer_is_trusted;

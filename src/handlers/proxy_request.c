@@ -23,10 +23,6 @@ void proxy_request_prepare(struct exchange *exchange, struct proxy_request *ret_
 		.upgrade = request->wants_upgrade ? fields_value(&request->fields, FIELD_UPGRADE) : SLICE_EMPTY,
 		.takes_trailers = fields_list_has(&request->fields, FIELD_TE, SLICE("trailers")),
 	};
-	// Upgrading to HTTP/2 in clear text is obsolete (RFC 9113 section 3.1), and would
-	// take what follows out of sight.
-	if (slice_equal_nocase(ret_request->upgrade, SLICE("h2c")))
-		ret_request->upgrade = SLICE_EMPTY;
 	fields_remove_hop_by_hop(&request->fields);
 }
 

@@ -34,6 +34,7 @@ struct h1_connection {
 	struct h1_reader reader;
 	uint32_t requests;
 	bool timed_out;
+	bool counted; // by connection_count_add
 	struct h1_work *work; // NULL between exchanges
 };
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "fiber/fiber.h"
 #include "http/h1_connection.h"
+#include "net/connection_count.h"
 #include "net/tunnel.h"
 
 #include <errno.h>
@@ -38,6 +39,8 @@ static void connection_close(struct h1_connection *connection)
 	timer_stop(&connection->timer);
 	h1_reader_fini(&connection->reader);
 	list_remove(&connection->link);
+	if (connection->counted)
+		connection_count_remove(&connection->client.peer);
 	stream_close(&connection->tcp.stream);
 	server->connections--;
 	if (server->closed)
@@ -96,6 +99,27 @@ static void connection_timeout(struct timer *timer)
 	connection_close(connection);
 }
 
+static bool may_connect(const struct h1_server *server, const struct address *peer)
+{
+	char buffer[ADDRESS_TEXT_MAX];
+	struct slice client = address_format_ip(peer, buffer);
+	switch (connection_count_add(peer, server->settings.connections, server->settings.connections_per_client)) {
+	case CONNECTION_COUNTED:
+		return true;
+	case CONNECTION_TOO_MANY:
+		log_warning("%u connections are open: refusing others (limits.connections)",
+			    server->settings.connections);
+		return false;
+	case CONNECTION_TOO_MANY_FROM_CLIENT:
+		log_warning("%.*s has %u connections open: refusing others (limits.connections_per_client)",
+			    SLICE_ARGUMENTS(client), server->settings.connections_per_client);
+		return false;
+	case CONNECTION_NO_MEMORY:
+		return false;
+	}
+	return false;
+}
+
 void h1_server_accept(struct h1_server *server, int descriptor, const struct address *peer, const char *listener)
 {
 	struct h1_connection *connection = calloc(1, sizeof *connection);
@@ -115,9 +139,8 @@ void h1_server_accept(struct h1_server *server, int descriptor, const struct add
 	server->connections++;
 	timer_init(&connection->timer, connection_timeout);
 	h1_reader_init(&connection->reader, &connection->tcp.stream);
-	if (server->connections > server->settings.connections) {
-		log_warning("%u connections are open: refusing another one from here on (limits.connections)",
-			    server->settings.connections);
+	connection->counted = may_connect(server, peer);
+	if (!connection->counted) {
 		h1_refuse_bare(connection);
 		connection_close(connection);
 		return;

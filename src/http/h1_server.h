@@ -20,7 +20,8 @@ struct h1_server_settings {
 	int64_t body_timeout_ns;   // without progress of a request body
 	int64_t send_timeout_ns;   // without progress of a response
 	int64_t tunnel_timeout_ns;
-	uint32_t connections; // on this thread
+	uint32_t connections;            // in the whole process; 0: no limit
+	uint32_t connections_per_client; // 0: no limit
 	uint32_t requests;    // on one connection; 0: no limit
 };
 
@@ -33,8 +34,8 @@ struct h1_server *h1_server_new(struct http_service *service, const struct h1_se
 void h1_server_set(struct h1_server *server, const struct h1_server_settings *settings);
 
 // Takes over an accepted descriptor. scheme and listener are literals or live as long as
-// the server. When there are settings.connections already, the client gets a 503 and is
-// closed.
+// the server. When there are too many connections already, the client gets a 503 and
+// is closed.
 void h1_server_accept(struct h1_server *server, int descriptor, const struct address *peer, const char *listener);
 
 // No connection stays open longer than its exchange from now on: idle ones are closed at

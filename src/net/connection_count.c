@@ -1,0 +1,118 @@
+#include "net/connection_count.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { SHARDS = 64, BUCKETS = 256 };
+
+// One client that has connections.
+struct counted {
+	struct counted *next;
+	uint64_t key[2];
+	uint32_t connections;
+};
+
+struct shard {
+	_Alignas(64) pthread_mutex_t lock;
+	struct counted *buckets[BUCKETS];
+};
+
+static struct shard shards_[SHARDS];
+static struct hash_key hash_key_;
+static pthread_once_t once_ = PTHREAD_ONCE_INIT;
+static _Atomic uint32_t all_;
+
+static void begin(void)
+{
+	hash_key_make(&hash_key_);
+	for (int i = 0; i < SHARDS; i++)
+		pthread_mutex_init(&shards_[i].lock, NULL);
+}
+
+static bool client_key(const struct address *client, uint64_t ret_key[2])
+{
+	ret_key[0] = ret_key[1] = 0;
+	switch (client->any.sa_family) {
+	case AF_INET:
+		ret_key[1] = UINT64_C(1) << 32 | client->v4.sin_addr.s_addr;
+		return true;
+	case AF_INET6:
+		memcpy(&ret_key[0], client->v6.sin6_addr.s6_addr, sizeof ret_key[0]);
+		return true;
+	}
+	return false;
+}
+
+// The link that points to the client's entry, or the NULL at the end of its chain.
+static struct counted **find(struct shard *shard, uint64_t hash, const uint64_t key[2])
+{
+	struct counted **at = &shard->buckets[hash / SHARDS % BUCKETS];
+	while (*at && ((*at)->key[0] != key[0] || (*at)->key[1] != key[1]))
+		at = &(*at)->next;
+	return at;
+}
+
+static enum connection_verdict count_in(struct shard *shard, uint64_t hash, const uint64_t key[2], uint32_t limit)
+{
+	struct counted **at = find(shard, hash, key);
+	if (!*at) {
+		*at = calloc(1, sizeof **at);
+		if (!*at)
+			return CONNECTION_NO_MEMORY;
+		(*at)->key[0] = key[0];
+		(*at)->key[1] = key[1];
+	}
+	if (limit && (*at)->connections >= limit)
+		return CONNECTION_TOO_MANY_FROM_CLIENT;
+	(*at)->connections++;
+	return CONNECTION_COUNTED;
+}
+
+static struct shard *lock_shard(const uint64_t key[2], uint64_t *ret_hash)
+{
+	pthread_once(&once_, begin);
+	*ret_hash = hash_keyed(&hash_key_, slice_from(key, 2 * sizeof key[0]));
+	struct shard *shard = &shards_[*ret_hash % SHARDS];
+	pthread_mutex_lock(&shard->lock);
+	return shard;
+}
+
+enum connection_verdict connection_count_add(const struct address *client, uint32_t limit, uint32_t limit_per_client)
+{
+	uint64_t key[2], hash;
+	uint32_t before = atomic_fetch_add_explicit(&all_, 1, memory_order_relaxed);
+	enum connection_verdict verdict = limit && before >= limit ? CONNECTION_TOO_MANY : CONNECTION_COUNTED;
+	if (verdict == CONNECTION_COUNTED && client_key(client, key)) {
+		struct shard *shard = lock_shard(key, &hash);
+		verdict = count_in(shard, hash, key, limit_per_client);
+		pthread_mutex_unlock(&shard->lock);
+	}
+	if (verdict != CONNECTION_COUNTED)
+		atomic_fetch_sub_explicit(&all_, 1, memory_order_relaxed);
+	return verdict;
+}
+
+void connection_count_remove(const struct address *client)
+{
+	uint64_t key[2], hash;
+	atomic_fetch_sub_explicit(&all_, 1, memory_order_relaxed);
+	if (!client_key(client, key))
+		return;
+	struct shard *shard = lock_shard(key, &hash);
+	struct counted **at = find(shard, hash, key), *counted = *at;
+	check(counted && counted->connections > 0);
+	if (--counted->connections == 0) {
+		*at = counted->next;
+		free(counted);
+	}
+	pthread_mutex_unlock(&shard->lock);
+}
+
+uint32_t connection_count_all(void)
+{
+	return atomic_load_explicit(&all_, memory_order_relaxed);
+}
