@@ -1,7 +1,7 @@
 """Words of usher's configuration and messages that many tests lean on, in one place."""
 
 # What the error log says when a new configuration rules.
-RELOADED = r"reloaded|configuration (?:loaded|taken)"
+RELOADED = r"reloaded \S+ in \d+ ms"
 
 # The shortest configuration: everything goes to one origin.
 PROXY = """
