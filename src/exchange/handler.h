@@ -34,8 +34,11 @@ enum handler_order {
 struct handler_type {
 	enum handler_order order;
 	// The key that stands at the top, in a site, or in a route; its kind is usually
-	// CONFIG_OPTIONAL. Several types may not share a key.
+	// CONFIG_OPTIONAL, its offset has no meaning. Several types may not share a key.
 	struct config_key key;
+	// For a type without a key of its own (key.name NULL): whether the route has it. Its
+	// load gets no value.
+	bool (*applies)(const struct route *route);
 	// Makes what `handle` gets from the loaded value (never NULL: routes without the key
 	// have no such handler). Memory comes from the configuration's arena. Reports by
 	// config_error and returns false. NULL: handle gets the loaded value itself.

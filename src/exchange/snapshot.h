@@ -2,6 +2,7 @@
 //
 // Every exchange holds the one it began with; a reload swaps the pointer. What runs
 // (pools, connections, counters) lives elsewhere, is found again by name, and survives.
+// Nothing in a snapshot changes once it is loaded but its count of references.
 #ifndef USHER_EXCHANGE_SNAPSHOT_H
 #define USHER_EXCHANGE_SNAPSHOT_H
 
@@ -10,65 +11,131 @@
 #include "exchange/handler.h"
 #include "net/address.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
+struct error_pages;
 struct route_index;
+struct route_match;
 struct site_index;
-struct arena;
 
 struct listen {
 	struct config_place place;
-	struct config_text text;    // as configured
+	struct config_text text; // as configured
 	struct address address;
 };
 
 struct route {
 	struct config_place place;
-	struct slice name;          // "shop.yaml:12", for logs and traces
+	struct slice name;	// "shop.yaml:12", for logs
+	struct slice path_text; // as configured, "*" when every path is meant; for traces
 	const struct site *site;
 	const struct handler_step *steps; // the last one ends; then a step without a type
-	struct route_match *match;  // path, method, header, query, client
-	struct limits *limits;      // the innermost ones; never NULL
-	struct timeouts *timeouts;
-	struct error_pages *errors;
+	const struct route_match *match;  // the path, and what else a request must have
+	unsigned captures;		  // groups of the path's regular expression, at most 9
+	// The innermost ones, with all that outer scopes say; never NULL.
+	const struct limits *limits;
+	const struct timeouts *timeouts;
+	const struct error_pages *errors;
 };
 
 struct site {
 	struct config_place place;
-	struct slice name;          // its first host, or "default"
+	struct slice name; // its first host, or "default"
 	struct route *routes;
 	size_t route_count;
-	struct route_index *index;
+	const struct route_index *index;
 	bool merge_slashes;
 };
 
-// Keys that stand at the top, in sites and in routes, the innermost ruling.
+// Keys that stand at the top, in sites and in routes. Each of their fields is inherited on
+// its own: what a route does not say, its site says, or the top.
 struct limits {
 	struct config_place place;
-	int64_t header_bytes, fields, target_bytes; // top level only
-	int64_t body_bytes;           // of a request; 0: no limit
-	int64_t connections, connections_per_client; // top level only
+	int64_t header_bytes, fields, target_bytes;  // top level only
+	int64_t body_bytes;			     // of a request; 0: no limit
+	int64_t connections, connections_per_client; // top level only; 0: no limit
 };
 
 struct timeouts {
 	struct config_place place;
 	int64_t header_ns, idle_ns, body_ns, send_ns, tunnel_ns; // the client's side
-	int64_t connect_ns, response_ns, read_ns;               // the server's side
+	int64_t connect_ns, response_ns, read_ns;		 // the server's side
 };
 
+// Where the access log goes; whoever puts the snapshot to work opens it.
+struct access_log_settings {
+	const char *path; // a file, "stdout" or "stderr"; NULL: off
+	struct slice format;
+};
+
+// A section that a feature brings to the top level: pools, and later logins and lists.
+struct top_section_type {
+	struct config_key key; // its offset has no meaning
+	// Makes what snapshot_section gives from the loaded value (NULL when it was not
+	// written), before the handlers of any route are loaded. Memory comes from the
+	// configuration; what must happen at the snapshot's end is registered with
+	// config_at_free. Reports by config_error and returns false. NULL: the loaded value
+	// itself.
+	bool (*load)(struct config_load *load, struct snapshot *snapshot, void *value, void **ret_section);
+	// Optional: called once all handlers are loaded, to look at what they asked for.
+	bool (*finish)(struct config_load *load, struct snapshot *snapshot, void *section);
+};
+
+// What a program's configuration may hold beside the keys of this folder; lists end with
+// NULL. Must live as long as the snapshots loaded with it.
+struct snapshot_registry {
+	const struct handler_type *const *handlers;
+	const struct top_section_type *const *sections;
+};
+
+enum { SNAPSHOT_SECTIONS_MAX = 16 };
+
 struct snapshot {
-	struct config *config;      // owns all memory
+	struct config *config; // owns all memory, this struct included
+	atomic_size_t references;
+	const struct snapshot_registry *registry;
 	struct listen *listens;
 	size_t listen_count;
-	unsigned workers;           // threads
+	unsigned workers; // threads
 	struct network_set trusted_proxies;
-	struct limits *limits;
-	struct timeouts *timeouts;
-	struct site_index *sites;
-	struct access_log *access_log; // opened when the snapshot is put to work; NULL: off
-	void **sections;            // what features put at the top level, by their registered index
+	const struct limits *limits; // the top level's, for connections
+	const struct timeouts *timeouts;
+	const struct error_pages *errors; // for who has no route yet
+	struct site *all_sites;
+	size_t site_count;
+	const struct site_index *sites;
+	struct access_log_settings access_log_settings;
+	struct access_log *access_log;	       // opened when the snapshot is put to work; NULL: off
+	const char *error_log;		       // a file; NULL: standard error
+	const char *pid_file;		       // NULL: none
+	struct config_text user;	       // "user" or "user:group"; .text.data NULL: not changed
+	void *sections[SNAPSHOT_SECTIONS_MAX]; // as in the registry
 };
+
+// Loads the file at `path` (or the given text, when text.data is not NULL; then path names
+// it), with every check that needs no other process. Errors and warnings go to `messages`
+// (NULL: nowhere), all in one go. True, and a snapshot with one reference that is the
+// caller's; false when there was an error or memory is out.
+bool snapshot_load(struct config_source *source, const char *path, struct slice text,
+		   const struct snapshot_registry *registry, FILE *messages, bool colours,
+		   struct snapshot **ret_snapshot);
+
+// From any thread.
+void snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot); // the last one frees; NULL is allowed
+
+// What the section's load made; the type must be in the registry.
+void *snapshot_section(const struct snapshot *snapshot, const struct top_section_type *type);
+
+// The table of everything that a configuration may hold, for the schema and the reference.
+// Built anew by each call; free with snapshot_schema_free. NULL when memory is out.
+struct snapshot_schema;
+struct snapshot_schema *snapshot_schema_new(const struct snapshot_registry *registry);
+const struct config_section *snapshot_schema_root(const struct snapshot_schema *schema);
+void snapshot_schema_free(struct snapshot_schema *schema);
 
 #endif

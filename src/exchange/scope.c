@@ -1,0 +1,155 @@
+#include "exchange/scope.h"
+
+#include "fiber/loop.h"
+
+#include <string.h>
+
+// 10 Mi of connections: more than a machine has descriptors.
+#define CONNECTIONS_MAX (INT64_C(10) << 20)
+#define YEAR_NS (INT64_C(365) * 24 * 3600 * 1000000000)
+
+static const struct config_key limits_keys[] = {
+	{"header", CONFIG_SIZE, offsetof(struct limits, header_bytes), "64KiB",
+	 "the largest header section, of requests and of responses; memory is taken as needed. Only at the top",
+	 .min = 1024, .max = 16 << 20},
+	{"fields", CONFIG_INTEGER, offsetof(struct limits, fields), "200",
+	 "how many fields a header section may have. Only at the top", .min = 16, .max = 10000},
+	{"target", CONFIG_SIZE, offsetof(struct limits, target_bytes), "16KiB",
+	 "the longest request target (path and query). Only at the top", .min = 128, .max = 1 << 20},
+	{"body", CONFIG_SIZE, offsetof(struct limits, body_bytes), "off",
+	 "the largest body of a request; beyond it the client gets 413. `off`: no limit, bodies are never stored"},
+	{"connections", CONFIG_INTEGER, offsetof(struct limits, connections), "100000",
+	 "how many connections of clients there may be in all; 0: no limit. Only at the top", .max = CONNECTIONS_MAX},
+	{"connections_per_client", CONFIG_INTEGER, offsetof(struct limits, connections_per_client), "0",
+	 "how many connections one client address may have; 0: no limit. Only at the top", .max = CONNECTIONS_MAX},
+	{0},
+};
+
+static const struct config_section limits_section = {
+	.name = "limits",
+	.help = "Bounds of what a client may send. Each is inherited on its own: what a route does not say, its site "
+		"says, or the top.",
+	.size = sizeof(struct limits),
+	.keys = limits_keys,
+	.place_offset = offsetof(struct limits, place),
+};
+
+const struct config_key limits_key = {
+	.name = "limits",
+	.kind = CONFIG_OPTIONAL,
+	.section = &limits_section,
+	.help = "bounds of what a client may send",
+};
+
+const struct limits limits_standard = {
+	.header_bytes = 64 * 1024,
+	.fields = 200,
+	.target_bytes = 16 * 1024,
+	.connections = 100000,
+};
+
+static const struct config_key timeouts_keys[] = {
+	{"header", CONFIG_DURATION, offsetof(struct timeouts, header_ns), "10s",
+	 "from the first byte of a request's header section to its last. Only at the top", .min = 1, .max = YEAR_NS},
+	{"idle", CONFIG_DURATION, offsetof(struct timeouts, idle_ns), "75s",
+	 "how long a client's connection is kept between requests. Only at the top", .min = 1, .max = YEAR_NS},
+	{"body", CONFIG_DURATION, offsetof(struct timeouts, body_ns), "30s",
+	 "without progress of a request's body. Only at the top", .min = 1, .max = YEAR_NS},
+	{"send", CONFIG_DURATION, offsetof(struct timeouts, send_ns), "60s",
+	 "without progress of a response to the client. Only at the top", .min = 1, .max = YEAR_NS},
+	{"tunnel", CONFIG_DURATION, offsetof(struct timeouts, tunnel_ns), "1h",
+	 "without a byte either way in a tunnel (WebSocket). Only at the top", .min = 1, .max = YEAR_NS},
+	{"connect", CONFIG_DURATION, offsetof(struct timeouts, connect_ns), "5s", "to connect to a server", .min = 1,
+	 .max = YEAR_NS},
+	{"response", CONFIG_DURATION, offsetof(struct timeouts, response_ns), "60s",
+	 "from the request sent to the header section of a server's response", .min = 1, .max = YEAR_NS},
+	{"read", CONFIG_DURATION, offsetof(struct timeouts, read_ns), "60s",
+	 "without progress of a body, to or from a server", .min = 1, .max = YEAR_NS},
+	{0},
+};
+
+static const struct config_section timeouts_section = {
+	.name = "timeouts",
+	.help = "How long usher waits. All are times without progress, never of a whole body. Each is inherited on its "
+		"own: what a route does not say, its site says, or the top.",
+	.size = sizeof(struct timeouts),
+	.keys = timeouts_keys,
+	.place_offset = offsetof(struct timeouts, place),
+};
+
+const struct config_key timeouts_key = {
+	.name = "timeouts",
+	.kind = CONFIG_OPTIONAL,
+	.section = &timeouts_section,
+	.help = "how long usher waits",
+};
+
+const struct timeouts timeouts_standard = {
+	.header_ns = 10 * SECOND_NS,
+	.idle_ns = 75 * SECOND_NS,
+	.body_ns = 30 * SECOND_NS,
+	.send_ns = 60 * SECOND_NS,
+	.tunnel_ns = 3600 * SECOND_NS,
+	.connect_ns = 5 * SECOND_NS,
+	.response_ns = 60 * SECOND_NS,
+	.read_ns = 60 * SECOND_NS,
+};
+
+// Fields that rule connections, before it is known which site or route a request is for.
+static const char *const connection_limits[] = {"header", "fields", "target", "connections", "connections_per_client",
+						NULL};
+static const char *const connection_timeouts[] = {"header", "idle", "body", "send", "tunnel", NULL};
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	for (; *names; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+// Copies the fields that were written in `from`; all of them are int64_t.
+static bool inherit(struct config_load *load, const struct config_section *section, const void *from, void *to,
+		    const char *const *top_only)
+{
+	bool good = true;
+	for (const struct config_key *key = section->keys; key->name; key++) {
+		if (!config_is_set(load, from, key->name))
+			continue;
+		if (top_only && is_one_of(key->name, top_only)) {
+			config_error(load, config_where(load, from, key->name),
+				     "\"%s.%s\" rules whole connections and may stand only at the top of the "
+				     "configuration",
+				     section->name, key->name);
+			good = false;
+		}
+		memcpy((char *)to + key->offset, (const char *)from + key->offset, sizeof(int64_t));
+	}
+	return good;
+}
+
+const struct limits *limits_inherit(struct config_load *load, const struct limits *value, const struct limits *outer,
+				    bool top)
+{
+	if (!value)
+		return outer;
+	struct limits *limits = config_alloc(load, sizeof *limits);
+	if (!limits)
+		return NULL;
+	*limits = *outer;
+	limits->place = value->place;
+	return inherit(load, &limits_section, value, limits, top ? NULL : connection_limits) ? limits : NULL;
+}
+
+const struct timeouts *timeouts_inherit(struct config_load *load, const struct timeouts *value,
+					const struct timeouts *outer, bool top)
+{
+	if (!value)
+		return outer;
+	struct timeouts *timeouts = config_alloc(load, sizeof *timeouts);
+	if (!timeouts)
+		return NULL;
+	*timeouts = *outer;
+	timeouts->place = value->place;
+	return inherit(load, &timeouts_section, value, timeouts, top ? NULL : connection_timeouts) ? timeouts : NULL;
+}

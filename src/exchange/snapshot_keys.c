@@ -1,0 +1,218 @@
+// The tables of what stands at the top of a configuration, in sites and in routes.
+#include "exchange/snapshot_keys.h"
+
+#include "base/check.h"
+#include "exchange/error_page.h"
+#include "exchange/route_match.h"
+#include "exchange/scope.h"
+#include "observe/access_log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool refine_listen(struct config_load *load, void *section_struct, const struct config_text *text)
+{
+	struct listen *listen = section_struct;
+	struct endpoint endpoint;
+	if (endpoint_parse(text->text, 0, &endpoint) && endpoint_to_address(&endpoint, &listen->address))
+		return true;
+	config_error(load, text->place,
+		     "\"%.*s\" is no address to listen on; expected one such as \":80\", \"127.0.0.1:8080\", "
+		     "\"[::1]:80\" or "
+		     "unix:/run/usher.sock",
+		     SLICE_ARGUMENTS(text->text));
+	return false;
+}
+
+static const struct config_key listen_keys[] = {
+	{"address", CONFIG_TEXT, offsetof(struct listen, text),
+	 .help = "\":80\" for every address of the machine, \"127.0.0.1:8080\", \"[::1]:80\", unix:/run/usher.sock",
+	 .form = "an address such as \":80\" or \"127.0.0.1:8080\"", .required = true, .refine = refine_listen},
+	{0},
+};
+
+static const struct config_section listen_section = {
+	.name = "listen",
+	.help = "Where clients come in. Sites are the same on all of them.",
+	.size = sizeof(struct listen),
+	.keys = listen_keys,
+	.place_offset = offsetof(struct listen, place),
+	.shorthand = "address",
+};
+
+static bool refine_log_format(struct config_load *load, void *section_struct, const struct config_text *text)
+{
+	struct slice wrong;
+	if (access_log_check_format(text->text, &wrong))
+		return true;
+	config_error(load, text->place, "the format of an access log does not know \"%.*s\"", SLICE_ARGUMENTS(wrong));
+	return false;
+}
+
+static const struct config_key access_log_keys[] = {
+	{"path", CONFIG_TEXT, offsetof(struct access_log_config, path), "off", "a file, `stdout`, `stderr`, or `off`"},
+	{"format", CONFIG_TEXT, offsetof(struct access_log_config, format), "combined",
+	 "`combined` (Apache's), `json`, or a text with variables such as $client, $request, $status",
+	 .refine = refine_log_format},
+	{0},
+};
+
+static const struct config_section access_log_section = {
+	.name = "access_log",
+	.help = "A line for each request. Opened anew on SIGUSR1.",
+	.size = sizeof(struct access_log_config),
+	.keys = access_log_keys,
+	.place_offset = CONFIG_NO_OFFSET,
+	.shorthand = "path",
+};
+
+static const struct config_key error_pages_key = {
+	.name = "error_pages",
+	.kind = CONFIG_OPTIONAL,
+	.section = &error_pages_section,
+	.help = "what visitors see when something went wrong",
+};
+
+static const struct config_key route_keys[] = {
+	{"path", CONFIG_TEXT, offsetof(struct route_config, path),
+	 .help = "ending in /: everything below it (/api/ takes /api/x, not /api); else exactly this path; \"~ regex\" "
+		 "for a "
+		 "regular expression; absent: every path. Compared after dot segments and needless percent-encodings "
+		 "are "
+		 "gone",
+	 .form = "a path such as /api/, /report or \"~ ^/item/[0-9]+$\""},
+	{"match", CONFIG_OPTIONAL, offsetof(struct route_config, match), .section = &route_match_section,
+	 .help = "what the request must be like beside its path"},
+	{0},
+};
+
+static const struct config_section route_section = {
+	.name = "route",
+	.help = "What happens to some of a site's requests. Routes are tried in the order written; the first whose "
+		"path and "
+		"match hold takes the request. What no route takes, the site answers itself where it (or the top) says "
+		"how.",
+	.size = sizeof(struct route_config),
+	.keys = route_keys,
+	.extra_offset = offsetof(struct route_config, scope.values),
+	.place_offset = offsetof(struct route_config, scope.place),
+};
+
+// Keys whose .section is NULL get the one of the schema that they are copied into.
+static const struct config_key site_keys[] = {
+	{"host", CONFIG_TEXTS, offsetof(struct site_config, hosts),
+	 .help = "its names: exact, or \"*.example.com\" for everything below; absent or \"*\": every host that no "
+		 "other site "
+		 "has",
+	 .form = "a host such as www.example.com or \"*.example.com\""},
+	{"routes", CONFIG_LIST, offsetof(struct site_config, routes), .help = "what happens to which requests"},
+	{"merge_slashes", CONFIG_BOOL, offsetof(struct site_config, merge_slashes), "false",
+	 "\"//\" in paths counts as \"/\""},
+	{0},
+};
+
+static const struct config_section site_section = {
+	.name = "site",
+	.help = "The host names that share routes.",
+	.size = sizeof(struct site_config),
+	.extra_offset = offsetof(struct site_config, scope.values),
+	.place_offset = offsetof(struct site_config, scope.place),
+};
+
+static const struct config_key top_keys[] = {
+	{"listen", CONFIG_LIST, offsetof(struct top_config, listens), .section = &listen_section,
+	 .help = "where clients come in; \":8080\" when it is absent"},
+	{"workers", CONFIG_INTEGER, offsetof(struct top_config, workers),
+	 .help = "threads; one for each core when it is absent", .min = 1, .max = 1024},
+	{"access_log", CONFIG_OPTIONAL, offsetof(struct top_config, access_log), .section = &access_log_section,
+	 .help = "a line for each request: a file, `stdout`, or `off`, the default"},
+	{"error_log", CONFIG_TEXT, offsetof(struct top_config, error_log),
+	 .help = "a file for usher's own messages; standard error when it is absent"},
+	{"pid_file", CONFIG_TEXT, offsetof(struct top_config, pid_file),
+	 .help = "a file that holds the number of the master process"},
+	{"user", CONFIG_TEXT, offsetof(struct top_config, user),
+	 .help = "who the worker runs as, when usher is started as root: \"user\" or \"user:group\""},
+	{"trusted_proxies", CONFIG_TEXTS, offsetof(struct top_config, trusted_proxies),
+	 .help = "whose word is taken for a client's address (Forwarded, X-Forwarded-*) and for the request id",
+	 .form = "a network such as 10.0.0.0/8, an address, or `unix`"},
+	{"sites", CONFIG_LIST, offsetof(struct top_config, sites), .help = "hosts and their routes"},
+	{"routes", CONFIG_LIST, offsetof(struct top_config, routes),
+	 .help = "those of the only site, when there are no sites"},
+	{"merge_slashes", CONFIG_BOOL, offsetof(struct top_config, merge_slashes), "false",
+	 "\"//\" in paths counts as \"/\"; for sites that do not say otherwise"},
+	{0},
+};
+
+static const struct config_section root_section = {
+	.name = "configuration",
+	.help = "What may stand at the top of a configuration. Keys that stand in a site or a route as well hold for "
+		"all of "
+		"them; the innermost one rules.",
+	.size = sizeof(struct top_config),
+	.extra_offset = offsetof(struct top_config, scope.values),
+	.place_offset = offsetof(struct top_config, scope.place),
+};
+
+static void copy_keys(struct config_key *to, size_t room, const struct config_key *from, const char *name,
+		      const struct config_section *section, const char *other_name,
+		      const struct config_section *other_section)
+{
+	size_t count = 0;
+	do {
+		check(count < room);
+		to[count] = from[count];
+		if (from[count].name && strcmp(from[count].name, name) == 0)
+			to[count].section = section;
+		if (from[count].name && strcmp(from[count].name, other_name) == 0)
+			to[count].section = other_section;
+	} while (from[count++].name);
+}
+
+static void add_scoped(struct snapshot_schema *schema, const struct config_key *key, const struct handler_type *type)
+{
+	check(schema->scoped_count < SCOPED_MAX);
+	schema->scoped[schema->scoped_count] = key;
+	schema->types[schema->scoped_count++] = type;
+}
+
+struct snapshot_schema *snapshot_schema_new(const struct snapshot_registry *registry)
+{
+	struct snapshot_schema *schema = calloc(1, sizeof *schema);
+	if (!schema)
+		return NULL;
+	add_scoped(schema, &limits_key, NULL);
+	add_scoped(schema, &timeouts_key, NULL);
+	add_scoped(schema, &error_pages_key, NULL);
+	for (const struct handler_type *const *type = registry->handlers; *type; type++)
+		if ((*type)->key.name)
+			add_scoped(schema, &(*type)->key, *type);
+	memcpy(schema->top, schema->scoped, sizeof schema->top);
+	size_t count = schema->scoped_count;
+	for (const struct top_section_type *const *type = registry->sections; *type; type++) {
+		check(count < SCOPED_MAX);
+		schema->top[count++] = &(*type)->key;
+	}
+	schema->route_section = route_section;
+	schema->route_section.extra = schema->scoped;
+	schema->site_section = site_section;
+	schema->site_section.extra = schema->scoped;
+	schema->site_section.keys = schema->site_keys;
+	schema->root = root_section;
+	schema->root.extra = schema->top;
+	schema->root.keys = schema->top_keys;
+	copy_keys(schema->site_keys, sizeof schema->site_keys / sizeof schema->site_keys[0], site_keys, "routes",
+		  &schema->route_section, "", NULL);
+	copy_keys(schema->top_keys, sizeof schema->top_keys / sizeof schema->top_keys[0], top_keys, "routes",
+		  &schema->route_section, "sites", &schema->site_section);
+	return schema;
+}
+
+const struct config_section *snapshot_schema_root(const struct snapshot_schema *schema)
+{
+	return &schema->root;
+}
+
+void snapshot_schema_free(struct snapshot_schema *schema)
+{
+	free(schema);
+}

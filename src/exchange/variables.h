@@ -1,0 +1,48 @@
+// The variables that texts of a configuration may have: what is known of a request.
+//
+//	$host        the host that was asked for, in lower case, without port
+//	$path        the path as rules see it: normal, and rewritten where a rule did so
+//	$query       what follows "?", as the client sent it
+//	$uri         path and query as they are sent on: the client's bytes, or rewritten ones
+//	$scheme      http or https
+//	$client      the client's address
+//	$method      GET, POST, ...
+//	$request_id  the request's id
+//	$1 to $9     groups of the regular expression that is the route's path
+#ifndef USHER_EXCHANGE_VARIABLES_H
+#define USHER_EXCHANGE_VARIABLES_H
+
+#include "config/key.h"
+#include "exchange/template.h"
+
+#include <stdbool.h>
+
+struct config_load;
+struct exchange;
+
+enum variable {
+	VARIABLE_HOST,
+	VARIABLE_PATH,
+	VARIABLE_QUERY,
+	VARIABLE_URI,
+	VARIABLE_SCHEME,
+	VARIABLE_CLIENT,
+	VARIABLE_METHOD,
+	VARIABLE_REQUEST_ID,
+	VARIABLE_CAPTURE, // $1, and eight more
+	VARIABLE_COUNT = VARIABLE_CAPTURE + 9,
+};
+
+// Parses a text whose $1... may go up to `captures`. It may have no control characters, so
+// that what it makes fits into a field. False after config_error.
+bool variables_load(struct config_load *load, const struct config_text *text, unsigned captures,
+		    struct template *ret_template);
+
+// The values of all variables. captures: $0 to $9, or NULL.
+void variables_fill(const struct exchange *exchange, const struct slice *captures,
+		    struct slice ret_values[VARIABLE_COUNT]);
+
+// The template with the exchange's variables, in its arena; .data is NULL when memory is out.
+struct slice variables_expand(struct exchange *exchange, const struct template *template);
+
+#endif
