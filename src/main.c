@@ -1,4 +1,21 @@
-int main(void)
+// The command line: picks a command, nothing else.
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(int count, char **words)
 {
-	return 0;
+	if (count < 2) {
+		fprintf(stderr, "usage: usher COMMAND [OPTION]... [ARGUMENT]...\n`usher help` lists the commands\n");
+		return EXIT_USAGE;
+	}
+	const char *name = words[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = help_command.name;
+	if (strcmp(name, "--version") == 0)
+		name = version_command.name;
+	const struct command *command = command_find(name);
+	return command ? command_run(command, count - 1, words + 1) : command_unknown(name);
 }

@@ -173,7 +173,8 @@ static struct h1_server_settings settings_of(const struct snapshot *snapshot)
 		.body_timeout_ns = timeouts->body_ns,
 		.send_timeout_ns = timeouts->send_ns,
 		.tunnel_timeout_ns = timeouts->tunnel_ns,
-		.connections = limits->connections ? (uint32_t)limits->connections : UINT32_MAX,
+		.connections = (uint32_t)limits->connections,
+		.connections_per_client = (uint32_t)limits->connections_per_client,
 	};
 }
 
