@@ -98,7 +98,7 @@ static int send_response(struct exchange *exchange)
 	return transaction->operations->respond(transaction);
 }
 
-void exchange_serve(struct exchange *exchange)
+static void serve(struct exchange *exchange)
 {
 	struct transaction *transaction = &exchange->transaction;
 	if (!exchange_identify(exchange))
@@ -115,12 +115,26 @@ void exchange_serve(struct exchange *exchange)
 		(void)send_response(exchange);
 }
 
-void exchange_finish(struct exchange *exchange)
+static void run_ends(struct exchange *exchange)
 {
 	for (struct exchange_end *end; (end = exchange->ends);) {
 		exchange->ends = end->next;
 		end->run(exchange, end);
 	}
+}
+
+void exchange_serve(struct exchange *exchange)
+{
+	serve(exchange);
+	// What worked for the exchange lets go of the request's body before the connection
+	// reads what is left of it. A tunnel still needs all of it.
+	if (!exchange->transaction.tunnel.stream)
+		run_ends(exchange);
+}
+
+void exchange_finish(struct exchange *exchange)
+{
+	run_ends(exchange);
 	exchange_log(exchange);
 }
 

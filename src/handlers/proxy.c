@@ -78,7 +78,7 @@ static bool proxy_load(struct config_load *load, struct snapshot *snapshot, cons
 	}
 	// Several routes may share the value.
 	if (!config->pool)
-		config->pool = pool_set_target(snapshot_section(snapshot, &pools_key), &config->to);
+		config->pool = pool_set_target(load, snapshot_section(snapshot, &pools_section), &config->to);
 	*ret_config = config;
 	return config->pool != NULL;
 }
@@ -231,6 +231,8 @@ static int converse(struct proxying *proxying, struct response *ret_response, st
 		bool interim = result == 0 && ret_response->status < 200 && ret_response->status != 101;
 		if (result == 0 && !interim)
 			return 0;
+		if (interim)
+			fields_remove_hop_by_hop(&ret_response->fields);
 		if (interim && exchange_inform(exchange, ret_response) < 0)
 			return -1;
 		bool go_ahead = result == 1 || ret_response->status == 100;
