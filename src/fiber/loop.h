@@ -20,7 +20,8 @@ struct loop;
 // Makes this thread's loop over `kernel`, which it does not own. NULL when memory is out.
 struct loop *loop_new(struct kernel *kernel);
 
-// Ends this thread's loop; no fiber may be left.
+// Ends this thread's loop; no fiber may be left. Messages that came after the last turn are
+// run here; they may spawn no fiber.
 void loop_free(struct loop *loop);
 
 // Runs until loop_stop was called, or nothing is left to wait for.
