@@ -229,8 +229,6 @@ static void *writer_run(void *argument)
 	while (fiber_count() > 0)
 		loop_turn(loop, 0);
 	access_log_end_thread();
-	// A reopen that was posted meanwhile.
-	loop_turn(loop, 0);
 	loop_free(loop);
 	kernel_linux_free(kernel);
 	return NULL;
