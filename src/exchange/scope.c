@@ -58,7 +58,7 @@ static const struct config_key timeouts_keys[] = {
 	{"send", CONFIG_DURATION, offsetof(struct timeouts, send_ns), "60s",
 	 "without progress of a response to the client. Only at the top", .min = 1, .max = YEAR_NS},
 	{"tunnel", CONFIG_DURATION, offsetof(struct timeouts, tunnel_ns), "1h",
-	 "without a byte either way in a tunnel (WebSocket). Only at the top", .min = 1, .max = YEAR_NS},
+	 "without a byte either way in a tunnel (WebSocket)", .min = 1, .max = YEAR_NS},
 	{"connect", CONFIG_DURATION, offsetof(struct timeouts, connect_ns), "5s", "to connect to a server", .min = 1,
 	 .max = YEAR_NS},
 	{"response", CONFIG_DURATION, offsetof(struct timeouts, response_ns), "60s",
@@ -98,7 +98,7 @@ const struct timeouts timeouts_standard = {
 // Fields that rule connections, before it is known which site or route a request is for.
 static const char *const connection_limits[] = {"header", "fields", "target", "connections", "connections_per_client",
 						NULL};
-static const char *const connection_timeouts[] = {"header", "idle", "body", "send", "tunnel", NULL};
+static const char *const connection_timeouts[] = {"header", "idle", "body", "send", NULL};
 
 static bool is_one_of(const char *name, const char *const *names)
 {

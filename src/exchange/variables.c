@@ -36,13 +36,19 @@ static const char *suggestion(struct config_load *load, struct slice wrong)
 bool variables_load(struct config_load *load, const struct config_text *text, unsigned captures,
 		    struct template *ret_template)
 {
-	struct slice wrong;
-	const char *detail;
 	const char *end = text->text.data + text->text.length;
 	if (syntax_skip_value(text->text.data, end) != end) {
 		config_error(load, text->place, "control characters (a line break, say) cannot be sent here");
 		return false;
 	}
+	return variables_load_content(load, text, captures, ret_template);
+}
+
+bool variables_load_content(struct config_load *load, const struct config_text *text, unsigned captures,
+			    struct template *ret_template)
+{
+	struct slice wrong;
+	const char *detail;
 	if (!template_parse(text->text, names, false, config_arena(load), ret_template, &wrong, &detail)) {
 		config_error(load, text->place, "\"%.*s\" %s%s", SLICE_ARGUMENTS(wrong), detail,
 			     suggestion(load, wrong));

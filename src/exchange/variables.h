@@ -38,6 +38,10 @@ enum variable {
 bool variables_load(struct config_load *load, const struct config_text *text, unsigned captures,
 		    struct template *ret_template);
 
+// The same for content, which may have any characters.
+bool variables_load_content(struct config_load *load, const struct config_text *text, unsigned captures,
+			    struct template *ret_template);
+
 // The values of all variables. captures: $0 to $9, or NULL.
 void variables_fill(const struct exchange *exchange, const struct slice *captures,
 		    struct slice ret_values[VARIABLE_COUNT]);

@@ -1,0 +1,12 @@
+#include "handlers/handlers.h"
+
+#include "handlers/proxy.h"
+
+#include <stddef.h>
+
+// In the order in which the reference shows their keys. Which one is called first, enum
+// handler_order says.
+const struct handler_type *const handler_types[] = {
+	&proxy_handler,	  &redirect_handler, &respond_handler, &strip_handler,
+	&rewrite_handler, &headers_handler,  &limits_handler,  NULL,
+};

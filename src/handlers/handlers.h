@@ -1,0 +1,18 @@
+// All features that a route can use. A new one is a file beside this one, and a line here and
+// in handlers.c.
+#ifndef USHER_HANDLERS_HANDLERS_H
+#define USHER_HANDLERS_HANDLERS_H
+
+#include "exchange/handler.h"
+
+extern const struct handler_type headers_handler;
+extern const struct handler_type limits_handler;
+extern const struct handler_type redirect_handler;
+extern const struct handler_type respond_handler;
+extern const struct handler_type rewrite_handler;
+extern const struct handler_type strip_handler;
+
+// Ends with NULL; for struct snapshot_registry.
+extern const struct handler_type *const handler_types[];
+
+#endif
