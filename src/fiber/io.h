@@ -30,12 +30,16 @@ struct io {
 // then).
 int io_open(struct io *io, int descriptor);
 
-// Closes. The memory of the io must stay until the end of the loop's turn (loop_defer).
-// A fiber that waits on it is woken, and its call returns -ECANCELED.
+// Closes. The memory of the io must stay until deferred work runs (loop_defer). A fiber that
+// waits on it is woken, and its call returns -ECANCELED.
 void io_close(struct io *io);
 
 // At least one byte: its count, 0 at the end, -ETIMEDOUT, -ECANCELED or another -errno.
-// Suspends until there is something, at most to the deadline. `what` names the wait.
+// Suspends until there is something, at most to the deadline. `what` names the wait. A
+// connection that was lost never looks like one that ended.
+//
+// This and the calls below that suspend let other fibers run now and then, also when they
+// need not wait; the io must not be freed meanwhile.
 ssize_t io_read(struct io *io, void *to, size_t size, const char *what, int64_t deadline_ns);
 
 // Tries once, without suspending: as io_read, or -EAGAIN.

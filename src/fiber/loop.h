@@ -1,8 +1,9 @@
 // The event loop: one for each worker thread; it runs fibers, timers and callbacks.
 //
-// A turn: run what is ready, fire timers that are due, wait for the kernel, hand out its
-// events; at the end of the turn, free what was deferred. All functions but loop_post
-// and loop_stop work on the calling thread's loop.
+// A turn: fire timers that are due, run what is ready, free what was deferred, wait for the
+// kernel, hand out its events. Fibers that become ready meanwhile run in the same turn, but
+// for so many that events would have to wait. All functions but loop_post and loop_stop work
+// on the calling thread's loop.
 #ifndef USHER_FIBER_LOOP_H
 #define USHER_FIBER_LOOP_H
 
@@ -24,7 +25,8 @@ struct loop *loop_new(struct kernel *kernel);
 // run here; they may spawn no fiber.
 void loop_free(struct loop *loop);
 
-// Runs until loop_stop was called, or nothing is left to wait for.
+// Runs until loop_stop was called (also before; it counts once), or nothing is left to wait
+// for.
 void loop_run(struct loop *loop);
 
 // One turn; waits for the kernel at most timeout_ns (-1: until something happens).
@@ -38,8 +40,8 @@ void loop_stop(struct loop *loop);
 struct loop *loop_current(void);
 struct kernel *loop_kernel(void);
 
-// The clock as read at the start of this turn, in nanoseconds: cheap, and the same for
-// all that happens in one turn. loop_now_exact asks the kernel.
+// The clock as read after the last wait, in nanoseconds: cheap, and the same for all that
+// happens in one turn. loop_now_exact asks the kernel.
 int64_t loop_now(void);
 int64_t loop_now_exact(void);
 
@@ -60,8 +62,9 @@ void timer_start(struct timer *timer, int64_t due_ns);
 void timer_stop(struct timer *timer);
 bool timer_is_running(const struct timer *timer);
 
-// --- Deferred work: runs once, at the end of this turn, when no event of the turn can
-// refer to the memory any more. For freeing what another fiber may still see.
+// --- Deferred work: runs once, when no event that the kernel has reported can refer to the
+// memory any more, and every fiber that is ready now has run. For freeing what another
+// fiber may still see.
 
 struct deferred {
 	struct deferred *next;

@@ -3,7 +3,8 @@
 #define USHER_FIBER_OFFLOAD_H
 
 // Starts `threads` threads, with at most `queue_length` pieces of work waiting for them;
-// for the whole process. 0 or -errno.
+// for the whole process. 0 or -errno. With no threads the work runs on the loop's own stack,
+// and the loop stands still meanwhile: for simulations, which threads would disturb.
 int offload_start(unsigned threads, unsigned queue_length);
 
 // Finishes what is queued and ends the threads.

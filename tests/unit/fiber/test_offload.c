@@ -98,8 +98,10 @@ static void pass_gate(void *argument)
 	summed++;
 }
 
-static void open_gate(struct timer *timer)
+// Runs when all that were spawned before it wait.
+static void open_gate(void *argument)
 {
+	fiber_yield();
 	for (int i = 0; i < 10; i++)
 		sem_post(&gate);
 }
@@ -111,9 +113,7 @@ static void a_full_queue_refuses(void **state)
 	summed = refused = 0;
 	for (int i = 0; i < 10; i++)
 		fiber_spawn("gate", pass_gate, NULL);
-	struct timer timer;
-	timer_init(&timer, open_gate);
-	timer_start(&timer, loop_now() + 10 * MILLISECOND_NS);
+	fiber_spawn("open", open_gate, NULL);
 	loop_run(loop);
 	// Four in the queue, and one more if the thread took one meanwhile.
 	assert_in_range(summed, 4, 5);
@@ -124,8 +124,9 @@ static void a_full_queue_refuses(void **state)
 
 static struct fiber *waiting;
 
-static void cancel_then_open(struct timer *timer)
+static void cancel_then_open(void *argument)
 {
+	fiber_yield();
 	fiber_cancel(waiting);
 	fiber_wake(waiting);
 	sem_post(&gate);
@@ -148,9 +149,7 @@ static void a_cancelled_fiber_waits_for_its_work(void **state)
 	assert_int_equal(offload_start(1, 4), 0);
 	int done = 0;
 	waiting = fiber_spawn("waits", wait_through_cancel, &done);
-	struct timer timer;
-	timer_init(&timer, cancel_then_open);
-	timer_start(&timer, loop_now() + 5 * MILLISECOND_NS);
+	fiber_spawn("cancel", cancel_then_open, NULL);
 	loop_run(loop);
 	assert_int_equal(done, 1);
 	offload_stop();
