@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/text.h"
-#include "fiber/loop.h"
 #include "upstream/pool.h"
 #include "upstream/pool_keys.h"
 
@@ -141,19 +140,6 @@ bool pool_config_check(struct config_load *load, struct pool_config *pool)
 }
 
 // --- Pools made of addresses
-
-const struct pool_config pool_config_standard = {
-	.tries = 5,
-	.idle =
-		{
-			.connections = 512,
-			.pool_connections = 4096,
-			.timeout_ns = 55 * SECOND_NS,
-			.age_ns = 3600 * SECOND_NS,
-		},
-	.rest = {.after = 3, .for_ns = 5 * SECOND_NS, .max_ns = 60 * SECOND_NS},
-	.dns = {.min_ns = SECOND_NS, .max_ns = 3600 * SECOND_NS, .timeout_ns = 5 * SECOND_NS},
-};
 
 static struct slice joined_names(struct config_load *load, const struct pool_config *pool)
 {
