@@ -20,6 +20,7 @@ struct node_entry {
 struct node {
 	enum node_kind kind;
 	bool plain;				     // a scalar without quotes
+	bool broken;				     // a scalar with a variable that was reported
 	bool visited;				     // by the loader: further visits are repeats
 	uint32_t line, column, end_line, end_column; // from 1; the end is behind the last one
 	const struct document *document;

@@ -43,6 +43,8 @@ static struct config_text text_of(const struct node *node)
 static bool text_load(struct config_load *load, const struct config_key *key, const struct node *node,
 		      struct config_text *ret_text)
 {
+	if (node->kind == NODE_SCALAR && node->broken)
+		return false;
 	if (node->kind != NODE_SCALAR || node_is_null(node)) {
 		expected_report(load, key, node);
 		return false;

@@ -198,7 +198,7 @@ static bool read_scalar(struct reader *reader, struct fy_event *event)
 	node->text = node->written;
 	// A variable that is wrong is reported, and the reading goes on with what is written.
 	if (!reader->literally && !name_is_next(reader) && memmem(written.data, written.length, "${", 2) != NULL)
-		variable_expand(reader->load, node_place(node), node->written, &node->text);
+		node->broken = !variable_expand(reader->load, node_place(node), node->written, &node->text);
 	return node_done(reader, node);
 }
 
