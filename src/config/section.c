@@ -84,8 +84,7 @@ static bool key_load_standard(struct config_load *load, const struct config_sect
 	if (key->required) {
 		char expected[512];
 		value_expected(key, expected, sizeof expected);
-		config_error(load, node_place(written), "\"%s\" is missing; expected %s", key->name, section->name,
-			     expected);
+		config_error(load, node_place(written), "\"%s\" is missing; expected %s", key->name, expected);
 		return false;
 	}
 	void *target = (char *)object + key->offset;
