@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,15 +95,28 @@ void error_log_use(const char *path)
 	}
 }
 
-void log_files_close(void)
+static void drop_all(bool are_open)
 {
 	pthread_mutex_lock(&lock);
 	for (struct log_file *file; (file = files);) {
 		files = file->next;
-		close(file->descriptor);
+		if (are_open)
+			close(file->descriptor);
 		free(file);
 	}
 	pthread_mutex_unlock(&lock);
 	free(error_log_path);
 	error_log_path = NULL;
+}
+
+void log_files_close(void)
+{
+	drop_all(true);
+}
+
+void log_files_forget(void)
+{
+	drop_all(false);
+	error_log = -1;
+	log_set_descriptor(STDERR_FILENO);
 }

@@ -21,4 +21,7 @@ void error_log_reopen(void);
 // Closes all of them.
 void log_files_close(void);
 
+// In a new process, whose descriptors are closed already: forgets all of them.
+void log_files_forget(void);
+
 #endif

@@ -9,6 +9,7 @@
 #include "control/pid_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -338,9 +339,24 @@ static bool write_pid_file(struct master *master)
 	return error == 0;
 }
 
+// Where a standard descriptor is closed, the next socket would get its number, and what is
+// printed would go there.
+static bool open_standard_descriptors(void)
+{
+	int descriptor;
+	do {
+		descriptor = open("/dev/null", O_RDWR);
+	} while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+	if (descriptor >= 0)
+		close(descriptor);
+	return descriptor >= 0;
+}
+
 static bool start(struct master *master)
 {
 	const struct master_options *options = master->options;
+	if (!open_standard_descriptors())
+		return false;
 	if (!open_signals(master)) {
 		log_error("take signals: %m");
 		return false;

@@ -11,13 +11,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // --- What opening takes
 
+// A FIFO is opened for reading too: then nobody has to be there to read it, nor to stay.
 static int open_log(const char *path)
 {
-	int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	struct stat status;
+	bool fifo = stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
+	int access = fifo ? O_RDWR : O_WRONLY | O_CREAT;
+	int descriptor = open(path, access | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
 	return descriptor < 0 ? -errno : log_files_put(slice_from_string(path), descriptor);
 }
 

@@ -35,11 +35,11 @@ void supervisor_init(struct supervisor *supervisor)
 static _Noreturn void become_worker(int channel, const struct privileges *privileges)
 {
 	enum { WORKER_CHANNEL = 3 };
-	log_set_descriptor(STDERR_FILENO);
 	if (channel != WORKER_CHANNEL && dup3(channel, WORKER_CHANNEL, O_CLOEXEC) < 0)
 		_exit(EXIT_FAILURE);
 	if (close_range(WORKER_CHANNEL + 1, ~0U, 0) < 0)
 		_exit(EXIT_FAILURE);
+	log_files_forget();
 	exit(worker_run(WORKER_CHANNEL, privileges));
 }
 
