@@ -76,7 +76,7 @@ size_t pool_server_count(const struct pool *pool);
 struct server *pool_server(const struct pool *pool, size_t index); // in the order configured
 const struct balancer_type *pool_balancer(const struct pool *pool);
 
-// Calls `visit` for each pool that is active. Holds the registry's lock meanwhile.
+// Calls `visit` for each pool that is active, the newest of each name. Holds the registry's lock meanwhile.
 typedef void pool_visitor(void *argument, const struct pool *pool);
 void pools_visit(pool_visitor *visit, void *argument);
 

@@ -89,7 +89,8 @@ static struct pool *pool_new(struct pool_family *family, const struct pool_confi
 		*ret_begun = pool;
 		return NULL;
 	}
-	family->pool = pool;
+	pool->next = family->pools;
+	family->pools = pool;
 	return pool;
 }
 
@@ -99,8 +100,10 @@ static struct pool *pool_take(const struct pool_config *config, struct pool **re
 	struct pool_family *family = family_take(config->name.text);
 	if (!family)
 		return NULL;
-	struct pool *pool = family->pool;
-	if (pool && pool_matches(pool, config))
+	struct pool *pool = family->pools;
+	while (pool && !pool_matches(pool, config))
+		pool = pool->next;
+	if (pool)
 		pool->references++;
 	else
 		pool = pool_new(family, config, ret_begun);
@@ -168,9 +171,11 @@ static struct pool *give_back(struct pool_set *set)
 		set->pools[i]->pool = NULL;
 		if (!pool || --pool->references > 0)
 			continue;
-		if (pool->family->pool == pool)
-			pool->family->pool = NULL;
-		pool->next_dead = dead;
+		struct pool **at = &pool->family->pools;
+		while (*at != pool)
+			at = &(*at)->next;
+		*at = pool->next;
+		pool->next = dead;
 		dead = pool;
 	}
 	return dead;
@@ -179,7 +184,7 @@ static struct pool *give_back(struct pool_set *set)
 static void dispose_all(struct pool *dead)
 {
 	while (dead) {
-		struct pool *next = dead->next_dead;
+		struct pool *next = dead->next;
 		pool_dispose(dead);
 		dead = next;
 	}
@@ -247,8 +252,11 @@ struct visit {
 static void visit_family(void *argument, struct pool_family *family)
 {
 	const struct visit *visit = argument;
-	if (family->pool && family->pool->active > 0)
-		visit->visit(visit->argument, family->pool);
+	const struct pool *pool = family->pools;
+	while (pool && pool->active == 0)
+		pool = pool->next;
+	if (pool)
+		visit->visit(visit->argument, pool);
 }
 
 void pools_visit(pool_visitor *visit, void *argument)

@@ -26,7 +26,7 @@ struct pool {
 	uint32_t active;     // of them active; under the registry's lock
 	uint32_t server_count;
 	struct pool_server *servers; // as configured
-	struct pool *next_dead;
+	struct pool *next;	     // in the family, or among those to be disposed of
 };
 
 #endif

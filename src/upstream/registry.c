@@ -98,7 +98,7 @@ void family_release(struct pool_family *family)
 	check(family->references > 0);
 	if (--family->references > 0)
 		return;
-	check(!family->servers && !family->pool);
+	check(!family->servers && !family->pools);
 	name_table_remove(&registry.families, &family->entry);
 	number_give(&registry.family_numbers, family->number);
 	free(family);

@@ -22,7 +22,7 @@ struct pool_family {
 	uint32_t number; // small, used again after its end
 	uint32_t references;
 	struct server *servers;
-	struct pool *pool;		   // the newest that lives, or NULL
+	struct pool *pools;		   // that live, newest first
 	_Atomic uint32_t idle_connections; // kept by each thread
 	_Atomic int64_t last_resort_ns;	   // when a request may next be tried though all rest
 };
