@@ -23,22 +23,14 @@ static void members_init(struct members *members, const struct fields *fields, e
 	*members = (struct members){.fields = fields, .id = id, .next = fields->count, .rest = SLICE("")};
 }
 
-// Whether an odd number of backslashes stands before the byte at `at`.
-static bool is_escaped(struct slice text, size_t at)
-{
-	size_t backslashes = 0;
-	while (backslashes < at && text.data[at - 1 - backslashes] == '\\')
-		backslashes++;
-	return backslashes % 2 == 1;
-}
-
-// The index behind the last comma that is in no quoted string, seen from the end; 0 without one.
+// The index behind the last comma that is in no quoted string, seen from the end; 0 without
+// one. Quoted pairs need no care: a member that has one is malformed wherever it is cut.
 static size_t last_member_start(struct slice list)
 {
 	bool quoted = false;
 	for (size_t i = list.length; i > 0; i--) {
 		char c = list.data[i - 1];
-		if (c == '"' && !(quoted && is_escaped(list, i - 1)))
+		if (c == '"')
 			quoted = !quoted;
 		else if (c == ',' && !quoted)
 			return i;

@@ -146,6 +146,8 @@ static void test_find(void **state)
 	assert_slice(fields_find_name(&fields, SLICE("hOST"))->value, "a");
 	assert_slice(fields_find_name(&fields, SLICE("x-ONE"))->value, "1");
 	assert_slice(fields_find_name(&fields, SLICE("X-Two"))->value, "2");
+	struct fields one = fields_of("X-Only: 3");
+	assert_slice(fields_find_name(&one, SLICE("x-only"))->value, "3");
 	assert_null(fields_find_name(&fields, SLICE("X-Three")));
 	assert_null(fields_find_name(&fields, SLICE("Age")));
 	assert_null(fields_find(&fields, FIELD_AGE));
@@ -228,6 +230,9 @@ static void test_hop_by_hop(void **state)
 		 "Host: a|Content-Length: 5|Content-Type: t"},
 		{"Connection: x-forwarded-for, forwarded, via|X-Forwarded-For: 1|Forwarded: 2|Via: 3",
 		 "X-Forwarded-For: 1|Forwarded: 2|Via: 3"},
+		{"Connection: content-encoding, content-range|Content-Encoding: a|Content-Range: b",
+		 "Content-Encoding: a|Content-Range: b"},
+		{"Connection: expect, max-forwards|Expect: a|Max-Forwards: 1", "Expect: a|Max-Forwards: 1"},
 		{"Connection: cache-control, vary|Cache-Control: private|Vary: *", "Cache-Control: private|Vary: *"},
 		{"Connection: x-real-ip,x-request-id,x-forwarded-host,x-forwarded-proto|X-Real-IP: 1|X-Request-Id: 2",
 		 "X-Real-IP: 1|X-Request-Id: 2"},

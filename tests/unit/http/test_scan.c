@@ -73,6 +73,8 @@ static void test_skip_empty_line(void **state)
 	assert_int_equal(h1_skip_empty_line("\r\n\r\n", 4), 2);
 	assert_int_equal(h1_skip_empty_line("\n", 1), 0);
 	assert_int_equal(h1_skip_empty_line("G\r\n", 3), 0);
+	assert_int_equal(h1_skip_empty_line("G\n", 2), 0);
+	assert_int_equal(h1_skip_empty_line("\rG", 2), 0);
 }
 
 int main(void)
