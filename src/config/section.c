@@ -58,7 +58,8 @@ static bool entry_load(struct config_load *load, const struct config_section *se
 	return false;
 }
 
-// The default as a tree, made once.
+// The default as a tree, made once. Lists, maps and quoted texts are YAML; anything else is
+// text as it stands, even "*".
 static const struct node *standard_node(struct config_load *load, const struct config_key *key)
 {
 	for (const struct standard *standard = load->standards; standard != NULL; standard = standard->next) {
@@ -67,12 +68,16 @@ static const struct node *standard_node(struct config_load *load, const struct c
 	}
 	struct standard *standard = scratch_alloc(load, sizeof *standard);
 	struct document *document = scratch_alloc(load, sizeof *document);
-	if (standard == NULL || document == NULL)
+	struct node *text = scratch_alloc(load, sizeof *text);
+	if (standard == NULL || document == NULL || text == NULL)
 		return NULL;
 	document->name = "(default)";
 	document->content = slice_from_string(key->standard);
 	document->is_standard = true;
-	*standard = (struct standard){load->standards, key, yaml_read_literally(load, document)};
+	*text = (struct node){.kind = NODE_SCALAR, .line = 1, .column = 1, .document = document};
+	text->text = text->written = document->content;
+	bool is_yaml = key->standard[0] != '\0' && strchr("[{\"'", key->standard[0]) != NULL;
+	*standard = (struct standard){load->standards, key, is_yaml ? yaml_read_literally(load, document) : text};
 	load->standards = standard;
 	return standard->node;
 }
@@ -111,6 +116,7 @@ static bool key_load_standard(struct config_load *load, const struct config_sect
 	placed->line = written->line;
 	placed->column = written->column;
 	placed->document = written->document;
+	placed->visited = false;
 	return key_load(load, key, placed, object, target);
 }
 
@@ -186,6 +192,7 @@ static bool list_load(struct config_load *load, const struct config_key *key, co
 	const struct node *whole = include_into_list(load, &one);
 	if (whole == NULL)
 		return false;
+	const struct config_key item = {.name = key->name, .kind = CONFIG_SECTION};
 	size_t size = key->section->size;
 	list->items = config_alloc(load, whole->item_count * size);
 	if (list->items == NULL)
@@ -193,7 +200,8 @@ static bool list_load(struct config_load *load, const struct config_key *key, co
 	bool ok = true;
 	for (size_t i = 0; i < whole->item_count; i++) {
 		void *object = (char *)list->items + list->count * size;
-		if (load_visit(load, whole->items[i]) && section_load(load, key, key->section, whole->items[i], object))
+		if (load_visit(load, whole->items[i]) &&
+		    section_load(load, &item, key->section, whole->items[i], object))
 			list->count++;
 		else
 			ok = false;
@@ -215,10 +223,11 @@ static bool named_load(struct config_load *load, const struct config_key *key, c
 	bool ok = true;
 	for (size_t i = 0; i < node->entry_count; i++) {
 		const struct node_entry *entry = &node->entries[i];
+		const struct config_key item = {.name = entry->name->text.data, .kind = CONFIG_SECTION};
 		char *object = (char *)list->items + list->count * size;
 		*(struct config_text *)(object + key->section->name_offset) =
 			(struct config_text){entry->name->text, node_place(entry->name)};
-		if (load_visit(load, entry->value) && section_load(load, key, key->section, entry->value, object))
+		if (load_visit(load, entry->value) && section_load(load, &item, key->section, entry->value, object))
 			list->count++;
 		else
 			ok = false;
