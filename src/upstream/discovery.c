@@ -196,7 +196,7 @@ static int64_t found(struct host_name *name, const struct resolution *resolution
 	if (name->retry_ns > 0)
 		log_info("%s: resolved again, to %u addresses", name->text, resolution->count);
 	else if (changed && before == HOST_NAME_FOUND)
-		log_info("%s: now has %u other addresses", name->text, resolution->count);
+		log_info("%s: its addresses changed, to %u", name->text, resolution->count);
 	name->retry_ns = 0;
 	if (name->settings.refresh_ns > 0)
 		return name->settings.refresh_ns;
