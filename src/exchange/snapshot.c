@@ -20,21 +20,9 @@ static unsigned core_count(void)
 
 static bool load_listens(struct snapshot_loading *loading)
 {
-	static const char standard[] = ":8080";
 	struct snapshot *snapshot = loading->snapshot;
 	snapshot->listens = loading->top->listens.items;
 	snapshot->listen_count = loading->top->listens.count;
-	if (snapshot->listen_count == 0) {
-		struct endpoint endpoint;
-		struct listen *listen = snapshot->listens = config_alloc(loading->load, sizeof *listen);
-		if (!listen)
-			return false;
-		listen->place = loading->top->scope.place;
-		listen->text.text = slice_from_string(standard);
-		snapshot->listen_count = 1;
-		return endpoint_parse(listen->text.text, 0, &endpoint) &&
-		       endpoint_to_address(&endpoint, &listen->address);
-	}
 	bool good = true;
 	for (size_t i = 0; i < snapshot->listen_count; i++)
 		for (size_t j = 0; j < i; j++) {
@@ -53,7 +41,7 @@ static bool load_logs(struct snapshot_loading *loading)
 {
 	const struct access_log_config *log = loading->top->access_log;
 	struct access_log_settings *settings = &loading->snapshot->access_log_settings;
-	if (!log || slice_equal(log->path.text, SLICE("off")))
+	if (!log || !log->path.text.data || slice_equal(log->path.text, SLICE("off")))
 		return true;
 	settings->format = log->format.text;
 	settings->path = log->path.text.data;
@@ -150,6 +138,7 @@ bool snapshot_load(struct config_source *source, const char *path, struct slice 
 	bool good = false;
 	if (loading.load && top && (loading.snapshot = config_alloc(loading.load, sizeof *loading.snapshot))) {
 		loading.top = top;
+		loading.keys_were_wrong = config_error_count(loading.load) > 0;
 		loading.snapshot->registry = registry;
 		atomic_init(&loading.snapshot->references, 1);
 		good = load_snapshot(&loading);

@@ -120,12 +120,12 @@ static const struct config_section site_section = {
 };
 
 static const struct config_key top_keys[] = {
-	{"listen", CONFIG_LIST, offsetof(struct top_config, listens), .section = &listen_section,
-	 .help = "where clients come in; \":8080\" when it is absent"},
+	{"listen", CONFIG_LIST, offsetof(struct top_config, listens), "\":8080\"", "where clients come in",
+	 .section = &listen_section},
 	{"workers", CONFIG_INTEGER, offsetof(struct top_config, workers),
 	 .help = "threads; one for each core when it is absent", .min = 1, .max = 1024},
-	{"access_log", CONFIG_OPTIONAL, offsetof(struct top_config, access_log), .section = &access_log_section,
-	 .help = "a line for each request: a file, `stdout`, or `off`, the default"},
+	{"access_log", CONFIG_OPTIONAL, offsetof(struct top_config, access_log), "off",
+	 "a line for each request: a file, `stdout`, or `off`", .section = &access_log_section},
 	{"error_log", CONFIG_TEXT, offsetof(struct top_config, error_log),
 	 .help = "a file for usher's own messages; standard error when it is absent"},
 	{"pid_file", CONFIG_TEXT, offsetof(struct top_config, pid_file),

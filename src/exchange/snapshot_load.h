@@ -11,6 +11,7 @@ struct snapshot_loading {
 	struct snapshot *snapshot;
 	const struct snapshot_schema *schema;
 	const struct top_config *top;
+	bool keys_were_wrong; // so that what is missing may be there, misspelt
 	// Values that a handler could not be made of: what many routes inherit is reported once.
 	const void *failed[FAILED_MAX];
 	size_t failed_count;

@@ -121,9 +121,10 @@ const struct handler_step *steps_load(struct snapshot_loading *loading, const st
 	struct choosing choosing = {.count = 0};
 	if (!choose_all(loading, scopes, &choosing)) {
 		struct slice names = ending_names(loading->schema, config_arena(load));
-		config_error(load, route->place,
-			     "nothing answers these requests; add %.*s here, to the site or at the top",
-			     SLICE_ARGUMENTS(names));
+		if (!loading->keys_were_wrong)
+			config_error(load, route->place,
+				     "nothing answers these requests; add %.*s here, to the site or at the top",
+				     SLICE_ARGUMENTS(names));
 		return NULL;
 	}
 	for (const struct handler_type *const *type = loading->snapshot->registry->handlers; *type; type++)
