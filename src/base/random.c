@@ -10,15 +10,15 @@
 static _Thread_local struct random generator_;
 static _Thread_local bool seeded_;
 
-// A forked child has a copy of its parent's state and would repeat its numbers.
-static void forget_seed(void)
+void random_reseed(void)
 {
 	seeded_ = false;
 }
 
+// A forked child has a copy of its parent's state and would repeat its numbers.
 __attribute__((constructor)) static void watch_forks(void)
 {
-	pthread_atfork(NULL, NULL, forget_seed);
+	pthread_atfork(NULL, NULL, random_reseed);
 }
 
 static struct random *thread_generator(void)

@@ -22,6 +22,9 @@ uint64_t random_below(struct random *random, uint64_t bound);
 uint64_t random_number(void);
 uint64_t random_number_below(uint64_t bound);
 
+// Has this thread's generator seeded anew at its next use.
+void random_reseed(void);
+
 // Bytes that nobody can guess, from the kernel. Ends the process when the kernel has none:
 // to go on with guessable secrets would be worse.
 void random_secret(void *to, size_t size);

@@ -8,10 +8,12 @@
 #include <errno.h>
 
 enum {
-	// A bit of io->ready beside the kernel's: a write failed before the other side's end
-	// was seen. The failure is told only once, so that a later read would take the
-	// connection's loss for an end.
+	// Bits of io->ready beside the kernel's. The kernel tells of a connection's loss once,
+	// by the next call; what reads afterwards finds an end. So io remembers that a call
+	// failed, and takes an end for a loss then, unless it came before: a loss is reported
+	// as an end too, but never as an end alone.
 	IO_LOST = 1 << 16,
+	IO_ENDED = 1 << 17,
 
 	// After so many calls that did not have to wait, other fibers have their turn.
 	STREAK_MAX = 64,
@@ -96,6 +98,12 @@ void io_used_up_writing(struct io *io)
 
 // --- Reading and writing.
 
+static void note_failure(struct io *io)
+{
+	if ((io->ready & IO_ENDED) == 0)
+		io->ready |= IO_LOST;
+}
+
 static ssize_t read_now(struct io *io, void *to, size_t size)
 {
 	struct kernel *kernel = loop_kernel();
@@ -109,6 +117,8 @@ static ssize_t read_now(struct io *io, void *to, size_t size)
 		// Less than asked for: there is no more, and the next arrival is an edge
 		// (epoll(7)). But an end that was told already gives no edge any more.
 		io_used_up_reading(io);
+	} else if (count < 0) {
+		note_failure(io);
 	} else if (count == 0 && (io->ready & IO_LOST) != 0) {
 		return -ECONNRESET;
 	}
@@ -154,8 +164,7 @@ static ssize_t write_now(struct io *io, const struct iovec *parts, int count, in
 	if (written == -EAGAIN) {
 		io_used_up_writing(io);
 	} else if (written < 0) {
-		if ((io->ready & KERNEL_END) == 0)
-			io->ready |= IO_LOST;
+		note_failure(io);
 	} else if ((size_t)written < parts_size(parts, count) && (io->ready & KERNEL_HANGUP) == 0) {
 		io_used_up_writing(io);
 	}
@@ -206,6 +215,8 @@ void io_handle_event(struct io *io, unsigned ready)
 	// Closed by a callback for another event of the same turn.
 	if (io->descriptor < 0)
 		return;
+	if ((ready & (KERNEL_END | KERNEL_HANGUP)) == KERNEL_END)
+		ready |= IO_ENDED;
 	if ((ready & (KERNEL_END | KERNEL_HANGUP)) != 0)
 		ready |= KERNEL_READABLE;
 	if ((ready & KERNEL_HANGUP) != 0)

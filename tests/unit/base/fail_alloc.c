@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 
 static atomic_long left = -1; // until one fails; -1: none will
+static atomic_ulong chance_state;
+static atomic_uint chance; // per mille
 static atomic_bool failed;
 static atomic_ulong count;
 
@@ -15,9 +17,17 @@ void fail_alloc_after(unsigned passed)
 	left = (long)passed;
 }
 
+void fail_alloc_by_chance(unsigned long seed, unsigned per_mille)
+{
+	failed = false;
+	chance_state = seed;
+	chance = per_mille;
+}
+
 bool fail_alloc_stop(void)
 {
 	left = -1;
+	chance = 0;
 	return failed;
 }
 
@@ -34,10 +44,20 @@ unsigned long fail_alloc_count(void)
 	return count;
 }
 
+// A linear congruential generator, whose high bits are the good ones.
+static bool fails_by_chance(void)
+{
+	if (chance == 0)
+		return false;
+	chance_state = chance_state * 6364136223846793005ul + 1442695040888963407ul;
+	return (chance_state >> 33) % 1000 < chance;
+}
+
 static bool fails(void)
 {
 	count++;
-	if (left < 0 || left-- > 0)
+	bool now = left >= 0 && left-- == 0;
+	if (!now && !fails_by_chance())
 		return false;
 	failed = true;
 	errno = ENOMEM;

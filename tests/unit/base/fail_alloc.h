@@ -10,6 +10,9 @@
 // The allocation after `passed` more of them fails, once. Forgets what was set before.
 void fail_alloc_after(unsigned passed);
 
+// Each allocation from now on fails with a chance of so many in a thousand, drawn from the seed.
+void fail_alloc_by_chance(unsigned long seed, unsigned per_mille);
+
 // No allocation fails from now on. Whether one did since fail_alloc_after.
 bool fail_alloc_stop(void);
 
