@@ -8,6 +8,14 @@
 
 #include <stdlib.h>
 
+// --- Names
+
+// A word without a colon or slash is meant to be the name of a pool.
+static bool is_name(struct slice text)
+{
+	return slice_find(text, ':') == text.length && slice_find(text, '/') == text.length;
+}
+
 // --- A set of pools
 
 static size_t slot_of(const struct pool_set *set, struct slice name)
@@ -59,9 +67,14 @@ struct pool_set *pool_set_new(struct config_load *load, const struct config_list
 	struct pool_set *set = config_alloc(load, sizeof(*set));
 	if (!set || !set_reserve(load, set, count + 8))
 		return NULL;
-	for (size_t i = 0; i < count; i++)
-		if (!set_add(load, set, (struct pool_config *)pools->items + i))
+	for (size_t i = 0; i < count; i++) {
+		struct pool_config *pool = (struct pool_config *)pools->items + i;
+		if (!is_name(pool->name.text))
+			config_error(load, pool->name.place,
+				     "a pool's name has no colon and no slash, so that it is not taken for an address");
+		if (!set_add(load, set, pool))
 			return NULL;
+	}
 	return set;
 }
 
@@ -76,11 +89,12 @@ static int compare_names(const void *a, const void *b)
 {
 	const struct server_config *first = *(struct server_config *const *)a;
 	const struct server_config *second = *(struct server_config *const *)b;
-	size_t shorter = first->name.length < second->name.length ? first->name.length : second->name.length;
-	int order = memcmp(first->name.data, second->name.data, shorter);
+	if (first->name.length != second->name.length)
+		return first->name.length < second->name.length ? -1 : 1;
+	int order = memcmp(first->name.data, second->name.data, first->name.length);
 	if (order != 0)
 		return order;
-	return first->name.length < second->name.length ? -1 : first->name.length > second->name.length;
+	return first < second ? -1 : 1; // in the order written
 }
 
 static bool check_repeated(struct config_load *load, const struct pool_config *pool)
@@ -93,7 +107,7 @@ static bool check_repeated(struct config_load *load, const struct pool_config *p
 	qsort(sorted, count, sizeof(sorted[0]), compare_names);
 	bool good = true;
 	for (size_t i = 1; i < count; i++) {
-		if (compare_names(&sorted[i - 1], &sorted[i]) != 0)
+		if (!slice_equal(sorted[i - 1]->name, sorted[i]->name))
 			continue;
 		config_error(load, sorted[i]->address.place,
 			     "the server %.*s stands twice in this pool; give it a larger weight instead",
@@ -103,29 +117,31 @@ static bool check_repeated(struct config_load *load, const struct pool_config *p
 	return good;
 }
 
-static bool check_duration(struct config_load *load, const struct pool_config *pool)
+// The place of the key that was written, where one of two does not fit the other's default.
+static struct config_place where_of(struct config_load *load, const void *section, const char *key, const char *other)
+{
+	return config_where(load, section, config_is_set(load, section, key) ? key : other);
+}
+
+static bool check_durations(struct config_load *load, const struct pool_config *pool)
 {
 	bool good = true;
 	if (pool->rest.max_ns < pool->rest.for_ns) {
-		config_error(load, config_where(load, &pool->rest, "max"),
-			     "the longest rest is shorter than the first");
+		config_error(load, where_of(load, &pool->rest, "max", "for"),
+			     "the first rest (\"for\") is longer than the longest (\"max\", 1m by default)");
 		good = false;
 	}
 	if (pool->dns.max_ns < pool->dns.min_ns) {
-		config_error(load, config_where(load, &pool->dns, "max"),
-			     "the most time between look-ups is less than the least");
+		config_error(load, where_of(load, &pool->dns, "max", "min"),
+			     "the least time between look-ups (\"min\") is longer than the most (\"max\", 1h by "
+			     "default)");
 		good = false;
 	}
 	return good;
 }
 
-bool pool_config_check(struct config_load *load, struct pool_config *pool)
+static void warn_of_useless(struct config_load *load, const struct pool_config *pool)
 {
-	if (pool->servers.count == 0 || pool->servers.count > POOL_SERVERS_MAX) {
-		config_error(load, config_where(load, pool, "servers"), "a pool has 1 to %d servers, this one has %zu",
-			     POOL_SERVERS_MAX, pool->servers.count);
-		return false;
-	}
 	bool some_ordinary = false, some_weight = false;
 	for (size_t i = 0; i < pool->servers.count; i++) {
 		some_ordinary |= !server_at(pool, i)->backup;
@@ -135,8 +151,19 @@ bool pool_config_check(struct config_load *load, struct pool_config *pool)
 		config_warning(load, pool->place, "all servers of this pool have the weight 0: requests get 503");
 	else if (!some_ordinary)
 		config_warning(load, pool->place, "all servers of this pool are backups: they get all requests");
+}
+
+bool pool_config_check(struct config_load *load, struct pool_config *pool)
+{
+	if (pool->servers.count == 0 || pool->servers.count > POOL_SERVERS_MAX) {
+		config_error(load, config_where(load, pool, "servers"), "a pool has 1 to %d servers, this one has %zu",
+			     POOL_SERVERS_MAX, pool->servers.count);
+		return false;
+	}
+	if (config_error_count(load) == 0)
+		warn_of_useless(load, pool);
 	bool good = check_repeated(load, pool);
-	return check_duration(load, pool) && good;
+	return check_durations(load, pool) && good;
 }
 
 // --- Pools made of addresses
@@ -158,7 +185,18 @@ static struct slice joined_names(struct config_load *load, const struct pool_con
 	return text_slice(&text);
 }
 
-static struct pool_config *pool_of_addresses(struct config_load *load, const struct config_texts *targets)
+static bool set_target(struct config_load *load, const struct pool_set *set, struct server_config *server,
+		       const struct config_text *target)
+{
+	if (!is_name(target->text) || !pool_set_find(set, target->text))
+		return server_config_set_address(load, server, target);
+	config_error(load, target->place, "\"%.*s\" is a pool: it cannot stand in a list of servers",
+		     SLICE_ARGUMENTS(target->text));
+	return false;
+}
+
+static struct pool_config *pool_of_addresses(struct config_load *load, const struct pool_set *set,
+					     const struct config_texts *targets)
 {
 	struct pool_config *pool = config_alloc(load, sizeof(*pool));
 	struct server_config *servers = config_alloc(load, targets->count * sizeof(*servers));
@@ -171,18 +209,12 @@ static struct pool_config *pool_of_addresses(struct config_load *load, const str
 	for (size_t i = 0; i < targets->count; i++) {
 		servers[i].place = targets->items[i].place;
 		servers[i].weight = 1;
-		good &= server_config_set_address(load, &servers[i], &targets->items[i]);
+		good &= set_target(load, set, &servers[i], &targets->items[i]);
 	}
 	if (!good || !pool_config_check(load, pool))
 		return NULL;
 	pool->name = (struct config_text){joined_names(load, pool), pool->place};
 	return pool->name.text.data ? pool : NULL;
-}
-
-// A word without a colon or slash is meant to be the name of a pool.
-static bool is_name(struct slice text)
-{
-	return slice_find(text, ':') == text.length && slice_find(text, '/') == text.length;
 }
 
 static void report_unknown(struct config_load *load, const struct pool_set *set, const struct config_text *target)
@@ -209,7 +241,7 @@ struct pool_config *pool_set_target(struct config_load *load, struct pool_set *s
 			return NULL;
 		}
 	}
-	struct pool_config *pool = pool_of_addresses(load, targets);
+	struct pool_config *pool = pool_of_addresses(load, set, targets);
 	if (!pool)
 		return NULL;
 	struct pool_config *same = pool_set_find(set, pool->name.text);
