@@ -114,14 +114,19 @@ static inline struct io *stream_plain_io(struct stream *stream)
 	return stream->operations->plain_io(stream);
 }
 
-// From this size on splice costs less than reading and writing.
+// From this size on splice costs clearly less than reading into 64 KiB and writing. CPU of
+// the forwarding thread for a GB over loopback, Linux 6.18, medians, in ms:
+//
+//   one transfer    8 KiB  16 KiB  32 KiB  64 KiB  128 KiB  256 KiB  1 MiB  100 MiB
+//   splice           2840    1410     670     450      320      205    220      300
+//   read and write   2900    1430     765     650      490      330    415      600
 enum { STREAM_SPLICE_MIN = 64 * 1024 };
 
 // Moves exactly `size` bytes (or, with size UINT64_MAX, all up to the end) from one plain
 // stream to another through a pipe, by splice. *ret_moved tells how many went out, also on
 // failure; *ret_read_failed tells which side failed. 0, -EPIPE when `from` ended early, or
 // -errno. Each byte that moves starts idle_ns anew. Suspends. The pipe comes from a
-// per-thread list.
+// per-thread list; where none can be had the bytes are copied.
 int stream_splice(struct stream *from, struct stream *to, uint64_t size, int64_t idle_ns, uint64_t *ret_moved,
 		  bool *ret_read_failed);
 

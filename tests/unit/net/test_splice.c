@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 // Fed bytes go from `feeder` to `from`, are spliced to `to`, and come out at `sink`.
 struct chain {
@@ -81,7 +82,7 @@ static void chain_end(struct chain *chain)
 
 static void splice_everything(void *argument)
 {
-	static const uint64_t sizes[] = {0, 1, 4095, 65536, 262144, 262145, 5000000};
+	static const uint64_t sizes[] = {0, 1, 4095, 65536, 262144, 262145, 5000000, 20000000};
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct chain chain;
 		uint64_t moved;
@@ -277,6 +278,42 @@ static void ends_when_cancelled(void **state)
 	test_run(splice_until_cancelled, NULL);
 }
 
+// Without descriptors for a pipe the bytes are copied; everything else is the same.
+static void splice_without_pipes(void *argument)
+{
+	for (int round = 0; round < 3; round++) {
+		struct chain chain;
+		uint64_t moved;
+		bool read_failed;
+		struct rlimit before, none;
+		chain_start(&chain, 3000000, round == 2 ? 300000 : UINT64_MAX);
+		stream_trim_pipes();
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+		none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		int failed = stream_splice(&chain.from.stream, &chain.to.stream, round == 0 ? UINT64_MAX : 3000001,
+					   PATIENCE_NS, &moved, &read_failed);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_int_equal(chain.to.stream.bytes_written, moved);
+		if (round == 2) {
+			assert_true(failed == -EPIPE || failed == -ECONNRESET);
+			assert_true(moved >= 300000 && moved < 3000000);
+			tcp_reset_on_close(&chain.from);
+		} else {
+			assert_int_equal(failed, round == 0 ? 0 : -EPIPE);
+			assert_int_equal(moved, 3000000);
+		}
+		assert_int_equal(read_failed, round == 1);
+		chain_end(&chain);
+		assert_true(round == 2 || chain.got == 3000000);
+	}
+}
+
+static void copies_where_there_is_no_pipe(void **state)
+{
+	test_run(splice_without_pipes, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +323,7 @@ int main(void)
 		cmocka_unit_test(a_broken_transfer_leaves_nothing_behind),
 		cmocka_unit_test(gives_up_without_progress),
 		cmocka_unit_test(ends_when_cancelled),
+		cmocka_unit_test(copies_where_there_is_no_pipe),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
