@@ -12,6 +12,8 @@
 #include "exchange/exchange.h"
 #include "exchange/route_find.h"
 #include "exchange/snapshot.h"
+#include "fiber/kernel.h"
+#include "fiber/loop.h"
 #include "http/uri.h"
 
 #include <cmocka.h>
@@ -111,6 +113,25 @@ static inline void test_assert_refused(const char *text, const char *expected, c
 }
 
 #define assert_refused(text, expected, registry) test_assert_refused(text, expected, registry, __FILE__, __LINE__)
+
+// --- A loop, for what asks for the time; group setup and teardown
+
+static struct kernel *test_kernel;
+static struct loop *test_loop;
+
+static inline int test_loop_begin(void **state)
+{
+	test_kernel = kernel_linux_new();
+	test_loop = test_kernel ? loop_new(test_kernel) : NULL;
+	return test_loop ? 0 : -1;
+}
+
+static inline int test_loop_end(void **state)
+{
+	loop_free(test_loop);
+	kernel_linux_free(test_kernel);
+	return 0;
+}
 
 // --- Exchanges
 

@@ -167,6 +167,23 @@ static void test_allocates_nothing(void **state)
 	snapshot_unref(snapshot);
 }
 
+// What the log of a 404 or 421 can suggest.
+static void test_nearest(void **state)
+{
+	struct snapshot *snapshot = test_load_good(config, &stub_registry);
+	const struct site *a = site_find(snapshot, SLICE("a.example"));
+	assert_ptr_equal(site_nearest(snapshot, SLICE("a.exmaple")), a);
+	assert_null(site_nearest(snapshot, SLICE("something.else.entirely")));
+	assert_slice(route_nearest(a, SLICE("/exakt"))->path_text, "/exact");
+	assert_slice(route_nearest(a, SLICE("/api"))->path_text, "/api/");
+	assert_null(route_nearest(a, SLICE("/wp-login.php")));
+	// Only so many searches a second.
+	for (unsigned i = 0; i < 100; i++)
+		(void)route_nearest(a, SLICE("/exakt"));
+	assert_null(route_nearest(a, SLICE("/exakt")));
+	snapshot_unref(snapshot);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +192,7 @@ int main(void)
 		cmocka_unit_test(test_gives_up),
 		cmocka_unit_test(test_long_parameter),
 		cmocka_unit_test(test_allocates_nothing),
+		cmocka_unit_test(test_nearest),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, test_loop_begin, test_loop_end);
 }
