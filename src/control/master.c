@@ -42,24 +42,30 @@ static void start_worker(struct master *master)
 		master->supervisor.start_at_ns = clock_now_ns() + SECOND_NS;
 }
 
-static void worker_is_ready(struct master *master)
+static void first_worker_is_ready(struct master *master)
 {
 	char text[256];
-	master->supervisor.ready = true;
-	if (master->serving) {
-		log_info("worker %d serves", (int)master->supervisor.pid);
-		if (master->reload_again) {
-			master->reload_again = false;
-			reload_begin(master);
-		}
-		return;
-	}
 	master->serving = true;
 	describe(master, text, sizeof text);
 	log_info("%s", text);
 	notify_ready(text);
 	if (master->options->serving)
 		master->options->serving(&master->plan, &master->sockets);
+}
+
+static void worker_is_ready(struct master *master)
+{
+	master->supervisor.ready = true;
+	if (master->stopping)
+		return;
+	if (master->serving)
+		log_info("worker %d serves", (int)master->supervisor.pid);
+	else
+		first_worker_is_ready(master);
+	if (master->reload_again) {
+		master->reload_again = false;
+		reload_begin(master);
+	}
 }
 
 static void close_ports(struct master *master)
@@ -141,8 +147,8 @@ static void worker_has_ended(struct master *master, bool failed)
 		reload_end(master, "the worker died while it took the new configuration");
 	if (master->stopping)
 		master->failed = master->failed || failed;
-	else if (!master->serving)
-		first_worker_failed(master, "the worker died before it served");
+	else if (!master->serving && supervisor_gives_up(&master->supervisor))
+		first_worker_failed(master, "one worker after the other died before it served");
 }
 
 // --- Signals and commands
@@ -365,10 +371,11 @@ static bool start(struct master *master)
 		       &master->plan))
 		return false;
 	master->threads = master->plan.threads;
-	if (!open_control(master) || !open_sockets(master) || !open_logs(&master->plan, false, NULL))
+	if (!open_control(master) || !open_logs(&master->plan, false, NULL))
 		return false;
 	error_log_use(master->plan.error_log);
-	return write_pid_file(master);
+	// Who finds the port open finds the PID file, too.
+	return write_pid_file(master) && open_sockets(master);
 }
 
 int master_run(const struct master_options *options)

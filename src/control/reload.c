@@ -184,7 +184,8 @@ void reload_end(struct master *master, const char *failure)
 	master->reloading = false;
 	if (!failure) {
 		commit(master);
-		log_info("reloaded %s in %.0f ms", master->plan.path,
+		struct log_place unlimited = {0}; // who reloads often wants to see each
+		log_line(LOG_LEVEL_INFO, &unlimited, "reloaded %s in %.0f ms", master->plan.path,
 			 (double)(clock_now_ns() - master->reload_started_ns) / MILLISECOND_NS);
 	} else {
 		if (failure[0])

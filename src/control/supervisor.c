@@ -191,6 +191,11 @@ static int64_t next_start(struct supervisor *supervisor)
 	return now_ns + seconds * SECOND_NS;
 }
 
+bool supervisor_gives_up(const struct supervisor *supervisor)
+{
+	return supervisor->early_deaths > EARLY_DEATHS_MAX;
+}
+
 bool supervisor_reap(struct supervisor *supervisor, bool *ret_failed)
 {
 	int status;

@@ -43,6 +43,9 @@ void supervisor_drain(struct supervisor *supervisor, int64_t drain_ns);
 void supervisor_abort(struct supervisor *supervisor);
 void supervisor_kill(struct supervisor *supervisor);
 
+// Whether so many workers in a row died before they were ready that another would, too.
+bool supervisor_gives_up(const struct supervisor *supervisor);
+
 // Whether the worker has ended; then it is logged how, and start_at_ns is set.
 // *ret_failed: it ended otherwise than it should.
 bool supervisor_reap(struct supervisor *supervisor, bool *ret_failed);
