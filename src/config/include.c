@@ -187,6 +187,10 @@ static bool add_pattern(struct config_load *load, const char *pattern, const str
 {
 	struct slice names = SLICE_EMPTY;
 	int error = load->source->glob(load->source, pattern, &names);
+	if (error == -ENOMEM) {
+		load_out_of_memory(load);
+		return false;
+	}
 	if (error != 0) {
 		const char *words = strerrordesc_np(-error);
 		config_error(load, node_place(value), "cannot look for \"%s\": %s", pattern,

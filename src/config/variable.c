@@ -121,11 +121,10 @@ static bool expand(struct config_load *load, struct config_place place, struct s
 bool variable_expand(struct config_load *load, struct config_place place, struct slice written, struct slice *ret_text)
 {
 	struct growing text = {0};
-	bool ok = true;
-	if (find_reference(written) < written.length)
-		ok = expand(load, place, written, &text);
+	bool has_some = find_reference(written) < written.length;
+	bool ok = !has_some || expand(load, place, written, &text);
 	if (ok) {
-		struct slice whole = text.data != NULL ? slice_from(text.data, text.length) : written;
+		struct slice whole = has_some ? slice_from(text.data, text.length) : written;
 		*ret_text = arena_copy(&load->config->arena, whole);
 		if (ret_text->data == NULL) {
 			load_out_of_memory(load);

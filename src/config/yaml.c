@@ -390,7 +390,8 @@ static const struct node *read_document(struct config_load *load, const struct d
 	free(reader.children);
 	if (config_error_count(load) > errors)
 		return reader.depth == 0 ? root : NULL;
-	return root != NULL ? root : node_new(&reader, NODE_MAP, NULL);
+	// A file of comments alone holds nothing; so does one of --- and no more.
+	return root != NULL && !node_is_null(root) ? root : node_new(&reader, NODE_MAP, NULL);
 }
 
 const struct node *yaml_read(struct config_load *load, const struct document *document)

@@ -1,0 +1,194 @@
+// YAML itself: syntax errors, anchors, merge keys, and the bounds on what is read.
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void test_syntax(void **state)
+{
+	static const struct {
+		const char *text, *messages;
+	} rows[] = {
+		{"text: \"abc\n", "a.yaml:1:8: this is not YAML: double-quoted scalar without closing quote\n"
+				  "  text: \"abc\n         ^\n"},
+		{"text: @a\n", "a.yaml:1:7: this is not YAML: plain scalar cannot start with '@'\n"
+			       "  text: @a\n        ^\n"},
+		{"text: a: b\n", "a.yaml:1:8: this is not YAML: invalid nested block mapping on the same line\n"
+				 "  text: a: b\n         ^\n"},
+		{"texts: [a, b\n", "a.yaml:2:1: this is not YAML: flow sequence without a closing bracket; "
+				   "the [ at line 1, column 8 is still open\n"},
+		{"pairs: {a: b\n", "a.yaml:2:1: this is not YAML: missing comma in flow mapping; "
+				   "the { at line 1, column 8 is still open\n"},
+		{"list:\n\t- a\n", "a.yaml:2:1: this is not YAML: tab character may not be used as indentation\n"
+				   "   - a\n  ^\n"},
+		{"yes: true\n---\nyes: false\n", "a.yaml:2:1: a second document begins here; a file holds one\n"
+						 "  ---\n  ^\n"},
+		{"- a\n", "a.yaml:1:1: expected a map of keys and values, not a list\n  - a\n  ^\n"},
+		{"hello\n", "a.yaml:1:1: expected a map of keys and values, not text\n  hello\n  ^\n"},
+		{"text: !mine a\n", "a.yaml:1:13: tags such as \"!mine\" are not used here\n"
+				    "  text: !mine a\n              ^\n"},
+		{"? [a]\n: b\n", "a.yaml:1:3: a key must be text, not a list\n  ? [a]\n    ^\n"},
+		{"? {a: b}\n: b\n", "a.yaml:1:3: a key must be text, not a map\n  ? {a: b}\n    ^\n"},
+		{"text: a\nte\x01: b\n", "a.yaml:2:3: a control character (0x01) cannot stand here\n  te?: b\n    ^\n"},
+		{"text: \"a\\0b\"\n", "a.yaml:1:7: a NUL byte cannot stand in text\n  text: \"a\\0b\"\n        ^\n"},
+		{"yes: true\ntext: \xff\n", "a.yaml:2:7: this is not UTF-8\n  text: ?\n        ^\n"},
+		{"text: \xed\xa0\x80\n", "a.yaml:1:7: this is not UTF-8\n  text: ???\n        ^\n"},
+		{"text: a\ntext: b\n", "a.yaml:2:1: \"text\" stands here twice; first at a.yaml:1:1\n"
+				       "  text: b\n  ^\n"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_messages(&sample_section, rows[i].text, rows[i].messages);
+}
+
+static void test_empty(void **state)
+{
+	static const char *const texts[] = {"", "\n", "# nothing\n", "---\n", "\xef\xbb\xbf", "{}", "---\n...\n"};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct result result = load_text(&sample_section, texts[i]);
+		assert_string_equal(result.messages, "");
+		assert_int_equal(((struct sample *)result.root)->integer, 4);
+		result_free(&result);
+	}
+}
+
+static struct sample *sample_of(struct result *result)
+{
+	assert_string_equal(result->messages, "");
+	assert_true(result->ok);
+	return result->root;
+}
+
+static void test_aliases(void **state)
+{
+	struct result result = load_text(&sample_section, "section: &a {text: t, number: 2}\noptional: *a\n"
+							  "list: [*a, &b {text: u}, *b]\nchoice: &c small\ntext: *c\n");
+	struct sample *sample = sample_of(&result);
+	assert_string_equal(sample->optional->text.text.data, "t");
+	assert_int_equal(sample->optional->number, 2);
+	assert_int_equal(sample->list.count, 3);
+	assert_string_equal(((struct sample_section *)sample->list.items)[2].text.text.data, "u");
+	assert_string_equal(sample->text.text.data, "small");
+	result_free(&result);
+
+	// An anchor can be set anew.
+	result = load_text(&sample_section, "texts: [&a one, *a, &a two, *a]\n");
+	sample = sample_of(&result);
+	assert_string_equal(sample->texts.items[1].text.data, "one");
+	assert_string_equal(sample->texts.items[3].text.data, "two");
+	result_free(&result);
+
+	assert_messages(&sample_section, "text: *none\n",
+			"a.yaml:1:7: no anchor &none stands above this alias\n  text: *none\n        ^\n");
+	assert_messages(&sample_section, "list: &a [*a]\n",
+			"a.yaml:1:11: the alias *a stands in what it stands for\n  list: &a [*a]\n            ^\n");
+}
+
+static void test_merge(void **state)
+{
+	struct result result = load_text(&sample_section, "x-a: &a {text: from a, number: 1}\nx-b: &b {number: 2}\n"
+							  "section: {<<: *a, text: own}\noptional: {<<: [*b, *a]}\n"
+							  "list:\n- <<: {text: in place}\n");
+	struct sample *sample = sample_of(&result);
+	assert_string_equal(sample->section.text.text.data, "own");
+	assert_int_equal(sample->section.number, 1);
+	assert_string_equal(sample->optional->text.text.data, "from a");
+	assert_int_equal(sample->optional->number, 2);
+	assert_string_equal(((struct sample_section *)sample->list.items)->text.text.data, "in place");
+	result_free(&result);
+
+	assert_messages(&sample_section, "section: {<<: a}\n",
+			"a.yaml:1:15: expected a map or a list of maps for \"<<\", not text\n"
+			"  section: {<<: a}\n                ^\n");
+	assert_messages(&sample_section, "section: {<<: [{}, a]}\n",
+			"a.yaml:1:15: expected a map or a list of maps for \"<<\", not such a list\n"
+			"  section: {<<: [{}, a]}\n                ^\n");
+	// In quotes it is a key like any other.
+	assert_messages(&sample_section, "section: {\"<<\": {}}\n",
+			"a.yaml:1:11: unknown key \"<<\"; known here: text or number\n"
+			"  section: {\"<<\": {}}\n            ^\n");
+}
+
+// Few lines that stand for more than memory holds.
+static void test_laughs(void **state)
+{
+	char text[2000] = "x-0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+	for (int i = 1; i < 9; i++) {
+		size_t length = strlen(text);
+		snprintf(text + length, sizeof text - length,
+			 "x-%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1, i - 1,
+			 i - 1, i - 1, i - 1, i - 1, i - 1);
+	}
+	struct result result = load_text(&sample_section, text);
+	assert_true(result.ok);
+	result_free(&result);
+	strcat(text, "list: *a8\n");
+	result = load_text(&sample_section, text);
+	assert_false(result.ok);
+	result_free(&result);
+
+	// The same with maps that are merged.
+	size_t length = (size_t)snprintf(text, sizeof text, "x: &a {a: 1, b: 2, c: 3, d: 4}\n");
+	for (int i = 0; i < 20; i++)
+		length += (size_t)snprintf(text + length, sizeof text - length, "x%d: {<<: *a}\n", i);
+	result = load_text(&sample_section, text);
+	assert_false(result.ok);
+	result_free(&result);
+}
+
+static void test_repeats(void **state)
+{
+	// 800 items, each standing for 800.
+	char *text = malloc(20000);
+	assert_non_null(text);
+	strcpy(text, "x-a: &a {texts: [0");
+	size_t length = strlen(text);
+	for (int i = 0; i < 800; i++)
+		length += (size_t)sprintf(text + length, ",%d", i);
+	length += (size_t)sprintf(text + length, "]}\npairs: {x: y");
+	length += (size_t)sprintf(text + length, "}\nx-b: &b {<<: *a}\nextra_list: [{}");
+	for (int i = 0; i < 800; i++)
+		length += (size_t)sprintf(text + length, ",*b");
+	sprintf(text + length, "]\n");
+	struct result result = load_text(&sample_section, text);
+	assert_false(result.ok);
+	assert_non_null(strstr(result.messages, "unknown key \"texts\""));
+	result_free(&result);
+	free(text);
+}
+
+static void test_nesting(void **state)
+{
+	char text[400] = "x-a: ";
+	memset(text + 5, '[', 64);
+	memset(text + 5 + 64, ']', 64);
+	struct result result = load_text(&sample_section, text);
+	assert_false(result.ok);
+	assert_non_null(strstr(result.messages, "a.yaml:1:69: lists and maps are nested more than 64 deep\n"));
+	result_free(&result);
+	memset(text + 5, '[', 63);
+	memset(text + 5 + 63, ']', 63);
+	text[5 + 63 + 63] = '\0';
+	result = load_text(&sample_section, text);
+	assert_true(result.ok);
+	result_free(&result);
+	// Deep enough to break what is careless with its stack.
+	char *deep = malloc(1 << 20);
+	assert_non_null(deep);
+	memset(deep, '[', 1 << 20);
+	deep[(1 << 20) - 1] = '\0';
+	result = load_text(&sample_section, deep);
+	assert_false(result.ok);
+	result_free(&result);
+	free(deep);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_syntax),	cmocka_unit_test(test_empty),  cmocka_unit_test(test_aliases),
+		cmocka_unit_test(test_merge),	cmocka_unit_test(test_laughs), cmocka_unit_test(test_repeats),
+		cmocka_unit_test(test_nesting),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
