@@ -123,6 +123,10 @@ static void test_body_bytes(void **state)
 		assert_int_equal(bytes.length, 0);
 	}
 	assert_int_equal(body.body.trailers.count, 0);
+	body_bytes_init(&body, SLICE("c"));
+	assert_int_equal(body_look(&body.body), BODY_READY);
+	body_bytes_init(&body, SLICE(""));
+	assert_int_equal(body_look(&body.body), BODY_ENDED);
 	assert_int_equal(body.body.fault.kind, FAULT_NONE);
 }
 

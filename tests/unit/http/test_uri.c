@@ -15,6 +15,7 @@ static void test_good_authorities(void **state)
 		{"a:", "a", 0},
 		{"a:1", "a", 1},
 		{"a:65535", "a", 65535},
+		{"a:9", "a", 9},
 		{"a:00080", "a", 80},
 		{"a.", "a.", 0},
 		{"a.b.c.:8", "a.b.c.", 8},
