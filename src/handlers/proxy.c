@@ -19,6 +19,9 @@
 // More of our own names in Via (RFC 9110 section 7.6.3) than any sensible setup has.
 enum { VIA_LOOP_MAX = 8 };
 
+// Interim responses to one request; a server that sends more has lost its way.
+enum { INTERIM_MAX = 64 };
+
 // --- Keys
 
 static const char *const forwarded_choices[] = {"both", "x-forwarded", "forwarded", "off", NULL};
@@ -223,7 +226,7 @@ static int converse(struct proxying *proxying, struct response *ret_response, st
 	if (h1_client_send(client, request->method, head, request->body, proxying->request.framing, hold_body,
 			   ret_fault) < 0)
 		return -1;
-	for (;;) {
+	for (unsigned interims = 0; interims <= INTERIM_MAX; interims++) {
 		bool holds = h1_client_holds_body(client);
 		int result = h1_client_read_head(client, holds ? CONTINUE_NS : 0, ret_response, ret_fault);
 		if (result < 0)
@@ -239,6 +242,8 @@ static int converse(struct proxying *proxying, struct response *ret_response, st
 		if (holds && go_ahead && h1_client_send_body(client, ret_fault) < 0)
 			return -1;
 	}
+	fault_set(ret_fault, FAULT_RESPONSE_BAD, "read response header", "too many interim responses");
+	return -1;
 }
 
 static void take_response(struct proxying *proxying, const struct response *from);

@@ -157,8 +157,7 @@ static void write_framing(struct text *text, const struct transaction *transacti
 static void write_connection(struct text *text, const struct transaction *transaction)
 {
 	if (transaction->response.status == 101) {
-		text_add(text, SLICE("Connection: upgrade\r\n"));
-		h1_write_field(text, SLICE("Upgrade"), fields_value(&transaction->request.fields, FIELD_UPGRADE));
+		text_add(text, SLICE("Connection: upgrade\r\n")); // Upgrade is among the fields
 	} else if (transaction->close_after) {
 		text_add(text, SLICE("Connection: close\r\n"));
 	} else if (transaction->request.version_minor == 0) {
