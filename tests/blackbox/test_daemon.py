@@ -293,6 +293,18 @@ def test_demo_origin():
         assert code == 0, process.stderr.read()
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM])
+def test_signals_while_it_starts(stage, number):
+    """The ports listen already, the worker does not serve yet."""
+    for _ in range(5):
+        usher = stage.usher(PROXY % "", serving=False, ORIGIN=stage.origin())
+        usher.signal(number)
+        if number == signal.SIGTERM:
+            assert usher.process.wait(30) == 0
+        else:
+            assert usher.get().status == 200
+
+
 def test_starts_and_stops_quickly(stage):
     started = time.monotonic()
     usher = stage.usher(PROXY % "", ORIGIN=stage.origin())

@@ -34,7 +34,7 @@ def test_host_of_one_s_own(stage):
     assert ("host", "inside.example") in fields(usher)
 
 
-@pytest.mark.parametrize("choice,x_forwarded,forwarded", [("both", True, True), ("x", True, False), ("standard", False, True),
+@pytest.mark.parametrize("choice,x_forwarded,forwarded", [("both", True, True), ("x-forwarded", True, False), ("forwarded", False, True),
                                                           ("off", False, False)])
 def test_forwarded_fields_by_choice(stage, choice, x_forwarded, forwarded):
     usher = stage.usher(TEXT % f"{{to: $ORIGIN, forwarded: {choice}}}", ORIGIN=stage.origin())

@@ -3,6 +3,9 @@
 # What the error log says when a new configuration rules.
 RELOADED = r"reloaded \S+ in \d+ ms"
 
+# What it says when it serves for the first time.
+SERVING = r"serving \d+ sites?"
+
 # The shortest configuration: everything goes to one origin.
 PROXY = """
 listen: "127.0.0.1:$PORT"

@@ -69,7 +69,7 @@ def run_command(*arguments, stdin=None, cwd=None, env=None, timeout=120):
 class Usher:
     """A running usher. $PORT, $PORT2, ... in the configuration become free ports."""
 
-    def __init__(self, directory, config, env=None, arguments=None, values=None):
+    def __init__(self, directory, config, env=None, arguments=None, values=None, serving=True):
         self.directory = pathlib.Path(directory)
         self.path = self.directory / "usher.yaml"
         # Of its own, so that several can run side by side.
@@ -84,6 +84,8 @@ class Usher:
             self.write(config)
             self.launch()
             if self.wait_until_up():
+                if serving:
+                    self.wait_until_serving()
                 return
             self.process.wait()
             assert attempt < 4 and re.search(r"(?i)in use", self.stderr), (
@@ -125,6 +127,10 @@ class Usher:
                 continue
             time.sleep(0.01)
         return True
+
+    def wait_until_serving(self):
+        """The ports listen before there is a worker; from here on there is one."""
+        self.wait_for_error(language.SERVING)
 
     # --- what it said
 
