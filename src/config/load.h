@@ -72,6 +72,10 @@ size_t config_error_count(const struct config_load *load);
 bool config_is_set(const struct config_load *load, const void *section_struct, const char *key);
 struct config_place config_where(const struct config_load *load, const void *section_struct, const char *key);
 
+// Whether nothing was wrong in a loaded struct and in those that it holds; one that is not
+// whole holds what could be read. True for what is no struct of a section.
+bool config_is_whole(const struct config_load *load, const void *section_struct);
+
 // The file as the configuration's: read through the source, relative to the file that `path`
 // stands in. Reports when it cannot be read, and returns false. CONFIG_FILE does this itself.
 bool config_read_file(struct config_load *load, const struct config_text *path, struct slice *ret_content);

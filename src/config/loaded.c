@@ -46,6 +46,28 @@ bool loaded_note(struct config_load *load, const void *object, const struct conf
 	return true;
 }
 
+static struct loaded *first_at(const struct config_load *load, const void *object)
+{
+	return load->slot_count > 0 ? load->slots[slot_of(load, object)] : NULL;
+}
+
+void loaded_break(struct config_load *load, const void *object, const struct config_section *section)
+{
+	for (struct loaded *loaded = first_at(load, object); loaded != NULL; loaded = loaded->next_in_slot) {
+		if (loaded->object == object && loaded->section == section)
+			loaded->is_broken = true;
+	}
+}
+
+bool config_is_whole(const struct config_load *load, const void *section_struct)
+{
+	for (struct loaded *loaded = first_at(load, section_struct); loaded != NULL; loaded = loaded->next_in_slot) {
+		if (loaded->object == section_struct && loaded->is_broken)
+			return false;
+	}
+	return true;
+}
+
 // The outermost struct at that address whose section has such a key.
 static const struct loaded *loaded_find(const struct config_load *load, const void *object, const char *key)
 {

@@ -74,6 +74,7 @@ struct loaded {
 	const struct config_section *section;
 	const struct node *node;
 	struct config_place place;
+	bool is_broken; // something in it was wrong
 };
 
 struct config_load {

@@ -129,6 +129,7 @@ static bool section_accepts(const struct config_section *section, const struct n
 static void section_fill(struct config_load *load, const struct config_section *section, const struct node *node,
 			 void *object)
 {
+	size_t errors = config_error_count(load);
 	store_place(section, node, object);
 	if (!loaded_note(load, object, section, node))
 		return;
@@ -150,6 +151,8 @@ static void section_fill(struct config_load *load, const struct config_section *
 	}
 	if (ok && section->finish != NULL)
 		section->finish(load, object);
+	if (!ok || config_error_count(load) > errors)
+		loaded_break(load, object, section);
 }
 
 bool section_load(struct config_load *load, const struct config_key *key, const struct config_section *section,

@@ -37,6 +37,7 @@ static bool find_route(struct exchange *exchange)
 	exchange->host = uri_normal_host(request->host, exchange_arena(exchange));
 	const struct site *site = exchange->site = site_find(snapshot, exchange->host);
 	if (!site) {
+		note_nearest_site(exchange);
 		exchange_fail(exchange, FAULT_NO_SITE, "find site", NULL);
 		return false;
 	}
@@ -49,6 +50,7 @@ static bool find_route(struct exchange *exchange)
 	}
 	const struct route *route = exchange->route = route_find(site, exchange);
 	if (!route) {
+		note_nearest_route(exchange);
 		exchange_fail(exchange, FAULT_NO_ROUTE, "find route", NULL);
 		return false;
 	}

@@ -1,5 +1,6 @@
 // The site or route that a request perhaps meant, for the log.
 #include "config/suggest.h"
+#include "exchange/exchange.h"
 #include "exchange/route_find.h"
 #include "exchange/route_match.h"
 #include "exchange/site_index.h"
@@ -72,4 +73,20 @@ const struct route *route_nearest(const struct site *site, struct slice path)
 			nearest = &site->routes[i];
 	}
 	return nearest;
+}
+
+void note_nearest_site(struct exchange *exchange)
+{
+	const struct site *site = site_nearest(exchange->snapshot, exchange->host);
+	if (site)
+		trace_note(&exchange->trace, "nearest_site", site->name, site->place.file, site->place.line,
+			   TRACE_NO_VALUE);
+}
+
+void note_nearest_route(struct exchange *exchange)
+{
+	const struct route *route = route_nearest(exchange->site, exchange->path);
+	if (route)
+		trace_note(&exchange->trace, "nearest_route", route->path_text, route->place.file, route->place.line,
+			   TRACE_NO_VALUE);
 }

@@ -25,4 +25,8 @@ const struct route *route_find(const struct site *site, struct exchange *exchang
 const struct site *site_nearest(const struct snapshot *snapshot, struct slice host);
 const struct route *route_nearest(const struct site *site, struct slice path);
 
+// The same, noted on the exchange's trace as "nearest_site" or "nearest_route".
+void note_nearest_site(struct exchange *exchange);
+void note_nearest_route(struct exchange *exchange);
+
 #endif

@@ -53,10 +53,10 @@ static const struct config_key timeouts_keys[] = {
 	 "from the first byte of a request's header section to its last. Only at the top", .min = 1, .max = YEAR_NS},
 	{"idle", CONFIG_DURATION, offsetof(struct timeouts, idle_ns), "75s",
 	 "how long a client's connection is kept between requests. Only at the top", .min = 1, .max = YEAR_NS},
-	{"body", CONFIG_DURATION, offsetof(struct timeouts, body_ns), "30s",
-	 "without progress of a request's body. Only at the top", .min = 1, .max = YEAR_NS},
+	{"body", CONFIG_DURATION, offsetof(struct timeouts, body_ns), "30s", "without progress of a request's body",
+	 .min = 1, .max = YEAR_NS},
 	{"send", CONFIG_DURATION, offsetof(struct timeouts, send_ns), "60s",
-	 "without progress of a response to the client. Only at the top", .min = 1, .max = YEAR_NS},
+	 "without progress of a response to the client", .min = 1, .max = YEAR_NS},
 	{"tunnel", CONFIG_DURATION, offsetof(struct timeouts, tunnel_ns), "1h",
 	 "without a byte either way in a tunnel (WebSocket)", .min = 1, .max = YEAR_NS},
 	{"connect", CONFIG_DURATION, offsetof(struct timeouts, connect_ns), "5s", "to connect to a server", .min = 1,
@@ -98,7 +98,7 @@ const struct timeouts timeouts_standard = {
 // Fields that rule connections, before it is known which site or route a request is for.
 static const char *const connection_limits[] = {"header", "fields", "target", "connections", "connections_per_client",
 						NULL};
-static const char *const connection_timeouts[] = {"header", "idle", "body", "send", NULL};
+static const char *const connection_timeouts[] = {"header", "idle", NULL};
 
 static bool is_one_of(const char *name, const char *const *names)
 {

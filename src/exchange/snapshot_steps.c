@@ -105,7 +105,8 @@ static bool load_step(struct snapshot_loading *loading, const struct route *rout
 	*ret_step = (struct handler_step){chosen->type, chosen->value};
 	if (!chosen->type->load)
 		return true;
-	if (has_failed(loading, chosen->value))
+	// What is only half there has been reported.
+	if (has_failed(loading, chosen->value) || (chosen->value && !config_is_whole(loading->load, chosen->value)))
 		return false;
 	if (chosen->type->load(loading->load, loading->snapshot, route, chosen->value, &ret_step->config))
 		return true;

@@ -177,6 +177,12 @@ static void test_nearest(void **state)
 	assert_slice(route_nearest(a, SLICE("/exakt"))->path_text, "/exact");
 	assert_slice(route_nearest(a, SLICE("/api"))->path_text, "/api/");
 	assert_null(route_nearest(a, SLICE("/wp-login.php")));
+	struct exchange exchange;
+	test_exchange_route(&exchange, snapshot, &(struct test_request){.target = "/exakt"});
+	note_nearest_route(&exchange);
+	assert_int_equal(exchange.trace.count, 1);
+	assert_string_equal(exchange.trace.records[0].what, "nearest_route");
+	test_exchange_end(&exchange);
 	// Only so many searches a second.
 	for (unsigned i = 0; i < 100; i++)
 		(void)route_nearest(a, SLICE("/exakt"));

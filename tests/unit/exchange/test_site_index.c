@@ -95,10 +95,10 @@ static void test_empty(void **state)
 static void test_many_labels(void **state)
 {
 	struct arena arena;
-	char host[256] = "*.";
-	for (int i = 0; i < 70; i++)
-		strncat(host, "a.", 3);
-	strncat(host, "b", 2);
+	char host[2 + 2 * 70 + 1] = "*.";
+	for (size_t i = 2; i < sizeof host - 1; i++)
+		host[i] = i % 2 ? '.' : 'a';
+	host[sizeof host - 2] = 'b';
 	const char *hosts[] = {host};
 	arena_init(&arena, 1 << 20);
 	struct site_index *index = make(&arena, hosts, 1);

@@ -124,6 +124,7 @@ static void test_errors(void **state)
 		{"response: {set: {A: $1}}", "there is none here"},
 		{"response: {set: {A: \"x\\r\\nB: y\"}}", "control characters"},
 		{"response: {set: {A: \"x\\0y\"}}", NULL},
+		{"reqest: {}", "unknown key \"reqest\""},
 	};
 	for (size_t i = 0; i < COUNT(wrong); i++) {
 		char text[256];
