@@ -8,31 +8,30 @@
 enum { LOOKS_MAX = 8 };
 
 struct choice {
-	const struct member *member;
+	struct server *server;
 	uint32_t in_flight;
+	uint64_t load;
 };
 
-static bool is_less(const struct tier *tier, const struct choice *a, const struct choice *b)
+// The least loaded of `best` and the members from `first` up to `end`.
+static struct choice look_at(const struct member *first, const struct member *end, const struct pick *pick,
+			     int64_t now_ns, struct choice best)
 {
-	if (tier->weights_equal)
-		return a->in_flight < b->in_flight;
-	return (uint64_t)a->in_flight * b->member->weight < (uint64_t)b->in_flight * a->member->weight;
+	for (const struct member *member = first; member < end && best.load > 0; member++) {
+		uint32_t in_flight = atomic_load_explicit(&member->server->in_flight, memory_order_relaxed);
+		uint64_t load = in_flight * member->load;
+		if (load < best.load && server_usable(member->server, pick, now_ns))
+			best = (struct choice){member->server, in_flight, load};
+	}
+	return best;
 }
 
 static struct choice look(const struct tier *tier, uint32_t first, const struct pick *pick, int64_t now_ns)
 {
-	struct choice best = {0};
-	for (uint32_t i = 0, at = first; i < tier->count; i++, at = at + 1 < tier->count ? at + 1 : 0) {
-		const struct member *member = &tier->members[at];
-		if (!server_usable(member->server, pick, now_ns))
-			continue;
-		struct choice choice = {member, atomic_load_explicit(&member->server->in_flight, memory_order_relaxed)};
-		if (!best.member || is_less(tier, &choice, &best))
-			best = choice;
-		if (best.in_flight == 0)
-			break;
-	}
-	return best;
+	const struct member *members = tier->members;
+	struct choice none = {.load = UINT64_MAX};
+	struct choice best = look_at(members + first, members + tier->count, pick, now_ns, none);
+	return look_at(members, members + first, pick, now_ns, best);
 }
 
 static struct server *choose(struct tier *tier, const struct pick *pick, int64_t now_ns)
@@ -40,15 +39,12 @@ static struct server *choose(struct tier *tier, const struct pick *pick, int64_t
 	uint32_t first = tier_turn(tier);
 	for (unsigned i = 0; i < LOOKS_MAX; i++) {
 		struct choice best = look(tier, first, pick, now_ns);
-		if (!best.member)
-			return NULL;
-		if (server_take_at(best.member->server, best.in_flight, now_ns))
-			return best.member->server;
+		if (!best.server || server_take_at(best.server, best.in_flight, now_ns))
+			return best.server;
 	}
 	// Other threads are always quicker: then any of the least loaded is as good.
 	struct choice best = look(tier, first, pick, now_ns);
-	return best.member && server_take(best.member->server, now_ns) ? best.member->server
-								       : tier_any(tier, pick, now_ns);
+	return best.server && server_take(best.server, now_ns) ? best.server : tier_any(tier, pick, now_ns);
 }
 
 const struct balancer_type balance_least_requests = {

@@ -8,6 +8,9 @@
 const struct balancer_type *const balancer_types[] = {&balance_round_robin, &balance_least_requests, NULL};
 const char *const balancer_names[] = {"round_robin", "least_requests", NULL};
 
+// Leaves room for millions of requests in flight.
+#define LOAD_MAX (UINT64_C(1) << 40)
+
 // --- Taking
 
 // Who moves the end of a rest on has the trial that finds out whether the server is back; to
@@ -137,15 +140,30 @@ static uint32_t lay_out(const struct tier *tier, uint32_t divisor, uint64_t weig
 	return count;
 }
 
+// The least number that all weights divide, so that loads compare exactly; where that is too
+// large, one that makes the error negligible.
+static uint64_t full_load(const struct tier *tier)
+{
+	uint64_t multiple = 1;
+	for (uint32_t i = 0; i < tier->count; i++) {
+		uint32_t weight = tier->members[i].weight;
+		multiple *= weight / greatest_common_divisor((uint32_t)(multiple % weight), weight);
+		if (multiple > LOAD_MAX)
+			return LOAD_MAX;
+	}
+	return multiple;
+}
+
 int tier_init(struct tier *tier, struct member *members, uint32_t count)
 {
-	*tier = (struct tier){.members = members, .count = count, .weights_equal = true};
+	*tier = (struct tier){.members = members, .count = count};
 	uint64_t weights = 0;
 	uint32_t divisor = 0;
+	uint64_t load = full_load(tier);
 	for (uint32_t i = 0; i < count; i++) {
 		weights += members[i].weight;
 		divisor = greatest_common_divisor(members[i].weight, divisor);
-		tier->weights_equal &= members[i].weight == members[0].weight;
+		members[i].load = load / members[i].weight;
 	}
 	if (count == 0)
 		return 0;

@@ -20,6 +20,7 @@ enum { TIER_TURNS_MAX = 16384 };
 struct member {
 	struct server *server;
 	uint32_t weight; // 1 or more: servers of weight 0 are in no tier
+	uint64_t load;	 // of one request in flight: in inverse proportion to the weight
 };
 
 struct tier {
@@ -27,8 +28,7 @@ struct tier {
 	uint32_t count;
 	uint32_t turn_count; // of one round of weighted round robin,
 	uint16_t *turns;     // as indexes of members
-	bool weights_equal;
-	void *state; // the balancer's own
+	void *state;	     // the balancer's own
 	_Alignas(64) _Atomic uint32_t turn;
 };
 

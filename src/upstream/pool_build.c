@@ -24,7 +24,7 @@ static int tier_build(struct pool *pool, enum pool_tier which)
 	for (uint32_t i = 0; i < pool->server_count; i++) {
 		const struct pool_server *server = &pool->servers[i];
 		if (server->weight > 0 && server->backup == (which == POOL_BACKUP))
-			members[count++] = (struct member){server->server, server->weight};
+			members[count++] = (struct member){.server = server->server, .weight = server->weight};
 	}
 	// On failure too, the tier has the members: pool_free gives them back.
 	int failed = tier_init(tier, members, count);
