@@ -53,6 +53,7 @@ static struct loaded *first_at(const struct config_load *load, const void *objec
 
 void loaded_break(struct config_load *load, const void *object, const struct config_section *section)
 {
+	load->broken_count++;
 	for (struct loaded *loaded = first_at(load, object); loaded != NULL; loaded = loaded->next_in_slot) {
 		if (loaded->object == object && loaded->section == section)
 			loaded->is_broken = true;
@@ -71,9 +72,7 @@ bool config_is_whole(const struct config_load *load, const void *section_struct)
 // The outermost struct at that address whose section has such a key.
 static const struct loaded *loaded_find(const struct config_load *load, const void *object, const char *key)
 {
-	if (load->slot_count == 0)
-		return NULL;
-	const struct loaded *loaded = load->slots[slot_of(load, object)];
+	const struct loaded *loaded = first_at(load, object);
 	for (; loaded != NULL; loaded = loaded->next_in_slot) {
 		if (loaded->object == object && section_find_key(loaded->section, slice_from_string(key)) != NULL)
 			return loaded;

@@ -95,6 +95,7 @@ struct config_load {
 
 	struct loaded **slots; // by the object's address; slot_count is a power of two
 	size_t slot_count, loaded_count;
+	size_t broken_count; // of sections in which something was wrong
 };
 
 // Scratch memory, zeroed; NULL when memory is out, which is reported.

@@ -9,6 +9,8 @@
 // Where a section's schema stands: "#" for the root.
 static void section_reference(struct json_writer *json, const struct section_list *sections,
 			      const struct config_section *section);
+static void section_reference_member(struct json_writer *json, const struct section_list *sections,
+				     const struct config_section *section);
 
 // --- Values
 
@@ -236,10 +238,15 @@ static void add_key(struct json_writer *json, const struct section_list *section
 		json_member(json, "description", key->help);
 	if (key->standard != NULL)
 		add_default(json, key);
-	json_name(json, "anyOf");
-	json_open(json, '[');
-	add_forms(json, sections, key);
-	json_close(json, ']');
+	if (key->kind == CONFIG_SECTION || key->kind == CONFIG_OPTIONAL) {
+		// One form only: editors explain best what they need not choose.
+		section_reference_member(json, sections, key->section);
+	} else {
+		json_name(json, "anyOf");
+		json_open(json, '[');
+		add_forms(json, sections, key);
+		json_close(json, ']');
+	}
 	json_close(json, '}');
 }
 
@@ -261,16 +268,22 @@ static void section_name(const struct section_list *sections, const struct confi
 	}
 }
 
-static void section_reference(struct json_writer *json, const struct section_list *sections,
-			      const struct config_section *section)
+static void section_reference_member(struct json_writer *json, const struct section_list *sections,
+				     const struct config_section *section)
 {
 	char name[100], reference[128] = "#";
 	if (section != sections->items[0]) {
 		section_name(sections, section, name, sizeof name);
 		snprintf(reference, sizeof reference, "#/$defs/%s", name);
 	}
-	json_open(json, '{');
 	json_member(json, "$ref", reference);
+}
+
+static void section_reference(struct json_writer *json, const struct section_list *sections,
+			      const struct config_section *section)
+{
+	json_open(json, '{');
+	section_reference_member(json, sections, section);
 	json_close(json, '}');
 }
 

@@ -129,7 +129,7 @@ static bool section_accepts(const struct config_section *section, const struct n
 static void section_fill(struct config_load *load, const struct config_section *section, const struct node *node,
 			 void *object)
 {
-	size_t errors = config_error_count(load);
+	size_t errors = config_error_count(load), broken = load->broken_count;
 	store_place(section, node, object);
 	if (!loaded_note(load, object, section, node))
 		return;
@@ -151,7 +151,7 @@ static void section_fill(struct config_load *load, const struct config_section *
 	}
 	if (ok && section->finish != NULL)
 		section->finish(load, object);
-	if (!ok || config_error_count(load) > errors)
+	if (!ok || config_error_count(load) > errors || load->broken_count > broken)
 		loaded_break(load, object, section);
 }
 

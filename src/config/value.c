@@ -143,7 +143,7 @@ static void expected_bounds(const struct config_key *key, struct text *expected)
 	if (key->max != 0 && key->min == 0 && off)
 		text_printf(expected, ", at most %s", max);
 	else if (key->max != 0)
-		text_printf(expected, " from %s to %s", min, max);
+		text_printf(expected, "%s from %s to %s", key->kind == CONFIG_INTEGER ? "" : ",", min, max);
 	else if (key->min != 0)
 		text_printf(expected, ", at least %s", min);
 	if (off)

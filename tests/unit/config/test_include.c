@@ -1,4 +1,5 @@
 // Includes: files whose maps are merged, and items that stand for files.
+#include "base/text.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -133,7 +134,7 @@ static void test_errors(void **state)
 		"  integer: x\n           ^\n"
 		"a.yaml:3:6: expected true or false for \"yes\", not \"x\"\n"
 		"  yes: x\n       ^\n"
-		"b.yaml:1:11: expected a duration such as 250ms, 10s or 1m from 1ms to 1d for \"duration\", not "
+		"b.yaml:1:11: expected a duration such as 250ms, 10s or 1m, from 1ms to 1d for \"duration\", not "
 		"\"x\"\n"
 		"  duration: x\n            ^\n"
 		"b.yaml:2:1: \"integer\" stands here twice; first at a.yaml:1:1\n"
@@ -189,16 +190,19 @@ static void test_depth(void **state)
 
 static void test_too_many_files(void **state)
 {
-	char *text = malloc(100000);
-	assert_non_null(text);
-	size_t length = (size_t)sprintf(text, "include:\n");
+	char *buffer = malloc(100000);
+	assert_non_null(buffer);
+	struct text text;
+	text_init(&text, buffer, 100000);
+	text_add_string(&text, "include:\n");
 	for (int i = 0; i < 4096; i++)
-		length += (size_t)sprintf(text + length, "- b\n");
+		text_add_string(&text, "- b\n");
+	text_add_char(&text, '\0');
 	struct result result =
-		load_files(&sample_section, (struct test_file[]){{"a.yaml", text}, {"b", ""}, {0}}, NULL);
+		load_files(&sample_section, (struct test_file[]){{"a.yaml", buffer}, {"b", ""}, {0}}, NULL);
 	assert_string_equal(result.messages, "a.yaml:4097:3: more than 4096 files are included\n  - b\n    ^\n");
 	result_free(&result);
-	free(text);
+	free(buffer);
 }
 
 static void test_main_file_is_missing(void **state)

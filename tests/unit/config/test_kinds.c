@@ -118,7 +118,7 @@ static void test_durations(void **state)
 		snprintf(quoted, sizeof quoted, is_empty ? "%s" : "\"%s\"", wrong[i]);
 		snprintf(text, sizeof text, "duration: %s", wrong[i]);
 		snprintf(messages, sizeof messages,
-			 "a.yaml:1:11: expected a duration such as 250ms, 10s or 1m from 1ms to 1d for \"duration\", "
+			 "a.yaml:1:11: expected a duration such as 250ms, 10s or 1m, from 1ms to 1d for \"duration\", "
 			 "not %s\n  duration: %s\n            ^\n",
 			 quoted, wrong[i]);
 		assert_messages(&sample_section, text, messages);

@@ -1,4 +1,5 @@
 // What features do while a configuration loads: ask what was written, read files, clean up.
+#include "base/text.h"
 #include "config/suggest.h"
 #include "support.h"
 
@@ -42,6 +43,38 @@ static void test_is_set(void **state)
 	assert_null(config_where(load, &source, "text").file);
 	assert_true(config_load_end(load, NULL, false, &config));
 	config_free(config);
+}
+
+// A struct is whole when nothing in it, and in what it holds, was wrong.
+static void test_is_whole(void **state)
+{
+	static const struct {
+		const char *text;
+		bool whole, section_whole, item_whole;
+	} rows[] = {
+		{"section: {number: 1}\nlist: [a, {number: 2}]", true, true, true},
+		{"section: {number: x}\nlist: [a, {number: 2}]", false, false, true},
+		{"section: {number: 13}\nlist: [a, {number: 2}]", false, false, true},
+		{"section: {number: 1}\nlist: [a, {txt: 2}]", false, true, false},
+		{"section: {number: 1}\nlist: [a, {number: \"${NONE}\"}]", false, true, false},
+		{"integer: x\nlist: [a, {number: 2}]", false, true, true},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct test_source source = test_source((struct test_file[]){{0}}, NULL);
+		void *root;
+		struct config *config = NULL;
+		struct config_load *load = config_load_begin(&source.source, "a.yaml", slice_from_string(rows[i].text),
+							     &sample_section, &root);
+		struct sample *sample = root;
+		struct sample_section *items = sample->list.items;
+		assert_int_equal(config_is_whole(load, sample), rows[i].whole);
+		assert_int_equal(config_is_whole(load, &sample->section), rows[i].section_whole);
+		assert_true(config_is_whole(load, &items[0]));
+		assert_int_equal(config_is_whole(load, &items[1]), rows[i].item_whole);
+		assert_true(config_is_whole(load, &source));
+		assert_int_equal(config_load_end(load, NULL, false, &config), rows[i].whole);
+		config_free(config);
+	}
 }
 
 static unsigned freed;
@@ -235,36 +268,39 @@ static void test_disk(void **state)
 static void test_many_sections(void **state)
 {
 	enum { COUNT = 10000 };
-	char *text = malloc(COUNT * 200);
-	assert_non_null(text);
-	size_t length = (size_t)sprintf(text, "list:\n");
+	char *buffer = malloc(COUNT * 200);
+	assert_non_null(buffer);
+	struct text text;
+	text_init(&text, buffer, COUNT * 200);
+	text_add_string(&text, "list:\n");
 	for (int i = 0; i < COUNT; i++)
-		length += (size_t)sprintf(text + length, "  - text: site-%d.example.com\n    number: %d\n", i,
-					  i == 13 ? 0 : i);
-	length += (size_t)sprintf(text + length, "named:\n");
+		text_printf(&text, "  - text: site-%d.example.com\n    number: %d\n", i, 20000 - i);
+	text_add_string(&text, "named:\n");
 	for (int i = 0; i < COUNT; i++)
-		length += (size_t)sprintf(text + length, "  pool-%d: {text: \"10.0.%d.%d:80\"}\n", i, i / 256, i % 256);
-	struct result result = load_text(&sample_section, text);
+		text_printf(&text, "  pool-%d: {text: \"10.0.%d.%d:80\"}\n", i, i / 256, i % 256);
+	text_add_char(&text, '\0');
+	assert_false(text.overflow);
+	struct result result = load_text(&sample_section, buffer);
 	assert_string_equal(result.messages, "");
 	struct sample *sample = result.root;
 	assert_int_equal(sample->list.count, COUNT);
 	assert_int_equal(sample->named.count, COUNT);
 	struct sample_section *last = (struct sample_section *)sample->list.items + COUNT - 1;
 	assert_string_equal(last->text.text.data, "site-9999.example.com");
-	assert_int_equal(last->number, 9999);
+	assert_int_equal(last->number, 10001);
 	assert_int_equal(last->place.line, 2 * COUNT);
 	last = (struct sample_section *)sample->named.items + COUNT - 1;
 	assert_string_equal(last->name.text.data, "pool-9999");
 	result_free(&result);
-	free(text);
+	free(buffer);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_is_set),	cmocka_unit_test(test_at_free),	      cmocka_unit_test(test_files),
-		cmocka_unit_test(test_resolve), cmocka_unit_test(test_suggestion),    cmocka_unit_test(test_distance),
-		cmocka_unit_test(test_disk),	cmocka_unit_test(test_many_sections),
+		cmocka_unit_test(test_is_set),	 cmocka_unit_test(test_is_whole), cmocka_unit_test(test_at_free),
+		cmocka_unit_test(test_files),	 cmocka_unit_test(test_resolve),  cmocka_unit_test(test_suggestion),
+		cmocka_unit_test(test_distance), cmocka_unit_test(test_disk),	  cmocka_unit_test(test_many_sections),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 // How errors and warnings are shown: all of them, in order, with their line and a caret.
+#include "base/text.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -19,7 +20,7 @@ static void test_all_in_order(void **state)
 		"a.yaml:1:1: unknown key \"cohice\"; did you mean \"choice\"?\n"
 		"  cohice: large\n"
 		"  ^\n"
-		"a.yaml:2:11: expected a duration such as 250ms, 10s or 1m from 1ms to 1d for \"duration\", not "
+		"a.yaml:2:11: expected a duration such as 250ms, 10s or 1m, from 1ms to 1d for \"duration\", not "
 		"\"never\"\n"
 		"  duration: never\n"
 		"            ^\n"
@@ -207,19 +208,19 @@ static void test_colours(void **state)
 
 static void test_many(void **state)
 {
-	char *text = calloc(2000, 20);
-	assert_non_null(text);
-	strcpy(text, "texts:\n");
-	size_t length = 7;
+	char buffer[30000];
+	struct text text;
+	text_init(&text, buffer, sizeof buffer);
+	text_add_string(&text, "texts:\n");
 	for (int i = 0; i < 1500; i++)
-		length += (size_t)snprintf(text + length, 20, "- [%d]\n", i);
-	struct result result = load_text(&sample_section, text);
+		text_printf(&text, "- [%d]\n", i);
+	text_add_char(&text, '\0');
+	struct result result = load_text(&sample_section, buffer);
 	assert_false(result.ok);
 	assert_non_null(strstr(result.messages, "\na.yaml:1001:3: expected"));
 	assert_null(strstr(result.messages, "\na.yaml:1002:3: expected"));
 	assert_string_equal(result.messages + strlen(result.messages) - 13, "and 500 more\n");
 	result_free(&result);
-	free(text);
 }
 
 // A warning alone does not keep a configuration from being loaded.

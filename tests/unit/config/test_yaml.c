@@ -1,4 +1,5 @@
 // YAML itself: syntax errors, anchors, merge keys, and the bounds on what is read.
+#include "base/text.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -109,52 +110,72 @@ static void test_merge(void **state)
 			"  section: {\"<<\": {}}\n            ^\n");
 }
 
-// Few lines that stand for more than memory holds.
+// Few lines that stand for more than memory holds: read, but not followed.
 static void test_laughs(void **state)
 {
-	char text[2000] = "x-0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+	char buffer[2000];
+	struct text text;
+	text_init(&text, buffer, sizeof buffer);
+	text_add_string(&text, "x-0: &a0 {a: {}, b: {}, c: {}, d: {}, e: {}, f: {}, g: {}, h: {}}\n");
 	for (int i = 1; i < 9; i++) {
-		size_t length = strlen(text);
-		snprintf(text + length, sizeof text - length,
-			 "x-%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1, i - 1,
-			 i - 1, i - 1, i - 1, i - 1, i - 1);
+		text_printf(&text, "x-%d: &a%d {", i, i);
+		for (int j = 0; j < 8; j++)
+			text_printf(&text, "%s%c: *a%d", j == 0 ? "" : ", ", 'a' + j, i - 1);
+		text_add_string(&text, "}\n");
 	}
-	struct result result = load_text(&sample_section, text);
+	size_t length = text.length;
+	text_add_char(&text, '\0');
+	struct result result = load_text(&sample_section, buffer);
+	assert_string_equal(result.messages, "");
 	assert_true(result.ok);
 	result_free(&result);
-	strcat(text, "list: *a8\n");
-	result = load_text(&sample_section, text);
+
+	// Joined with itself, each of its 8^9 entries would meet its double.
+	result = load_files(&sample_section,
+			    (struct test_file[]){{"a.yaml", "include: [b, c]"}, {"b", buffer}, {"c", buffer}, {0}},
+			    NULL);
 	assert_false(result.ok);
+	assert_non_null(strstr(result.messages, "aliases repeat more than 500000 values\n"));
 	result_free(&result);
 
-	// The same with maps that are merged.
-	size_t length = (size_t)snprintf(text, sizeof text, "x: &a {a: 1, b: 2, c: 3, d: 4}\n");
-	for (int i = 0; i < 20; i++)
-		length += (size_t)snprintf(text + length, sizeof text - length, "x%d: {<<: *a}\n", i);
-	result = load_text(&sample_section, text);
-	assert_false(result.ok);
+	text.length = length;
+	text_add_string(&text, "list: *a8\n");
+	text_add_char(&text, '\0');
+	result = load_text(&sample_section, buffer);
+	assert_non_null(strstr(result.messages, "unknown key \"a\""));
 	result_free(&result);
+}
+
+// A list of `count` aliases.
+static struct result load_aliases(unsigned count)
+{
+	size_t size = 3 * (size_t)count + 100;
+	char *buffer = malloc(size);
+	assert_non_null(buffer);
+	struct text text;
+	text_init(&text, buffer, size);
+	text_add_string(&text, "texts: [&a x");
+	for (unsigned i = 0; i < count; i++)
+		text_add_string(&text, ",*a");
+	text_add_char(&text, ']');
+	text_add_char(&text, '\0');
+	assert_false(text.overflow);
+	struct result result = load_text(&sample_section, buffer);
+	free(buffer);
+	return result;
 }
 
 static void test_repeats(void **state)
 {
-	// 800 items, each standing for 800.
-	char *text = malloc(20000);
-	assert_non_null(text);
-	strcpy(text, "x-a: &a {texts: [0");
-	size_t length = strlen(text);
-	for (int i = 0; i < 800; i++)
-		length += (size_t)sprintf(text + length, ",%d", i);
-	length += (size_t)sprintf(text + length, "]}\npairs: {x: y");
-	length += (size_t)sprintf(text + length, "}\nx-b: &b {<<: *a}\nextra_list: [{}");
-	for (int i = 0; i < 800; i++)
-		length += (size_t)sprintf(text + length, ",*b");
-	sprintf(text + length, "]\n");
-	struct result result = load_text(&sample_section, text);
-	assert_false(result.ok);
-	assert_non_null(strstr(result.messages, "unknown key \"texts\""));
+	struct result result = load_aliases(500000);
+	assert_true(result.ok);
+	assert_int_equal(((struct sample *)result.root)->texts.count, 500001);
 	result_free(&result);
-	free(text);
+	result = load_aliases(500001);
+	assert_false(result.ok);
+	static const char expected[] = "a.yaml:1:12: aliases repeat more than 500000 values\n";
+	assert_memory_equal(result.messages, expected, strlen(expected));
+	result_free(&result);
 }
 
 static void test_nesting(void **state)
