@@ -28,51 +28,56 @@ enum kind {
 
 struct variable {
 	struct slice name;
+	struct slice member; // what comes before its value in JSON
 	enum kind kind;
 	unsigned room;
 	size_t offset;
 };
 
-#define VARIABLE(variable, kind, room, member)                                                                         \
+#define NUMBER_VARIABLE(variable, kind, member)                                                                        \
 	{                                                                                                              \
-		SLICE(variable), kind, room, offsetof(struct access_record, member)                                    \
+		SLICE(variable), SLICE(",\"" variable "\":"), kind, NUMBER, offsetof(struct access_record, member)     \
+	}
+#define TEXT_VARIABLE(variable, kind, room, member)                                                                    \
+	{                                                                                                              \
+		SLICE(variable), SLICE(",\"" variable "\":\""), kind, room, offsetof(struct access_record, member)     \
 	}
 
 static const struct variable variables[] = {
-	VARIABLE("time", KIND_TIME_LOG, NUMBER, time_ns),
-	VARIABLE("time_iso", KIND_TIME_ISO, NUMBER, time_ns),
-	VARIABLE("client", KIND_SLICE, SHORT, client),
-	VARIABLE("user", KIND_SLICE, MIDDLE, user),
-	VARIABLE("request_id", KIND_SLICE, MIDDLE, request_id),
-	VARIABLE("method", KIND_SLICE, SHORT, method),
-	VARIABLE("scheme", KIND_SLICE, SHORT, scheme),
-	VARIABLE("host", KIND_SLICE, MIDDLE, host),
-	VARIABLE("target", KIND_SLICE, LONG, target),
-	VARIABLE("path", KIND_SLICE, LONG, path),
-	VARIABLE("query", KIND_SLICE, LONG, query),
-	VARIABLE("request", KIND_REQUEST, SHORT + LONG + SHORT, method),
-	VARIABLE("protocol", KIND_SLICE, SHORT, protocol),
-	VARIABLE("status", KIND_COUNT, NUMBER, status),
-	VARIABLE("bytes_received", KIND_BYTES, NUMBER, bytes_received),
-	VARIABLE("bytes_sent", KIND_BYTES, NUMBER, bytes_sent),
-	VARIABLE("body_bytes_sent", KIND_BYTES, NUMBER, body_bytes_sent),
-	VARIABLE("duration_ms", KIND_DURATION, NUMBER, duration_ns),
-	VARIABLE("site", KIND_SLICE, MIDDLE, site),
-	VARIABLE("route", KIND_SLICE, MIDDLE, route),
-	VARIABLE("pool", KIND_SLICE, MIDDLE, pool),
-	VARIABLE("server", KIND_SLICE, MIDDLE, server),
-	VARIABLE("server_status", KIND_COUNT_OR_NONE, NUMBER, server_status),
-	VARIABLE("tries", KIND_COUNT, NUMBER, tries),
-	VARIABLE("reused", KIND_BOOL, NUMBER, server_reused),
-	VARIABLE("connect_ms", KIND_DURATION, NUMBER, connect_ns),
-	VARIABLE("response_ms", KIND_DURATION, NUMBER, response_ns),
-	VARIABLE("fault", KIND_STRING, SHORT, fault),
-	VARIABLE("fault_step", KIND_STRING, SHORT, fault_step),
-	VARIABLE("fault_detail", KIND_STRING, MIDDLE, fault_detail),
-	VARIABLE("fault_setting", KIND_STRING, SHORT, fault_setting),
-	VARIABLE("referer", KIND_SLICE, LONG, referer),
-	VARIABLE("user_agent", KIND_SLICE, LONG, user_agent),
-	VARIABLE("trace", KIND_TRACE, LONG, trace),
+	TEXT_VARIABLE("time", KIND_TIME_LOG, NUMBER, time_ns),
+	TEXT_VARIABLE("time_iso", KIND_TIME_ISO, NUMBER, time_ns),
+	TEXT_VARIABLE("client", KIND_SLICE, SHORT, client),
+	TEXT_VARIABLE("user", KIND_SLICE, MIDDLE, user),
+	TEXT_VARIABLE("request_id", KIND_SLICE, MIDDLE, request_id),
+	TEXT_VARIABLE("method", KIND_SLICE, SHORT, method),
+	TEXT_VARIABLE("scheme", KIND_SLICE, SHORT, scheme),
+	TEXT_VARIABLE("host", KIND_SLICE, MIDDLE, host),
+	TEXT_VARIABLE("target", KIND_SLICE, LONG, target),
+	TEXT_VARIABLE("path", KIND_SLICE, LONG, path),
+	TEXT_VARIABLE("query", KIND_SLICE, LONG, query),
+	TEXT_VARIABLE("request", KIND_REQUEST, SHORT + LONG + SHORT, method),
+	TEXT_VARIABLE("protocol", KIND_SLICE, SHORT, protocol),
+	NUMBER_VARIABLE("status", KIND_COUNT, status),
+	NUMBER_VARIABLE("bytes_received", KIND_BYTES, bytes_received),
+	NUMBER_VARIABLE("bytes_sent", KIND_BYTES, bytes_sent),
+	NUMBER_VARIABLE("body_bytes_sent", KIND_BYTES, body_bytes_sent),
+	NUMBER_VARIABLE("duration_ms", KIND_DURATION, duration_ns),
+	TEXT_VARIABLE("site", KIND_SLICE, MIDDLE, site),
+	TEXT_VARIABLE("route", KIND_SLICE, MIDDLE, route),
+	TEXT_VARIABLE("pool", KIND_SLICE, MIDDLE, pool),
+	TEXT_VARIABLE("server", KIND_SLICE, MIDDLE, server),
+	NUMBER_VARIABLE("server_status", KIND_COUNT_OR_NONE, server_status),
+	NUMBER_VARIABLE("tries", KIND_COUNT, tries),
+	NUMBER_VARIABLE("reused", KIND_BOOL, server_reused),
+	NUMBER_VARIABLE("connect_ms", KIND_DURATION, connect_ns),
+	NUMBER_VARIABLE("response_ms", KIND_DURATION, response_ns),
+	TEXT_VARIABLE("fault", KIND_STRING, SHORT, fault),
+	TEXT_VARIABLE("fault_step", KIND_STRING, SHORT, fault_step),
+	TEXT_VARIABLE("fault_detail", KIND_STRING, MIDDLE, fault_detail),
+	TEXT_VARIABLE("fault_setting", KIND_STRING, SHORT, fault_setting),
+	TEXT_VARIABLE("referer", KIND_SLICE, LONG, referer),
+	TEXT_VARIABLE("user_agent", KIND_SLICE, LONG, user_agent),
+	TEXT_VARIABLE("trace", KIND_TRACE, LONG, trace),
 };
 
 enum { VARIABLE_COUNT = sizeof(variables) / sizeof(variables[0]) };
@@ -94,7 +99,7 @@ static const char combined[] =
 
 // Of combined alone: %b is "-" where no byte was sent.
 static const struct variable body_bytes_or_none =
-	VARIABLE("body_bytes_sent_or_none", KIND_BYTES, NUMBER, body_bytes_sent);
+	NUMBER_VARIABLE("body_bytes_sent_or_none", KIND_BYTES, body_bytes_sent);
 
 // A piece of a format: first the literal, then the variable's value.
 struct piece {
@@ -218,23 +223,21 @@ static bool is_json_string(enum kind kind)
 	return kind == KIND_SLICE || kind == KIND_STRING || kind == KIND_TIME_ISO || kind == KIND_TRACE;
 }
 
-// An object on one line; absent members are left out. The literals are ,"name": and the first
-// comma gives way to the brace.
+// An object on one line; absent members are left out. The first comma gives way to the brace.
 static char *put_json_line(char *to, const struct access_record *record, const struct access_format *format)
 {
 	char *start = to;
 	for (size_t i = 0; i < format->count; i++) {
 		const struct piece *piece = &format->pieces[i];
-		if (is_absent(record, piece->variable))
+		const struct variable *variable = piece->variable;
+		if (is_absent(record, variable))
 			continue;
-		to = put_string(to, ",\"");
 		to = put_bytes(to, piece->literal);
-		to = put_string(to, "\":");
-		bool string = is_json_string(piece->variable->kind);
-		if (string)
-			*to++ = '"';
-		to = put_variable(to, record, piece, format);
-		if (string)
+		if (variable->kind == KIND_SLICE || variable->kind == KIND_STRING)
+			to = put_json(to, variable->room, slice_of(record, variable));
+		else
+			to = put_variable(to, record, piece, format);
+		if (is_json_string(variable->kind))
 			*to++ = '"';
 	}
 	*start = '{';
@@ -295,8 +298,9 @@ static int json_new(struct access_format **ret_format)
 	for (size_t i = 0; i < JSON_MEMBER_COUNT; i++) {
 		const struct variable *variable = variable_find(slice_from_string(json_members[i]));
 		check(variable);
-		struct slice name = variable->kind == KIND_TIME_ISO ? SLICE("time") : variable->name;
-		format->pieces[i] = (struct piece){.literal = name, .variable = variable};
+		bool is_time = variable->kind == KIND_TIME_ISO;
+		struct slice member = is_time ? SLICE(",\"time\":\"") : variable->member;
+		format->pieces[i] = (struct piece){.literal = member, .variable = variable};
 	}
 	*ret_format = format;
 	return 0;

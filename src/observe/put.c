@@ -129,15 +129,23 @@ char *put_quoted(char *to, size_t room, struct slice value)
 	}
 }
 
+// All that print but blanks, quotes, backslashes and parentheses.
+static const bool prints_bare[256] = {
+	['!'] = true,
+	['#' ... '\''] = true,
+	['*' ... '['] = true,
+	[']' ... '~'] = true,
+};
+
 char *put_bare(char *to, size_t room, struct slice value)
 {
 	check(room >= PUT_ROOM_MIN);
-	char *end = to + room - CUT_LENGTH;
+	const char *end = to + room - CUT_LENGTH - PIECE_MAX;
 	for (size_t i = 0; i < value.length; i++) {
-		if (end - to < PIECE_MAX)
+		if (to > end)
 			return put_string(to, "...");
 		unsigned char byte = (unsigned char)value.data[i];
-		if (prints_quoted(byte) && byte != ' ' && byte != '(' && byte != ')')
+		if (prints_bare[byte])
 			*to++ = (char)byte;
 		else
 			to = put_escaped(to, byte);
