@@ -82,6 +82,9 @@ static int connect_to(struct server_local *local, const struct address *address,
 		return -ENOMEM;
 	int64_t begun_ns = loop_now();
 	int failed = tcp_connect(&connection->tcp, address, deadline_ns);
+	// Idle connections give way when descriptors are out: a visitor waits for this one.
+	while ((failed == -EMFILE || failed == -ENFILE) && idle_close_one())
+		failed = tcp_connect(&connection->tcp, address, deadline_ns);
 	if (failed) {
 		connection_struct_give(connection);
 		return failed;

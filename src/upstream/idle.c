@@ -205,6 +205,16 @@ void idle_close_retired(void)
 	close_all(is_retired);
 }
 
+bool idle_close_one(void)
+{
+	struct list_link *link = upstream_thread.with_idle.next;
+	if (link == &upstream_thread.with_idle)
+		return false;
+	struct server_local *local = LIST_ENTRY(link, struct server_local, with_idle);
+	close_idle(LIST_ENTRY(local->idle.previous, struct upstream_connection, link));
+	return true;
+}
+
 unsigned upstream_thread_close_idle(void)
 {
 	return close_all(is_idle);

@@ -15,6 +15,9 @@ bool idle_keep(struct upstream_connection *connection);
 
 void idle_close_retired(void);
 
+// Closes an idle connection, for its descriptor. False when there is none.
+bool idle_close_one(void);
+
 // Structs of connections, used again. NULL when memory is out; returned ones are given
 // back at the end of the loop's turn.
 struct upstream_connection *connection_struct_take(void);

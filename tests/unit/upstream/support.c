@@ -5,13 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Puts a NUL behind each word.
 static size_t split(char *text, char *words[POOL_SERVERS_MAX])
 {
 	size_t count = 0;
-	char *rest;
-	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+	for (char *at = text; *at;) {
+		while (*at == ' ')
+			*at++ = '\0';
+		if (!*at)
+			break;
 		assert_true(count < POOL_SERVERS_MAX);
-		words[count++] = word;
+		words[count++] = at;
+		while (*at && *at != ' ')
+			at++;
 	}
 	return count;
 }
