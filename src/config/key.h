@@ -79,8 +79,8 @@ struct config_key {
 	int64_t min, max;	    // of numbers; max 0: no bound
 	const char *const *choices; // ends with NULL
 	const struct config_section *section;
-	bool required;
-	bool secret; // its value is never printed
+	bool required; // of a list: not empty either
+	bool secret;   // its value is never printed
 	// Refines a scalar once it is parsed (each one of TEXTS, each value of PAIRS, the path
 	// of FILE), a default too: checks it, may store a parsed form elsewhere in the struct.
 	// Reports by config_error and returns false.

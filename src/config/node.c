@@ -29,9 +29,9 @@ const char *node_kind_word(const struct node *node)
 	case NODE_SCALAR:
 		return node_is_null(node) ? "nothing" : "text";
 	case NODE_LIST:
-		return "a list";
+		return node->item_count == 0 ? "an empty list" : "a list";
 	case NODE_MAP:
-		return "a map";
+		return node->entry_count == 0 ? "an empty map" : "a map";
 	}
 	__builtin_unreachable();
 }

@@ -48,7 +48,7 @@ bool node_is_null(const struct node *node);
 // The entry of a map by name, or NULL.
 const struct node_entry *node_find(const struct node *map, struct slice name);
 
-// "a list", "a map", "nothing", or "text".
+// "a list", "an empty list", "a map", "an empty map", "nothing", or "text".
 const char *node_kind_word(const struct node *node);
 
 #endif

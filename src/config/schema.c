@@ -131,7 +131,11 @@ static void add_choice(struct json_writer *json, const struct config_key *key)
 	json_open(json, '[');
 	bool has_off = false, has_on = false;
 	for (size_t i = 0; key->choices[i] != NULL; i++) {
+		uint64_t number;
 		json_string(json, key->choices[i]);
+		// Without quotes YAML makes a number of it.
+		if (slice_to_number(slice_from_string(key->choices[i]), &number) && number <= INT64_MAX)
+			json_integer(json, (int64_t)number);
 		has_off = has_off || strcmp(key->choices[i], "off") == 0 || strcmp(key->choices[i], "false") == 0;
 		has_on = has_on || strcmp(key->choices[i], "on") == 0 || strcmp(key->choices[i], "true") == 0;
 	}

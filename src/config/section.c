@@ -195,6 +195,10 @@ static bool list_load(struct config_load *load, const struct config_key *key, co
 	const struct node *whole = include_into_list(load, &one);
 	if (whole == NULL)
 		return false;
+	if (key->required && whole->item_count == 0) {
+		expected_report(load, key, whole);
+		return false;
+	}
 	const struct config_key item = {.name = key->name, .kind = CONFIG_SECTION};
 	size_t size = key->section->size;
 	list->items = config_alloc(load, whole->item_count * size);
@@ -245,6 +249,13 @@ static bool key_load(struct config_load *load, const struct config_key *key, con
 		message_hide(load, node);
 	if (!load_visit(load, node))
 		return false;
+	// What must be there is not there when it is empty; list_load sees to lists with includes.
+	bool is_empty = (node->kind == NODE_LIST && node->item_count == 0) ||
+			(node->kind == NODE_MAP && node->entry_count == 0 && key->kind == CONFIG_NAMED);
+	if (key->required && is_empty) {
+		expected_report(load, key, node);
+		return false;
+	}
 	switch (key->kind) {
 	case CONFIG_SECTION:
 		return section_load(load, key, key->section, node, target);

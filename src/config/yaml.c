@@ -216,7 +216,8 @@ static bool open_begin(struct reader *reader, enum node_kind kind, struct fy_eve
 	if (anchor != NULL)
 		anchor->node = node;
 	if (name_is_next(reader)) {
-		config_error(reader->load, node_place(node), "a key must be text, not %s", node_kind_word(node));
+		config_error(reader->load, node_place(node), "a key must be text, not a %s",
+			     kind == NODE_LIST ? "list" : "map");
 		return false;
 	}
 	node->end_line = 0; // until open_end

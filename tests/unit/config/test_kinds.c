@@ -327,6 +327,30 @@ static void test_named(void **state)
 			"a.yaml:1:12: expected a map for \"a\", not \"b\"\n  named: {a: b}\n             ^\n");
 }
 
+static const struct config_key required_keys[] = {
+	{"texts", CONFIG_TEXTS, offsetof(struct sample, texts), .required = true},
+	{"list", CONFIG_LIST, offsetof(struct sample, list), .required = true, .section = &sample_section},
+	{0},
+};
+
+static const struct config_section required_section = {
+	.name = "required", .size = sizeof(struct sample), .keys = required_keys, .shorthand = "texts"};
+
+static void test_required(void **state)
+{
+	assert_messages(&required_section, "",
+			"a.yaml:1:1: \"texts\" is missing; expected text or a list of texts\n"
+			"a.yaml:1:1: \"list\" is missing; expected a list\n");
+	assert_messages(&required_section, "texts: []\nlist: []\n",
+			"a.yaml:1:8: expected text or a list of texts for \"texts\", not an empty list\n"
+			"  texts: []\n         ^\n"
+			"a.yaml:2:7: expected a list for \"list\", not an empty list\n  list: []\n        ^\n");
+	assert_messages(
+		&required_section, "texts: a\nlist: {include: x*}\n",
+		"a.yaml:2:7: expected a list for \"list\", not an empty list\n  list: {include: x*}\n        ^\n"
+		"a.yaml:2:17: warning: no file matches \"x*\"\n  list: {include: x*}\n                  ^\n");
+}
+
 static void test_extras(void **state)
 {
 	struct result result = load_text(&sample_section, "extra_optional: a\nextra_text: b\nextra_list: [c, d]\n"
@@ -347,11 +371,11 @@ static void test_extras(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_bools), cmocka_unit_test(test_integers),
-		cmocka_unit_test(test_durations), cmocka_unit_test(test_sizes), cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_choices),	  cmocka_unit_test(test_pairs), cmocka_unit_test(test_files),
-		cmocka_unit_test(test_sections),  cmocka_unit_test(test_lists), cmocka_unit_test(test_named),
-		cmocka_unit_test(test_extras),
+		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_bools),	 cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_durations), cmocka_unit_test(test_sizes),	 cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_choices),	  cmocka_unit_test(test_pairs),	 cmocka_unit_test(test_files),
+		cmocka_unit_test(test_sections),  cmocka_unit_test(test_lists),	 cmocka_unit_test(test_named),
+		cmocka_unit_test(test_required),  cmocka_unit_test(test_extras),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

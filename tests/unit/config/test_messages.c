@@ -173,8 +173,8 @@ static void test_long_lines(void **state)
 	memcpy(shown, text + 507 - 1 - 100, 160);
 	shown[160] = '\0';
 	snprintf(expected, sizeof expected,
-		 "a.yaml:1:507: expected a map of names and texts for \"pairs\", not a list\n  %s\n  %100s^\n", shown,
-		 "");
+		 "a.yaml:1:507: expected a map of names and texts for \"pairs\", not an empty list\n  %s\n  %100s^\n",
+		 shown, "");
 	assert_string_equal(result.messages, expected);
 	result_free(&result);
 

@@ -22,14 +22,17 @@ static char *printed(void (*print)(FILE *to, const struct config_section *root),
 struct pair {
 	struct config_text text;
 	int64_t time;
+	int status;
 };
 
+static const char *const statuses[] = {"301", "off", "on", NULL};
 static const struct config_section small_section;
 static const struct config_key small_keys[] = {
 	{"a \"text\"", CONFIG_TEXT, offsetof(struct pair, text), .help = "tab\there", .pattern = "^a\\b$",
 	 .required = true},
 	{"time", CONFIG_DURATION, offsetof(struct pair, time), "1s", .min = 5},
 	{"again", CONFIG_OPTIONAL, .section = &small_section},
+	{"status", CONFIG_CHOICE, offsetof(struct pair, status), .choices = statuses},
 	{0},
 };
 
@@ -77,6 +80,23 @@ static void test_whole_schema(void **state)
 				       "    },\n"
 				       "    \"again\": {\n"
 				       "      \"$ref\": \"#\"\n"
+				       "    },\n"
+				       "    \"status\": {\n"
+				       "      \"anyOf\": [\n"
+				       "        {\n"
+				       "          \"enum\": [\n"
+				       "            \"301\",\n"
+				       "            301,\n"
+				       "            \"off\",\n"
+				       "            \"on\",\n"
+				       "            false,\n"
+				       "            true\n"
+				       "          ]\n"
+				       "        },\n"
+				       "        {\n"
+				       "          \"$ref\": \"#/$defs/variable\"\n"
+				       "        }\n"
+				       "      ]\n"
 				       "    },\n";
 	assert_true(strlen(schema) > strlen(expected));
 	assert_memory_equal(schema, expected, strlen(expected));
