@@ -27,10 +27,10 @@ class Stage:
     def silent_port(self):
         return self.add(SilentPort())
 
-    def usher(self, config=language.PROXY, env=None, arguments=None, serving=True, **values):
+    def usher(self, config=language.PROXY, env=None, arguments=None, serving=True, descriptors=None, **values):
         """usher with this configuration, in which $NAME stands for a value: a text, a port, or an origin (its URL)."""
         values = {key: getattr(value, "url", value) for key, value in values.items()}
-        return self.add(Usher(self.make_directory(), config, env, arguments, values, serving))
+        return self.add(Usher(self.make_directory(), config, env, arguments, values, serving, descriptors))
 
     def end(self):
         errors = []

@@ -1,7 +1,6 @@
 """Bounds and deadlines: 414, 431, 408, connections; each refusal names the limit and the key that changes it."""
 
 import os
-import resource
 import time
 
 import pytest
@@ -12,14 +11,14 @@ from support.refusal import echoed
 from support.usher import eventually
 
 
-def limited(stage, settings, origin=None):
+def limited(stage, settings, origin=None, **more):
     return stage.usher(f"""
 listen: "127.0.0.1:$PORT"
 workers: 1
 access_log: off
 {settings}
 proxy: $ORIGIN
-""", ORIGIN=origin or stage.origin())
+""", ORIGIN=origin or stage.origin(), **more)
 
 
 def assert_refused(usher, data, status, key):
@@ -238,12 +237,8 @@ def test_many_slow_clients_delay_nobody(stage):
 
 def test_running_out_of_descriptors(stage):
     """It stops accepting for a moment instead of spinning, says so, and goes on when some are free."""
-    usher = limited(stage, "")
-    for pid in [usher.pid, *usher.workers()]:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (60, 60))
-    clients = []
-    for _ in range(80):
-        clients.append(usher.connect())
+    usher = limited(stage, "", descriptors=60)
+    clients = [usher.connect() for _ in range(80)]
     usher.wait_for_error(r"(?i)descriptor|too many open files|EMFILE")
     user_before = cpu_seconds(usher)
     time.sleep(1)

@@ -110,8 +110,8 @@ def test_schema_takes_the_examples(example):
 
 @pytest.mark.parametrize("document", [
     {"prxy": "http://127.0.0.1:3000"},
-    {"listen": 5.5},
-    {"sites": {"host": 7}},
+    {"listen": {"address": ":8080", "nonsense": 1}},
+    {"sites": [{"hosts": "a.example", "respond": 204}]},
     {"timeouts": {"connect": "soon"}},
     {"pools": {"a": {"servers": ["127.0.0.1:1"], "balance": "nonsense"}}},
 ])

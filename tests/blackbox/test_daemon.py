@@ -258,13 +258,14 @@ def test_systemd_is_told(stage, tmp_path):
 
 def test_proxy_command(stage):
     origin = stage.origin()
-    usher = stage.usher("", arguments=["proxy", "127.0.0.1:$PORT", origin.address])
+    usher = stage.usher("", arguments=["proxy", "127.0.0.1:$PORT", origin.address], serving=False)
     assert echoed(usher.get("/x"))["target"] == "/x"
 
 
 def test_proxy_command_balances(stage):
     origins = [stage.origin() for _ in range(3)]
-    usher = stage.usher("", arguments=["proxy", "127.0.0.1:$PORT", *[origin.address for origin in origins]])
+    targets = [origin.address for origin in origins]
+    usher = stage.usher("", arguments=["proxy", "127.0.0.1:$PORT", *targets], serving=False)
     with usher.connect() as client:
         for number in range(30):
             client.ask("GET", f"/{number}")

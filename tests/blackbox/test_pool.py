@@ -2,8 +2,11 @@
 
 import collections
 import json
+import os
 import socket
+import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -110,12 +113,16 @@ def test_backup_serves_only_when_no_other_can(stage):
     assert count_answers(healthy, 10) == {"first": 10}
 
 
-def test_unix_socket(stage, tmp_path):
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(tmp_path / "app.sock"))
-    origin = stage.add(Origin(named("unix"), listener=listener))
-    usher = stage.usher(ORIGIN=f'"{origin.address}"')
-    assert usher.get().body == b"unix"
+def test_unix_socket(stage):
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{directory}/app.sock"
+        listener.bind(path)
+        # The worker of a usher that root started is nobody.
+        os.chmod(directory, 0o755)
+        os.chmod(path, 0o777)
+        origin = stage.add(Origin(named("unix"), listener=listener))
+        usher = stage.usher(ORIGIN=f'"{origin.address}"')
+        assert usher.get().body == b"unix"
 
 
 # --- Trying the next
@@ -264,12 +271,11 @@ proxy: $ORIGIN
 def test_stalled_body_timeout(stage):
     """A deadline of progress: what comes slowly but steadily goes on, what stalls is cut."""
     def script(connection):
-        request = connection.read_request()
-        connection.send(wire.head("HTTP/1.1 200 OK", "Content-Length: 20"))
-        for _ in range(20 if request.target == "/slow" else 5):
-            connection.send(b"x")
-            threading.Event().wait(0.1)
-        connection.wait_for_end()
+        while (request := connection.read_request()) is not None:
+            connection.send(wire.head("HTTP/1.1 200 OK", "Content-Length: 20"))
+            for _ in range(20 if request.target == "/slow" else 5):
+                connection.send(b"x")
+                time.sleep(0.1)
 
     usher = stage.usher("""
 listen: "127.0.0.1:$PORT"

@@ -69,12 +69,13 @@ def run_command(*arguments, stdin=None, cwd=None, env=None, timeout=120):
 class Usher:
     """A running usher. $PORT, $PORT2, ... in the configuration become free ports."""
 
-    def __init__(self, directory, config, env=None, arguments=None, values=None, serving=True):
+    def __init__(self, directory, config, env=None, arguments=None, values=None, serving=True, descriptors=None):
         self.directory = pathlib.Path(directory)
         self.path = self.directory / "usher.yaml"
         # Of its own, so that several can run side by side.
         self.environment = environment(XDG_RUNTIME_DIR=self.directory, **(env or {}))
         self.arguments = arguments
+        self.wrapper = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
         self.values = {key: str(value) for key, value in (values or {}).items()}
         self.ports = {}
         self.process = None
@@ -110,7 +111,7 @@ class Usher:
     def launch(self):
         arguments = [self.fill(str(word)) for word in (self.arguments or ["run", "-c", self.path])]
         with open(self.directory / "stdout", "wb") as out, open(self.directory / "stderr", "wb") as err:
-            self.process = subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            self.process = subprocess.Popen([*self.wrapper, BINARY, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                             cwd=self.directory, env=self.environment, start_new_session=True)
 
     def wait_until_up(self):
