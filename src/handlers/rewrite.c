@@ -99,6 +99,11 @@ static bool rewrite_load(struct config_load *load, struct snapshot *snapshot, co
 		config_error(load, path.place, "expected a path that starts with \"/\"");
 		return false;
 	}
+	// A request for it would be refused, too.
+	if (strstr(path.text.data, "%00")) {
+		config_error(load, path.place, "a target cannot hold %%00");
+		return false;
+	}
 	rewrite->has_query = slice_cut(config->to.text, '?', &path.text, &query.text);
 	// Literals are encoded once, here; "$" and parentheses may stand in both.
 	path.text = escape(path.text, ESCAPE_PATH, config_arena(load));

@@ -128,6 +128,7 @@ static void test_errors(void **state)
 		{"rewrite: {match: ^/x, to: /$1}", "there is none here"},
 		{"rewrite: {match: \"^/(x)\", to: /$2}", "$2: the regular expression has only 1 group in parentheses"},
 		{"rewrite: {match: \"^/(x)(y)\", to: \"/?$3\"}", "has only 2 groups"},
+		{"rewrite: \"/a?b=%00\"", "a target cannot hold %00"},
 		{"rewrite: /$uri", "$uri has the query in it"},
 		{"rewrite: /$pth", "\"$pth\" is not a variable here; did you mean \"path\"?"},
 		{"rewrite: \"/a\\nb\"", NULL}, // encoded, and harmless
