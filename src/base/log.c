@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,17 +33,24 @@ void log_set_level(enum log_level level)
 	__atomic_store_n(&level_, level, __ATOMIC_RELAXED);
 }
 
+// NO_COLOR is how people say that they want none, on terminals either.
+static bool shows_colours(int descriptor)
+{
+	const char *unwanted = getenv("NO_COLOR");
+	return isatty(descriptor) && !(unwanted && unwanted[0]);
+}
+
 void log_set_descriptor(int descriptor)
 {
 	__atomic_store_n(&descriptor_, descriptor, __ATOMIC_RELAXED);
-	__atomic_store_n(&on_terminal_, isatty(descriptor), __ATOMIC_RELAXED);
+	__atomic_store_n(&on_terminal_, shows_colours(descriptor), __ATOMIC_RELAXED);
 }
 
 static bool is_on_terminal(void)
 {
 	int on_terminal = __atomic_load_n(&on_terminal_, __ATOMIC_RELAXED);
 	if (on_terminal < 0) {
-		on_terminal = isatty(__atomic_load_n(&descriptor_, __ATOMIC_RELAXED));
+		on_terminal = shows_colours(__atomic_load_n(&descriptor_, __ATOMIC_RELAXED));
 		__atomic_store_n(&on_terminal_, on_terminal, __ATOMIC_RELAXED);
 	}
 	return on_terminal > 0;

@@ -11,7 +11,8 @@
 
 enum handoff_kind {
 	// From the master.
-	HANDOFF_LISTENER = 1,  // text: the address; descriptors: a listening socket for each thread
+	HANDOFF_LISTENER = 1,  // text: the address; descriptors: a listening socket for each
+			       // thread; number: how many of them came before
 	HANDOFF_LOG,	       // text: the path; one descriptor, open for appending
 	HANDOFF_CONFIGURATION, // text: the file's name; one descriptor, the bundle; number: threads
 	HANDOFF_REOPEN,	       // the logs handed over before are to be used from now on

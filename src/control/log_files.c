@@ -62,6 +62,30 @@ int log_files_open(const char *path)
 	return descriptor;
 }
 
+static bool is_among(const char *path, const char *const *paths, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (paths[i] && strcmp(paths[i], path) == 0)
+			return true;
+	}
+	return false;
+}
+
+void log_files_keep(const char *const *paths, size_t count)
+{
+	pthread_mutex_lock(&lock);
+	for (struct log_file **at = &files, *file; (file = *at);) {
+		if (is_among(file->path, paths, count)) {
+			at = &file->next;
+			continue;
+		}
+		*at = file->next;
+		close(file->descriptor);
+		free(file);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 // --- The error log. Other threads write to its descriptor at any time, so that its number
 // must stay: a new file takes the place of the old one under it.
 

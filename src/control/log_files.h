@@ -4,12 +4,17 @@
 
 #include "base/slice.h"
 
+#include <stddef.h>
+
 // Keeps an open file for a path, in place of an earlier one: 0 or -ENOMEM (closed then).
 int log_files_put(struct slice path, int descriptor);
 
 // For access_log_set_opener: a descriptor of the caller's own, or -errno; -ENOENT when the
 // master has handed over none. From any thread.
 int log_files_open(const char *path);
+
+// Closes the files of all other paths; those given may be NULL.
+void log_files_keep(const char *const *paths, size_t count);
 
 // Sends the error log to the file at `path` (NULL: standard error) that was handed over; for
 // the main thread.

@@ -6,6 +6,7 @@
 #include "upstream/pool_config.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,6 +134,8 @@ bool plan_load(struct config_source *source, const char *path, FILE *messages, b
 		bundle_discard(&recorder);
 	}
 	snapshot_unref(snapshot);
+	// The master may run for years and never load again.
+	(void)malloc_trim(0);
 	if (!well) {
 		plan_free(&plan);
 		return false;

@@ -176,6 +176,7 @@ static void commit(struct master *master)
 	master->next_plan = (struct plan){.bundle = -1};
 	master->supervisor.ready = true;
 	error_log_use(master->plan.error_log);
+	log_files_keep((const char *const *)master->plan.logs, master->plan.log_count);
 }
 
 void reload_end(struct master *master, const char *failure)

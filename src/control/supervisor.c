@@ -70,11 +70,19 @@ int supervisor_start(struct supervisor *supervisor, const struct privileges *pri
 
 static int send_listening(int channel, const struct listening *listening)
 {
-	struct handoff_message message = {.kind = HANDOFF_LISTENER, .descriptor_count = listening->count};
+	struct handoff_message message = {.kind = HANDOFF_LISTENER};
 	char name[ADDRESS_TEXT_MAX];
+	int error = 0;
 	message.text = address_format(&listening->configured, name);
-	memcpy(message.descriptors, listening->descriptors, listening->count * sizeof *message.descriptors);
-	return handoff_send(channel, &message);
+	for (unsigned sent = 0; sent < listening->count && error == 0; sent += message.descriptor_count) {
+		unsigned left = listening->count - sent;
+		message.number = sent;
+		message.descriptor_count = left < HANDOFF_DESCRIPTORS_MAX ? left : HANDOFF_DESCRIPTORS_MAX;
+		memcpy(message.descriptors, listening->descriptors + sent,
+		       message.descriptor_count * sizeof *message.descriptors);
+		error = handoff_send(channel, &message);
+	}
+	return error;
 }
 
 static int send_logs(int channel, const struct plan *plan)

@@ -44,7 +44,7 @@ struct thread {
 	struct list_link ports; // of struct thread_port
 	struct timer alive;	// keeps the loop waiting where nothing else does
 	struct timer drain;
-	bool draining, drained;
+	bool draining, closing;
 	struct loop_message drain_message, abort_message, end_message;
 };
 
@@ -204,12 +204,14 @@ static bool is_idle(const struct thread *thread)
 static void drain_look(struct timer *timer)
 {
 	struct thread *thread = LIST_ENTRY(timer, struct thread, drain);
-	h1_server_drain(thread->server);
+	if (!thread->closing) {
+		thread->closing = true;
+		h1_server_drain(thread->server);
+	}
 	if (!is_idle(thread)) {
 		timer_start(&thread->drain, loop_now() + DRAIN_LOOK_NS);
 		return;
 	}
-	thread->drained = true;
 	drained_();
 }
 

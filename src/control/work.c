@@ -12,6 +12,7 @@
 #include "upstream/pool.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ enum {
 	OFFLOAD_THREADS = 4,
 	OFFLOAD_QUEUE = 256,
 	LOG_STOP_MS = 1000,
+	THREADS_MAX = 1024,
 };
 
 struct work {
@@ -90,17 +92,18 @@ int work_take_port(struct work *work, struct handoff_message *message)
 	struct port *port = find_port(work, message->text);
 	if (!port)
 		port = port_new(work, message->text);
-	int *descriptors = calloc(message->descriptor_count + 1, sizeof *descriptors);
-	if (!port || !descriptors) {
-		free(descriptors);
+	if (!port)
 		return -ENOMEM;
-	}
 	// A port that is open already stays as it is; the master would not send it twice.
-	if (port->descriptors)
+	if (message->number == 0)
 		port_close(port);
-	memcpy(descriptors, message->descriptors, message->descriptor_count * sizeof *descriptors);
+	unsigned count = port->count + message->descriptor_count;
+	int *descriptors = reallocarray(port->descriptors, count + 1, sizeof *descriptors);
+	if (!descriptors)
+		return -ENOMEM;
+	memcpy(descriptors + port->count, message->descriptors, message->descriptor_count * sizeof *descriptors);
 	port->descriptors = descriptors;
-	port->count = message->descriptor_count;
+	port->count = count;
 	message->descriptor_count = 0;
 	return 0;
 }
@@ -256,12 +259,13 @@ static bool use(struct work *work, struct snapshot *snapshot, unsigned threads, 
 	}
 	swap_snapshot(work, snapshot);
 	close_unwanted_ports(work);
+	(void)malloc_trim(0);
 	return true;
 }
 
 bool work_take_configuration(struct work *work, struct handoff_message *message, char ret_failure[HANDOFF_TEXT_MAX])
 {
-	if (message->number < 1 || message->number > HANDOFF_DESCRIPTORS_MAX) {
+	if (message->number < 1 || message->number > THREADS_MAX) {
 		say(ret_failure, "worker: %lld threads were asked for", (long long)message->number);
 		return false;
 	}
@@ -270,7 +274,9 @@ bool work_take_configuration(struct work *work, struct handoff_message *message,
 		return false;
 	unsigned threads = work->threads ? work->thread_count : (unsigned)message->number;
 	if (use(work, snapshot, threads, ret_failure)) {
+		const char *logs[] = {snapshot->access_log_settings.path, snapshot->error_log};
 		error_log_use(snapshot->error_log);
+		log_files_keep(logs, 2);
 		return true;
 	}
 	snapshot_unref(snapshot);

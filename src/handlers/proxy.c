@@ -79,9 +79,10 @@ static bool proxy_load(struct config_load *load, struct snapshot *snapshot, cons
 			     SLICE_ARGUMENTS(config->host.text));
 		return false;
 	}
-	// Several routes may share the value.
-	if (!config->pool)
-		config->pool = pool_set_target(load, snapshot_section(snapshot, &pools_section), &config->to);
+	struct pool_set *pools = snapshot_section(snapshot, &pools_section);
+	// Several routes may share the value. There are no pools only where memory is out.
+	if (!config->pool && pools)
+		config->pool = pool_set_target(load, pools, &config->to);
 	*ret_config = config;
 	return config->pool != NULL;
 }

@@ -1,16 +1,13 @@
 // Bundles: what a configuration was loaded from, kept and played back.
+#include "cmocka_all.h"
 #include "control/bundle.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static struct slice allocated(const char *data, size_t length)
 {
@@ -45,8 +42,7 @@ static const char *fake_environment(struct config_source *source, const char *na
 	return strcmp(name, "HOME") == 0 ? "/root" : strcmp(name, "EMPTY") == 0 ? "" : NULL;
 }
 
-static struct config_source fake = {
-	.read_file = fake_read_file, .glob = fake_glob, .environment = fake_environment};
+static struct config_source fake = {.read_file = fake_read_file, .glob = fake_glob, .environment = fake_environment};
 
 static void read_and_expect(struct config_source *source, const char *path, int result, const char *data, size_t length)
 {

@@ -1,12 +1,10 @@
 // The control socket: locks, stale sockets, commands and their answers.
-#include "control/control_server.h"
-
+#include "cmocka_all.h"
 #include "control/control_client.h"
+#include "control/control_server.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static struct sockaddr_un address;
 static char directory[64];

@@ -1,13 +1,12 @@
 // The PID file, the log files, and where the control socket is.
 #include "base/log.h"
+#include "cmocka_all.h"
 #include "control/control_path.h"
 #include "control/log_files.h"
 #include "control/pid_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-static char directory[64], path[128];
+static char directory[32], path[64];
 
 static int make_directory(void **state)
 {
@@ -110,6 +107,20 @@ static void test_log_files(void **state)
 	assert_int_equal(log_files_open(path), -ENOENT);
 }
 
+static void test_log_files_that_are_no_more(void **state)
+{
+	const char *kept[] = {NULL, path};
+	assert_int_equal(log_files_put(slice_from_string(path), open_file()), 0);
+	assert_int_equal(log_files_put(SLICE("/other"), open_file()), 0);
+	log_files_keep(kept, 2);
+	assert_int_equal(log_files_open("/other"), -ENOENT);
+	int own = log_files_open(path);
+	assert_true(own >= 0);
+	close(own);
+	log_files_keep(NULL, 0);
+	assert_int_equal(log_files_open(path), -ENOENT);
+}
+
 static void test_error_log_goes_to_its_file(void **state)
 {
 	char text[256];
@@ -158,7 +169,7 @@ static void test_control_directory_is_ours_alone(void **state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat status;
-	(void)snprintf(address.sun_path, sizeof address.sun_path, "%s/control", path);
+	(void)snprintf(address.sun_path, sizeof address.sun_path, "%.63s/control", path);
 	assert_int_equal(control_path_prepare(&address), 0);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0700);
@@ -178,6 +189,7 @@ int main(void)
 		FILE_TEST(test_pid_file_of_another_stays),
 		FILE_TEST(test_pid_file_that_cannot_be),
 		FILE_TEST(test_log_files),
+		FILE_TEST(test_log_files_that_are_no_more),
 		FILE_TEST(test_error_log_goes_to_its_file),
 		FILE_TEST(test_control_path_follows_the_configuration),
 		FILE_TEST(test_control_path_given),

@@ -1,17 +1,14 @@
 // Messages with descriptors between master and worker.
+#include "cmocka_all.h"
 #include "control/handoff.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static int ends[2];
 static char buffer[HANDOFF_TEXT_MAX];
