@@ -1,6 +1,7 @@
 #include "base/check.h"
 #include "base/date.h"
 #include "base/text.h"
+#include "fiber/kernel.h"
 #include "http/h1_connection.h"
 #include "http/h1_writer.h"
 
@@ -244,6 +245,7 @@ void h1_refuse_bare(struct h1_connection *connection)
 	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
 				     "Retry-After: 1\r\n\r\n";
 	struct iovec part = {(void *)answer, sizeof answer - 1};
-	struct stream *stream = &connection->tcp.stream;
-	(void)stream->operations->write(stream, &part, 1, false, "refuse", 0);
+	// No fiber may be running here, and a stream's write would wait for the first edge.
+	struct kernel *kernel = loop_kernel();
+	(void)kernel->write(kernel, connection->tcp.io.descriptor, &part, 1, 0);
 }
