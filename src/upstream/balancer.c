@@ -126,10 +126,16 @@ static uint32_t turns_of(const struct member *member, uint32_t divisor, uint64_t
 }
 
 // Each member's turns lie evenly in the round, those of different members shifted against
-// each other: for equal weights that is their order, for others the smoothest mix.
-static uint32_t lay_out(const struct tier *tier, uint32_t divisor, uint64_t weights, struct turn *turns)
+// each other: for equal weights that is their order, for others the smoothest mix. Room for
+// them is made here; NULL when memory is out.
+static struct turn *lay_out(const struct tier *tier, uint32_t divisor, uint64_t weights, uint32_t *ret_count)
 {
-	uint32_t count = 0;
+	uint32_t all = 0, count = 0;
+	for (uint32_t i = 0; i < tier->count; i++)
+		all += turns_of(&tier->members[i], divisor, weights);
+	struct turn *turns = calloc(all, sizeof(*turns));
+	if (!turns)
+		return NULL;
 	for (uint32_t i = 0; i < tier->count; i++) {
 		uint32_t own = turns_of(&tier->members[i], divisor, weights);
 		double shift = (i + 0.5) / tier->count;
@@ -137,7 +143,8 @@ static uint32_t lay_out(const struct tier *tier, uint32_t divisor, uint64_t weig
 			turns[count++] = (struct turn){(j + shift) / own, (uint16_t)i};
 	}
 	qsort(turns, count, sizeof(*turns), turn_compare);
-	return count;
+	*ret_count = count;
+	return turns;
 }
 
 // The least number that all weights divide, so that loads compare exactly; where that is too
@@ -168,11 +175,9 @@ int tier_init(struct tier *tier, struct member *members, uint32_t count)
 	if (count == 0)
 		return 0;
 
-	// Rounding up gives each member one turn more at most.
-	struct turn *turns = calloc(TIER_TURNS_MAX + count, sizeof(*turns));
+	struct turn *turns = lay_out(tier, divisor, weights, &tier->turn_count);
 	if (!turns)
 		return -ENOMEM;
-	tier->turn_count = lay_out(tier, divisor, weights, turns);
 	tier->turns = calloc(tier->turn_count, sizeof(*tier->turns));
 	for (uint32_t i = 0; tier->turns && i < tier->turn_count; i++)
 		tier->turns[i] = turns[i].member;

@@ -258,9 +258,28 @@ static void finds_all_that_is_wrong(void **state)
 		      "instead\n"
 		      "      servers: [10.0.0.1:80, 10.0.0.2:80, http://10.0.0.1]\n"
 		      "                                          ^\n"
-		      "a.yaml:5:5: a pool has 1 to 1024 servers, this one has 0\n"
+		      "a.yaml:5:14: expected a list for \"servers\", not an empty list\n"
 		      "      servers: []\n"
-		      "      ^\n");
+		      "               ^\n");
+}
+
+static void bounds_the_servers_of_a_pool(void **state)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	assert_non_null(out);
+	fputs("pools: {a: {servers: [", out);
+	for (unsigned i = 0; i <= POOL_SERVERS_MAX; i++)
+		fprintf(out, "10.0.0.1:%u, ", i + 1);
+	fputs("]}}\n", out);
+	assert_int_equal(fclose(out), 0);
+	struct result result = load(text);
+	const char *wanted = "a.yaml:1:13: a pool has 1 to 1024 servers, this one has 1025\n";
+	assert_memory_equal(result.messages, wanted, strlen(wanted));
+	assert_false(result.good);
+	result_free(&result);
+	free(text);
 }
 
 static void warns_of_pools_without_use(void **state)
@@ -384,6 +403,7 @@ int main(void)
 		cmocka_unit_test(has_the_defaults_of_pools_made_of_addresses),
 		cmocka_unit_test(names_what_is_wrong_with_addresses),
 		cmocka_unit_test(finds_all_that_is_wrong),
+		cmocka_unit_test(bounds_the_servers_of_a_pool),
 		cmocka_unit_test(warns_of_pools_without_use),
 		cmocka_unit_test(finds_pools_by_name),
 		cmocka_unit_test(makes_pools_of_addresses),
