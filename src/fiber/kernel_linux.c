@@ -114,12 +114,17 @@ static int linux_watch(struct kernel *kernel, int descriptor, struct io *io)
 
 static ssize_t linux_read(struct kernel *kernel, int descriptor, void *to, size_t size)
 {
-	ssize_t count = read(descriptor, to, size);
+	ssize_t count = recv(descriptor, to, size, 0);
 	return count >= 0 ? count : -errno;
 }
 
 static ssize_t linux_write(struct kernel *kernel, int descriptor, const struct iovec *parts, int count, int flags)
 {
+	// The kernel takes one part by a shorter way.
+	if (count == 1) {
+		ssize_t sent = send(descriptor, parts->iov_base, parts->iov_len, flags | MSG_NOSIGNAL);
+		return sent >= 0 ? sent : -errno;
+	}
 	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
 	ssize_t written = sendmsg(descriptor, &message, flags | MSG_NOSIGNAL);
 	return written >= 0 ? written : -errno;

@@ -265,11 +265,15 @@ static void add_parameter(struct text *text, const char *name, struct slice valu
 		return;
 	}
 	text_add_char(text, '"');
+	size_t start = 0;
 	for (size_t i = 0; i < value.length; i++) {
-		if (value.data[i] == '"' || value.data[i] == '\\')
-			text_add_char(text, '\\');
-		text_add_char(text, value.data[i]);
+		if (value.data[i] != '"' && value.data[i] != '\\')
+			continue;
+		text_add(text, slice_from(value.data + start, i - start));
+		text_add_char(text, '\\');
+		start = i;
 	}
+	text_add(text, slice_after(value, start));
 	text_add_char(text, '"');
 }
 
@@ -277,7 +281,7 @@ struct slice forwarded_format(struct arena *arena, struct slice node, struct sli
 {
 	// An IPv6 address without its brackets gets them (RFC 7239 section 6).
 	char bracketed[INET6_ADDRSTRLEN + 2];
-	if (is_address(AF_INET6, node)) {
+	if (slice_find(node, ':') < node.length && is_address(AF_INET6, node)) {
 		bracketed[0] = '[';
 		memcpy(bracketed + 1, node.data, node.length);
 		bracketed[node.length + 1] = ']';

@@ -1,5 +1,6 @@
 #include "http/h1_server.h"
 
+#include "base/block.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "fiber/fiber.h"
@@ -321,16 +322,15 @@ static enum next serve_requests(struct h1_connection *connection)
 // connection and take the response with it (RFC 9112 section 9.6).
 static void linger(struct h1_connection *connection)
 {
-	char dropped[4096];
+	char *dropped = block_take(); // not on the stack, of which every fiber would have it
 	int64_t deadline_ns = loop_now() + LINGER_NS;
 	size_t total = 0;
-	ssize_t got = 1;
-	if (stream_shutdown(&connection->tcp.stream) < 0)
-		return;
+	ssize_t got = stream_shutdown(&connection->tcp.stream) < 0 || !dropped ? -1 : 1;
 	while (got > 0 && total < LINGER_BYTES) {
-		got = stream_read(&connection->tcp.stream, dropped, sizeof dropped, "linger", deadline_ns);
+		got = stream_read(&connection->tcp.stream, dropped, BLOCK_SIZE, "linger", deadline_ns);
 		total += got > 0 ? (size_t)got : 0;
 	}
+	block_give(dropped);
 }
 
 static void start_tunnel(struct h1_connection *connection)

@@ -36,7 +36,7 @@ static void add_target(struct text *text, struct slice target)
 	const char *at = target.data, *end = target.data + target.length;
 	while (at < end) {
 		const char *clean = at;
-		while (at<end && * at> ' ' && *at < 0x7f)
+		while (at < end && (uint8_t)(*at - '!') <= '~' - '!')
 			at++;
 		text_add(text, slice_from(clean, (size_t)(at - clean)));
 		if (at < end) {
