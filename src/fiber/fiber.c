@@ -237,9 +237,7 @@ void fiber_wait_steadfast(const char *what)
 	if (take_wake(fiber))
 		return;
 	fiber->deadline_ns = FIBER_NEVER;
-	fiber->is_steadfast = true;
 	suspend(fiber, what);
-	fiber->is_steadfast = false;
 	fiber->woken = false;
 }
 
@@ -259,7 +257,7 @@ void fiber_cancel(struct fiber *fiber)
 	if (fiber->cancelled || fiber->state == FIBER_ENDED)
 		return;
 	fiber->cancelled = true;
-	if (fiber->state == FIBER_WAITING && !fiber->is_steadfast)
+	if (fiber->state == FIBER_WAITING)
 		make_ready(fiber);
 }
 

@@ -23,8 +23,7 @@ struct fiber {
 	unsigned magic;
 	enum fiber_state state;
 	bool cancelled;
-	bool woken;	   // a wake that no wait has taken yet
-	bool is_steadfast; // in a wait that a cancellation does not end
+	bool woken; // a wake that no wait has taken yet
 	bool is_joinable;
 	struct fiber *next; // on the loop's ready list
 	struct context context;
@@ -102,7 +101,7 @@ static inline struct fiber *fiber_queue_pop(struct fiber_queue *queue)
 // Runs a ready fiber until it waits, yields or ends.
 void fiber_enter(struct loop *loop, struct fiber *fiber);
 
-// As fiber_wait without a deadline, and not ended by a cancellation: for waits on what is
+// As fiber_wait without a deadline, and also for a cancelled fiber: for waits on what is
 // bounded by itself, and must not be left before. May return early; the caller tests its
 // condition again.
 void fiber_wait_steadfast(const char *what);

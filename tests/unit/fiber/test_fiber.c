@@ -150,34 +150,6 @@ static void a_past_deadline_does_not_suspend(void **state)
 	assert_int_equal(fake.waits, 0);
 }
 
-// The timer is kept from one wait to the next; each deadline must hold all the same.
-static void wait_long_and_short(void *argument)
-{
-	static const int64_t afters_ms[] = {60000, 10, 60000, 500, 1, 1000000, 20, 3, 70};
-	for (size_t i = 0; i < COUNT(afters_ms); i++) {
-		int64_t deadline = loop_now() + afters_ms[i] * MILLISECOND_NS;
-		if (i % 3 == 0) {
-			fiber_wake(fiber_current());
-			assert_int_equal(fiber_wait("woken", deadline), 0);
-			continue;
-		}
-		assert_int_equal(fiber_wait("timed out", deadline), -ETIMEDOUT);
-		assert_true(loop_now() >= deadline && loop_now() <= deadline + 2 * MILLISECOND_NS);
-	}
-	int64_t deadline = loop_now() + 5 * SECOND_NS;
-	assert_int_equal(fiber_sleep("sleep", deadline), 0);
-	assert_true(loop_now() >= deadline && loop_now() <= deadline + 2 * MILLISECOND_NS);
-	(*(int *)argument)++;
-}
-
-static void a_kept_timer_keeps_deadlines(void **state)
-{
-	int done = 0;
-	fiber_spawn("test", wait_long_and_short, &done);
-	loop_run(loop);
-	assert_int_equal(done, 1);
-}
-
 struct partner {
 	struct fiber *other;
 	int left;
@@ -209,6 +181,43 @@ static void moving_deadlines_cost_few_wake_ups(void **state)
 	fiber_spawn("waker", wake_every_ms, &partner);
 	loop_run(loop);
 	assert_in_range(fake.waits, 5000, 5000 + 5000 / 32);
+}
+
+// The timer is kept from one wait to the next; each deadline must hold all the same, be it
+// before or after what the timer runs for.
+static void wait_woken_and_timed_out(void *argument)
+{
+	static const int64_t afters_ms[] = {60000, 120000, 10, 500, 60000, 61000, 1, 3600000, 20, 3, 70};
+	struct fiber **waiter = argument;
+	*waiter = fiber_current();
+	for (size_t i = 0; i < COUNT(afters_ms); i++) {
+		// Suspended with a deadline, and woken before it.
+		assert_int_equal(fiber_wait("woken", loop_now() + afters_ms[i] * MILLISECOND_NS), 0);
+		for (size_t j = 0; j < COUNT(afters_ms); j++) {
+			int64_t deadline = loop_now() + afters_ms[j] * MILLISECOND_NS;
+			assert_int_equal(fiber_wait("timed out", deadline), -ETIMEDOUT);
+			assert_true(loop_now() >= deadline && loop_now() <= deadline + 2 * MILLISECOND_NS);
+		}
+	}
+	*waiter = NULL;
+}
+
+static void wake_if_it_waits(void *argument, const char *name, const char *wait, int64_t since_ns)
+{
+	if (wait != NULL && strcmp(wait, "woken") == 0)
+		fiber_wake(*(struct fiber **)argument);
+}
+
+static void a_kept_timer_keeps_deadlines(void **state)
+{
+	struct fiber *waiter;
+	fiber_spawn("waiter", wait_woken_and_timed_out, &waiter);
+	loop_turn(loop, 0);
+	while (waiter != NULL) {
+		fiber_visit(wake_if_it_waits, &waiter);
+		loop_turn(loop, 3600 * SECOND_NS);
+	}
+	loop_run(loop);
 }
 
 static void sleep_through_wakes(void *argument)

@@ -292,6 +292,26 @@ static void a_request_costs_one_read_and_one_write_a_side(void **state)
 	assert_in_range(waits, 1, 2 * ROUNDS + 10);
 }
 
+static void fill_up(void *argument)
+{
+	static char much[1 << 20];
+	assert_true(write_bytes(&ends[0], much, sizeof much) < (ssize_t)sizeof much);
+	unsigned before = writes;
+	struct iovec part = {much, 1};
+	// It took less than all, so that there is no room: nobody needs to ask again.
+	assert_int_equal(io_write(&ends[0], &part, 1, 0, "write", soon()), -ETIMEDOUT);
+	assert_int_equal(writes, before);
+	while (io_try_read(&ends[1], much, sizeof much) > 0)
+		continue;
+	assert_int_equal(io_write(&ends[0], &part, 1, 0, "write", loop_now() + 10 * SECOND_NS), 1);
+	assert_int_equal(writes, before + 1);
+}
+
+static void a_full_socket_is_not_asked_in_vain(void **state)
+{
+	run_fiber(fill_up);
+}
+
 // --- Parking.
 
 static int parked_calls;
@@ -404,6 +424,7 @@ int main(void)
 		TEST(closing_wakes_those_who_wait),
 		TEST(streams_both_ways),
 		TEST(a_request_costs_one_read_and_one_write_a_side),
+		TEST(a_full_socket_is_not_asked_in_vain),
 		TEST(parks),
 		TEST(what_is_always_ready_starves_nobody),
 		TEST(opening_what_epoll_refuses_closes_it),

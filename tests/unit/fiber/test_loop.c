@@ -172,6 +172,45 @@ static void stops(void **state)
 	timer_stop(&timer);
 }
 
+static struct io both;
+static int hung_up;
+
+static void wait_for_reading(void *argument)
+{
+	assert_int_equal(io_wait_readable(&both, "read", FIBER_NEVER), 0);
+	hung_up++;
+}
+
+static void wait_for_writing(void *argument)
+{
+	assert_int_equal(io_wait_writable(&both, "write", FIBER_NEVER), 0);
+	hung_up++;
+}
+
+// Kernels tell of reading and writing along with it, but nobody relies on that.
+static void a_hangup_alone_ends_all_waits(void **state)
+{
+	hung_up = 0;
+	assert_int_equal(io_open(&both, 5), 0);
+	fiber_spawn("reader", wait_for_reading, NULL);
+	fiber_spawn("writer", wait_for_writing, NULL);
+	loop_turn(loop, 0);
+	assert_int_equal(hung_up, 0);
+	fake_event(&fake, &both, KERNEL_HANGUP);
+	loop_turn(loop, -1);
+	loop_turn(loop, 0);
+	assert_int_equal(hung_up, 2);
+	io_close(&both);
+	assert_int_equal(io_open(&both, 6), 0);
+	fiber_spawn("reader", wait_for_reading, NULL);
+	loop_turn(loop, 0);
+	fake_event(&fake, &both, KERNEL_END);
+	loop_turn(loop, -1);
+	loop_turn(loop, 0);
+	assert_int_equal(hung_up, 3);
+	io_close(&both);
+}
+
 // --- Deferred work.
 
 struct shared {
@@ -194,29 +233,31 @@ static void read_shared(void *argument)
 	assert_false(shared->freed);
 }
 
+static void idle(void *argument)
+{
+}
+
+static int crowd;
+
+// The crowd gets ready before the reader is woken; more of them than run in a turn.
 static void close_shared(void *argument)
 {
 	struct shared *shared = argument;
+	for (int i = 0; i < crowd; i++)
+		fiber_spawn("crowd", idle, NULL);
 	io_close(&shared->io);
 	loop_defer(&shared->deferred, free_shared);
 	assert_false(shared->freed);
 }
 
-static void idle(void *argument)
-{
-}
-
 static void deferred_work_waits_for_those_who_may_see(void **state)
 {
-	// With more fibers ready than run in a turn, the reader is not the next to run.
-	for (int crowd = 0; crowd <= 400; crowd += 100) {
+	for (crowd = 0; crowd <= 400; crowd += 100) {
 		struct shared shared = {0};
 		assert_int_equal(io_open(&shared.io, 5), 0);
 		fiber_spawn("reader", read_shared, &shared);
 		loop_turn(loop, 0);
 		fiber_spawn("closer", close_shared, &shared);
-		for (int i = 0; i < crowd; i++)
-			fiber_spawn("crowd", idle, NULL);
 		loop_run(loop);
 		assert_true(shared.freed);
 		assert_int_equal(shared.outcome, -ECANCELED);
@@ -369,6 +410,7 @@ int main(void)
 		TEST(nothing_ready_waits_once),
 		TEST(the_clock_stands_still_within_a_turn),
 		TEST(stops),
+		TEST(a_hangup_alone_ends_all_waits),
 		TEST(deferred_work_waits_for_those_who_may_see),
 		TEST(events_of_closed_ios_are_dropped),
 		TEST(deferred_work_may_defer),
