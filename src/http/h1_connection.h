@@ -15,7 +15,9 @@
 struct h1_server {
 	struct http_service *service;
 	struct h1_server_settings settings;
-	struct list_link list; // of all connections
+	struct list_link list;	   // of all connections
+	struct h1_activity *spare; // at most SPARE_ACTIVITIES_MAX
+	uint32_t spares;
 	uint32_t connections, parked;
 	uint64_t accepted;
 	bool draining, aborting;
@@ -25,17 +27,29 @@ struct h1_server {
 // What an idle client costs; everything else is there only while it is being answered.
 struct h1_connection {
 	struct tcp_stream tcp;
-	struct client client;
+	struct timer timer; // for the rest of a head, or the next request
 	struct h1_server *server;
-	struct list_link link;
-	struct timer timer;  // for the rest of a head, or the next request
-	struct fiber *fiber; // NULL while parked, and in a tunnel
-	struct deferred deferred;
-	struct h1_reader reader;
+	union {
+		struct list_link link;
+		struct deferred deferred; // once it is closed
+	};
+	struct h1_activity *activity; // NULL while it is idle
+	const char *listener;
+	uint64_t number;
 	uint32_t requests;
-	bool timed_out;
-	bool counted; // by connection_count_add
+	bool counted;		  // by connection_count_add
+	bool peer_is_local;	  // at a UNIX socket: it has no address
+	struct sockaddr_in6 peer; // or a sockaddr_in
+};
+
+// What a connection has while it is being answered, or has sent a part of a head.
+struct h1_activity {
+	struct h1_activity *next; // while it is spare
+	struct client client;
+	struct h1_reader reader;
+	struct fiber *fiber;  // NULL while parked, and in a tunnel
 	struct h1_work *work; // NULL between exchanges
+	bool timed_out;
 };
 
 // What a connection needs for one exchange, in the transaction's arena.

@@ -40,9 +40,9 @@ bool h1_transaction_init(struct h1_connection *connection, struct transaction *t
 	work->connection = connection;
 	work->transaction = transaction;
 	work->body.ended = true;
-	connection->work = work;
+	connection->activity->work = work;
 	transaction->operations = &operations;
-	transaction->client = &connection->client;
+	transaction->client = &connection->activity->client;
 	transaction->carrier = work;
 	transaction->request.version_minor = 1;
 	transaction->request.body = body_empty();
@@ -55,12 +55,13 @@ bool h1_transaction_init(struct h1_connection *connection, struct transaction *t
 void h1_request_begin(struct h1_connection *connection, struct transaction *transaction)
 {
 	const struct h1_server_settings *settings = &connection->server->settings;
-	struct h1_work *work = connection->work;
+	struct h1_work *work = connection->activity->work;
 	struct request *request = &transaction->request;
 	if (!request->scheme.length)
-		request->scheme = connection->client.scheme;
-	h1_body_init(&work->body, &connection->reader, request->framing, request->content_length, &request_faults,
-		     &settings->limits, settings->header_bytes, &transaction->body_timeout_ns, &transaction->arena);
+		request->scheme = connection->activity->client.scheme;
+	h1_body_init(&work->body, &connection->activity->reader, request->framing, request->content_length,
+		     &request_faults, &settings->limits, settings->header_bytes, &transaction->body_timeout_ns,
+		     &transaction->arena);
 	work->body.before_wait = send_continue;
 	work->body.owner = work;
 	work->body.ended = request->framing == BODY_NONE;

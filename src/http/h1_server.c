@@ -17,6 +17,7 @@ enum {
 	// read and dropped, so that closing does not reset the connection under the answer.
 	LINGER_BYTES = 1024 * 1024,
 	DRAIN_BYTES = 64 * 1024,
+	SPARE_ACTIVITIES_MAX = 1024,
 };
 #define LINGER_NS (5 * SECOND_NS)
 
@@ -28,20 +29,71 @@ static void connection_run(void *argument);
 
 // --- The life of a connection
 
+static void connection_peer(const struct h1_connection *connection, struct address *ret_peer)
+{
+	static const struct sockaddr local = {.sa_family = AF_UNIX};
+	if (connection->peer_is_local)
+		address_from_sockaddr(&local, sizeof local.sa_family, ret_peer);
+	else
+		address_from_sockaddr((const struct sockaddr *)&connection->peer, sizeof connection->peer, ret_peer);
+}
+
+// Takes what is needed to answer. False when memory is out.
+static bool connection_wake(struct h1_connection *connection)
+{
+	struct h1_server *server = connection->server;
+	struct h1_activity *activity = server->spare;
+	if (connection->activity)
+		return true;
+	if (activity) {
+		server->spare = activity->next;
+		server->spares--;
+	} else {
+		activity = malloc(sizeof *activity);
+	}
+	if (!activity)
+		return false;
+	*activity = (struct h1_activity){
+		.client = {.scheme = SLICE("http"), .listener = connection->listener, .number = connection->number}};
+	connection_peer(connection, &activity->client.peer);
+	h1_reader_init(&activity->reader, &connection->tcp.stream);
+	connection->activity = activity;
+	return true;
+}
+
+static void connection_rest(struct h1_connection *connection)
+{
+	struct h1_server *server = connection->server;
+	struct h1_activity *activity = connection->activity;
+	if (!activity)
+		return;
+	h1_reader_fini(&activity->reader);
+	connection->activity = NULL;
+	if (server->spares >= SPARE_ACTIVITIES_MAX) {
+		free(activity);
+		return;
+	}
+	activity->next = server->spare;
+	server->spare = activity;
+	server->spares++;
+}
+
 static void connection_free(struct deferred *deferred)
 {
-	struct h1_connection *connection = LIST_ENTRY((void *)deferred, struct h1_connection, deferred);
-	free(connection);
+	free(LIST_ENTRY((void *)deferred, struct h1_connection, deferred));
 }
 
 static void connection_close(struct h1_connection *connection)
 {
 	struct h1_server *server = connection->server;
 	timer_stop(&connection->timer);
-	h1_reader_fini(&connection->reader);
+	connection_rest(connection);
 	list_remove(&connection->link);
-	if (connection->counted)
-		connection_count_remove(&connection->client.peer);
+	if (connection->counted) {
+		struct address peer;
+		connection_peer(connection, &peer);
+		connection_count_remove(&peer);
+	}
 	stream_close(&connection->tcp.stream);
 	server->connections--;
 	if (server->closed)
@@ -52,14 +104,14 @@ static void connection_close(struct h1_connection *connection)
 // Gives fiber and buffer back until something comes. What has arrived of a head stays.
 static void connection_park(struct h1_connection *connection)
 {
-	bool in_head = h1_reader_buffered(&connection->reader).length > 0;
-	if (in_head) {
-		h1_reader_shrink(&connection->reader);
+	struct h1_activity *activity = connection->activity;
+	if (activity && h1_reader_buffered(&activity->reader).length > 0) {
+		activity->fiber = NULL;
+		h1_reader_shrink(&activity->reader);
 	} else {
-		h1_reader_fini(&connection->reader);
+		connection_rest(connection);
 		timer_start(&connection->timer, loop_now() + connection->server->settings.idle_timeout_ns);
 	}
-	connection->fiber = NULL;
 	connection->server->parked++;
 	stream_park(&connection->tcp.stream, connection_parked, connection);
 }
@@ -69,16 +121,23 @@ static void connection_unparked(struct h1_connection *connection)
 	connection->server->parked--;
 }
 
+static bool connection_spawn(struct h1_connection *connection)
+{
+	if (!connection_wake(connection))
+		return false;
+	connection->activity->fiber = fiber_spawn("connection", connection_run, connection);
+	return connection->activity->fiber != NULL;
+}
+
 static void connection_parked(struct stream *stream, void *argument)
 {
 	struct h1_connection *connection = argument;
 	connection_unparked(connection);
-	connection->fiber = fiber_spawn("connection", connection_run, connection);
-	if (!connection->fiber) {
-		log_warning("no memory for another fiber (%zu in use): closing a connection", fiber_count());
-		h1_refuse_bare(connection);
-		connection_close(connection);
-	}
+	if (connection_spawn(connection))
+		return;
+	log_warning("no memory for another fiber (%zu in use): closing a connection", fiber_count());
+	h1_refuse_bare(connection);
+	connection_close(connection);
 }
 
 // The time for a whole head, or between two requests, is up. The fiber, if there is one, is
@@ -86,15 +145,14 @@ static void connection_parked(struct stream *stream, void *argument)
 static void connection_timeout(struct timer *timer)
 {
 	struct h1_connection *connection = LIST_ENTRY((void *)timer, struct h1_connection, timer);
-	if (connection->fiber)
+	struct h1_activity *activity = connection->activity;
+	if (activity && activity->fiber)
 		return;
-	bool in_head = h1_reader_buffered(&connection->reader).length > 0;
 	connection_unparked(connection);
 	stream_unpark(&connection->tcp.stream);
-	if (in_head) {
-		connection->timed_out = true;
-		connection->fiber = fiber_spawn("connection", connection_run, connection);
-		if (connection->fiber)
+	if (activity) {
+		activity->timed_out = true;
+		if (connection_spawn(connection))
 			return;
 	}
 	connection_close(connection);
@@ -134,12 +192,14 @@ void h1_server_accept(struct h1_server *server, int descriptor, const struct add
 		return;
 	}
 	connection->server = server;
-	connection->client = (struct client){
-		.peer = *peer, .scheme = SLICE("http"), .listener = listener, .number = ++server->accepted};
+	connection->listener = listener;
+	connection->number = ++server->accepted;
+	connection->peer_is_local = peer->any.sa_family == AF_UNIX;
+	if (!connection->peer_is_local)
+		memcpy(&connection->peer, &peer->any, peer->length);
 	list_push_back(&server->list, &connection->link);
 	server->connections++;
 	timer_init(&connection->timer, connection_timeout);
-	h1_reader_init(&connection->reader, &connection->tcp.stream);
 	connection->counted = may_connect(server, peer);
 	if (!connection->counted) {
 		h1_refuse_bare(connection);
@@ -227,7 +287,7 @@ static void tunnel_ended(struct tunnel *tunnel)
 	transaction->response_body_bytes += tunnel->ways[1].bytes;
 	transaction->response_bytes += tunnel->ways[1].bytes;
 	transaction->tunnel.done(transaction);
-	connection->work = NULL;
+	connection->activity->work = NULL;
 	connection->server->service->end(transaction);
 	connection_close(connection);
 }
@@ -267,7 +327,7 @@ static void receive_request(struct h1_connection *connection, struct transaction
 static enum next serve_request(struct h1_connection *connection, struct slice head, enum h1_head_result result)
 {
 	struct http_service *service = connection->server->service;
-	struct transaction *transaction = service->begin(service, &connection->client);
+	struct transaction *transaction = service->begin(service, &connection->activity->client);
 	timer_stop(&connection->timer);
 	if (!transaction || !h1_transaction_init(connection, transaction)) {
 		h1_refuse_bare(connection);
@@ -277,14 +337,14 @@ static enum next serve_request(struct h1_connection *connection, struct slice he
 	}
 	connection->requests++;
 	receive_request(connection, transaction, head, result);
-	tcp_set_owner(&connection->tcp, connection->fiber);
+	tcp_set_owner(&connection->tcp, connection->activity->fiber);
 	service->serve(transaction);
 	tcp_set_owner(&connection->tcp, NULL);
 	(void)fiber_clear_cancel();
-	enum next next = after_response(connection->work);
+	enum next next = after_response(connection->activity->work);
 	if (next == NEXT_TUNNEL)
 		return next;
-	connection->work = NULL;
+	connection->activity->work = NULL;
 	service->end(transaction);
 	return next;
 }
@@ -297,12 +357,12 @@ static enum next serve_requests(struct h1_connection *connection)
 		struct slice head = SLICE_EMPTY;
 		int error = 0;
 		enum h1_head_result result = H1_HEAD_TIMEOUT;
-		bool begun = h1_reader_buffered(&connection->reader).length > 0;
-		if (!connection->timed_out)
-			result = h1_reader_head(&connection->reader, server->settings.header_bytes, true, H1_READ_TRY,
-						"read request header", 0, &head, &error);
+		bool begun = h1_reader_buffered(&connection->activity->reader).length > 0;
+		if (!connection->activity->timed_out)
+			result = h1_reader_head(&connection->activity->reader, server->settings.header_bytes, true,
+						H1_READ_TRY, "read request header", 0, &head, &error);
 		if (result == H1_HEAD_MORE) {
-			if (!begun && h1_reader_buffered(&connection->reader).length > 0)
+			if (!begun && h1_reader_buffered(&connection->activity->reader).length > 0)
 				timer_start(&connection->timer, loop_now() + server->settings.header_timeout_ns);
 			else if (server->draining)
 				return NEXT_CLOSE;
@@ -335,18 +395,17 @@ static void linger(struct h1_connection *connection)
 
 static void start_tunnel(struct h1_connection *connection)
 {
-	struct transaction *transaction = connection->work->transaction;
-	struct slice early = arena_copy(&transaction->arena, h1_reader_buffered(&connection->reader));
-	h1_reader_fini(&connection->reader);
-	connection->fiber = NULL;
-	tunnel_start(&connection->work->tunnel, &connection->tcp.stream, early, transaction->tunnel.stream,
+	struct transaction *transaction = connection->activity->work->transaction;
+	struct slice early = arena_copy(&transaction->arena, h1_reader_buffered(&connection->activity->reader));
+	h1_reader_fini(&connection->activity->reader);
+	connection->activity->fiber = NULL;
+	tunnel_start(&connection->activity->work->tunnel, &connection->tcp.stream, early, transaction->tunnel.stream,
 		     transaction->tunnel.early, transaction->tunnel.idle_ns, tunnel_ended);
 }
 
 static void connection_run(void *argument)
 {
 	struct h1_connection *connection = argument;
-	connection->fiber = fiber_current();
 	switch (serve_requests(connection)) {
 	case NEXT_REQUEST:
 	case NEXT_PARK:
@@ -384,7 +443,7 @@ void h1_server_set(struct h1_server *server, const struct h1_server_settings *se
 
 static void close_if_idle(struct h1_connection *connection)
 {
-	if (connection->fiber || connection->work || h1_reader_buffered(&connection->reader).length > 0)
+	if (connection->activity)
 		return;
 	connection_unparked(connection);
 	stream_unpark(&connection->tcp.stream);
@@ -407,10 +466,11 @@ void h1_server_abort(struct h1_server *server)
 	for (struct list_link *link = server->list.next, *next; link != &server->list; link = next) {
 		next = link->next;
 		struct h1_connection *connection = LIST_ENTRY(link, struct h1_connection, link);
-		if (connection->fiber)
-			fiber_cancel(connection->fiber);
-		else if (connection->work)
-			tunnel_abort(&connection->work->tunnel);
+		struct h1_activity *activity = connection->activity;
+		if (activity && activity->fiber)
+			fiber_cancel(activity->fiber);
+		else if (activity && activity->work)
+			tunnel_abort(&activity->work->tunnel);
 		else
 			connection_timeout(&connection->timer);
 	}
@@ -429,5 +489,9 @@ uint32_t h1_server_idle(const struct h1_server *server)
 void h1_server_free(struct h1_server *server)
 {
 	check(server->connections == 0);
+	for (struct h1_activity *spare; (spare = server->spare);) {
+		server->spare = spare->next;
+		free(spare);
+	}
 	free(server);
 }
