@@ -5,7 +5,7 @@
 
 enum { PARAMETER_SHORT = 256 };
 
-static enum match_result value_holds(const struct match_value *wanted, struct slice value)
+static enum match_result field_holds(const struct match_value *wanted, struct slice value)
 {
 	switch (wanted->kind) {
 	case VALUE_PRESENT:
@@ -26,46 +26,63 @@ static enum match_result header_holds(const struct match_value *wanted, const st
 		if (field->id != wanted->id ||
 		    (wanted->id == FIELD_OTHER && !slice_equal_nocase(field->name, wanted->name)))
 			continue;
-		enum match_result result = value_holds(wanted, field->value);
+		enum match_result result = field_holds(wanted, field->value);
 		if (result != MATCH_FAILS)
 			return result;
 	}
 	return MATCH_FAILS;
 }
 
-// A part of a query as forms write it: "+" is a blank, and %XX a byte. The text is in
-// `room` (of the part's length), or the part itself where nothing is encoded.
-static struct slice query_decode(struct slice part, char *room)
+// The next byte of a part of a query as forms write it: "+" is a blank, and %XX a byte.
+static char query_byte(const char **at, const char *end)
 {
-	size_t length = 0;
-	bool encoded = false;
-	const char *end = part.data + part.length;
-	for (const char *at = part.data; at < end; at++) {
-		char byte = *at;
-		if (byte == '+') {
-			byte = ' ';
-			encoded = true;
-		} else if (syntax_is_percent_encoded(at, end)) {
-			byte = (char)(syntax_hex_value(at[1]) << 4 | syntax_hex_value(at[2]));
-			at += 2;
-			encoded = true;
-		}
-		room[length++] = byte;
+	const char *here = *at;
+	if (syntax_is_percent_encoded(here, end)) {
+		*at += 3;
+		return (char)(syntax_hex_value(here[1]) << 4 | syntax_hex_value(here[2]));
 	}
-	return encoded ? slice_from(room, length) : part;
+	(*at)++;
+	return *here == '+' ? ' ' : *here;
+}
+
+static bool query_equal(struct slice part, struct slice wanted)
+{
+	const char *at = part.data, *end = part.data + part.length;
+	for (size_t i = 0; i < wanted.length; i++)
+		if (at == end || query_byte(&at, end) != wanted.data[i])
+			return false;
+	return at == end;
+}
+
+// For a regular expression the decoded value has to be in one piece.
+static enum match_result query_matches(struct slice part, const struct regex *regex, struct arena *arena)
+{
+	char on_stack[PARAMETER_SHORT];
+	char *room = part.length <= sizeof on_stack ? on_stack : arena_alloc(arena, part.length);
+	const char *at = part.data, *end = part.data + part.length;
+	size_t length = 0;
+	if (!room)
+		return MATCH_GAVE_UP;
+	while (at < end)
+		room[length++] = query_byte(&at, end);
+	return regex_match(regex, slice_from(room, length), NULL);
 }
 
 static enum match_result parameter_holds(const struct match_value *wanted, struct slice parameter, struct arena *arena)
 {
-	char on_stack[PARAMETER_SHORT];
-	char *room = parameter.length <= sizeof on_stack ? on_stack : arena_alloc(arena, parameter.length);
-	if (!room)
-		return MATCH_GAVE_UP;
 	struct slice name, value = SLICE_EMPTY;
 	(void)slice_cut(parameter, '=', &name, &value);
-	if (!slice_equal(query_decode(name, room), wanted->name))
+	if (!query_equal(name, wanted->name))
 		return MATCH_FAILS;
-	return value_holds(wanted, query_decode(value, room));
+	switch (wanted->kind) {
+	case VALUE_PRESENT:
+		return MATCH_HOLDS;
+	case VALUE_EQUAL:
+		return query_equal(value, wanted->text) ? MATCH_HOLDS : MATCH_FAILS;
+	case VALUE_REGEX:
+		return query_matches(value, wanted->regex, arena);
+	}
+	return MATCH_FAILS;
 }
 
 static enum match_result query_holds(const struct match_value *wanted, struct slice query, struct arena *arena)

@@ -187,6 +187,8 @@ static void headers_handle(struct exchange *exchange, const void *config)
 	// becomes of it further down.
 	struct slice *request = expand_all(exchange, &headers->request);
 	struct slice *response = expand_all(exchange, &headers->response);
+	if (exchange_failed(exchange))
+		return;
 	if (!request || !response || !apply(&headers->request, request, &exchange_request(exchange)->fields, arena)) {
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "change request header", NULL);
 		return;
@@ -212,8 +214,13 @@ static struct slice *expand_all(struct exchange *exchange, const struct changes 
 		if (change->kind == CHANGE_REMOVE)
 			continue;
 		values[i] = variables_expand(exchange, &change->value);
+		const char *end = values[i].data + values[i].length;
 		if (!values[i].data)
 			return NULL;
+		// Whatever brought a request here has seen to it already; a line break in a field
+		// would be another field.
+		if (syntax_skip_value(values[i].data, end) != end)
+			exchange_fail(exchange, FAULT_INTERNAL, "change header", "a value has control characters");
 	}
 	return values;
 }

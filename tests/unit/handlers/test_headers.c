@@ -87,6 +87,20 @@ static void test_fault_is_left_alone(void **state)
 	test_server.serve = NULL;
 }
 
+static void test_line_breaks_go_nowhere(void **state)
+{
+	struct snapshot *snapshot = test_load_good(config, &test_registry);
+	struct exchange exchange;
+	memset(&test_server, 0, sizeof test_server);
+	test_exchange_route(&exchange, snapshot, &(struct test_request){.target = "/"});
+	exchange.path = SLICE("/a\r\nB: c");
+	exchange_next(&exchange);
+	assert_int_equal(exchange.transaction.fault.kind, FAULT_INTERNAL);
+	assert_int_equal(test_server.calls, 0);
+	test_exchange_end(&exchange);
+	snapshot_unref(snapshot);
+}
+
 static void test_memory(void **state)
 {
 	struct snapshot *snapshot = test_load_good(config, &test_registry);
@@ -138,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_fault_is_left_alone),
+		cmocka_unit_test(test_line_breaks_go_nowhere),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_errors),
 	};
