@@ -13,69 +13,71 @@
 #include <stdint.h>
 
 // id, name as usher writes it. Order is free; FIELD_OTHER is every name not listed.
-#define WELL_KNOWN_FIELDS(row)                                                                                         \
-	row(ACCEPT, "Accept") row(ACCEPT_ENCODING, "Accept-Encoding") row(ACCEPT_LANGUAGE, "Accept-Language") row(     \
-		AGE,                                                                                                   \
-		"Age") row(ALLOW,                                                                                      \
-			   "Allow") row(AUTHORIZATION,                                                                 \
-					"Authorization") row(CACHE_CONTROL,                                            \
-							     "Cache-Control") row(CONNECTION,                          \
-										  "Connection") row(CONTENT_ENCODING,  \
-												    "Content-"         \
-												    "Encoding")        \
-		row(CONTENT_LENGTH, "Content-Length") row(CONTENT_RANGE, "Content-Range") row(                         \
-			CONTENT_TYPE,                                                                                  \
-			"Content-Type") row(COOKIE,                                                                    \
-					    "Cookie") row(DATE, "Date") row(ETAG, "ETag") row(EXPECT,                  \
-											      "Expect") row(EXPIRES,   \
-													    "Expires") \
-			row(FORWARDED, "Forwarded") row(HOST, "Host") row(HTTP2_SETTINGS, "HTTP2-Settings") row(       \
-				IF_MATCH, "If-Match") row(IF_MODIFIED_SINCE,                                           \
-							  "If-Modified-Since") row(IF_NONE_MATCH,                      \
-										   "If-None-Match") row(IF_RANGE,      \
-													"If-Range")    \
-				row(IF_UNMODIFIED_SINCE, "If-Unmodified-Since") row(KEEP_ALIVE, "Keep-Alive") row(     \
-					LAST_MODIFIED,                                                                 \
-					"Last-Modified") row(LOCATION,                                                 \
-							     "Location") row(MAX_FORWARDS,                             \
-									     "Max-Forwards") row(ORIGIN,               \
-												 "Origin") row(PRAGMA, \
-													       "Pragm" \
-													       "a")    \
-					row(PRIORITY, "Priority") row(PROXY_AUTHENTICATE, "Proxy-Authenticate") row(   \
-						PROXY_AUTHENTICATION_INFO,                                             \
-						"Proxy-Authentication-Info") row(PROXY_AUTHORIZATION,                  \
-										 "Proxy-Authorization")                \
-						row(PROXY_CONNECTION, "Proxy-Connection") row(                         \
-							PROXY_STATUS,                                                  \
-							"Proxy-Status") row(RANGE,                                     \
-									    "Range") row(REFERER,                      \
-											 "Referer") row(RETRY_AFTER,   \
-													"Retry-After") \
-							row(SERVER, "Server") row(SET_COOKIE, "Set-Cookie") row(       \
-								TE, "TE") row(TRAILER,                                 \
-									      "Trailer") row(TRANSFER_ENCODING,        \
-											     "Transfer-Encoding")      \
-								row(UPGRADE, "Upgrade") row(                           \
-									USER_AGENT,                                    \
-									"User-Agent") row(VARY, "Vary") row(VIA,       \
-													    "Via")     \
-									row(WWW_AUTHENTICATE, "WWW-Authenticate") row( \
-										X_FORWARDED_FOR, "X-Forwarded-For")    \
-										row(X_FORWARDED_HOST, "X-Forwarded-"   \
-												      "Host") row(     \
-											X_FORWARDED_PROTO,             \
-											"X-Forwarded-Proto")           \
-											row(X_REAL_IP, "X-Real-IP")    \
-												row(X_REQUEST_ID,      \
-												    "X-Request-Id")
+// clang-format off
+#define WELL_KNOWN_FIELDS(row) \
+	row(ACCEPT, "Accept") \
+	row(ACCEPT_ENCODING, "Accept-Encoding") \
+	row(ACCEPT_LANGUAGE, "Accept-Language") \
+	row(AGE, "Age") \
+	row(ALLOW, "Allow") \
+	row(AUTHORIZATION, "Authorization") \
+	row(CACHE_CONTROL, "Cache-Control") \
+	row(CONNECTION, "Connection") \
+	row(CONTENT_ENCODING, "Content-Encoding") \
+	row(CONTENT_LENGTH, "Content-Length") \
+	row(CONTENT_RANGE, "Content-Range") \
+	row(CONTENT_TYPE, "Content-Type") \
+	row(COOKIE, "Cookie") \
+	row(DATE, "Date") \
+	row(ETAG, "ETag") \
+	row(EXPECT, "Expect") \
+	row(EXPIRES, "Expires") \
+	row(FORWARDED, "Forwarded") \
+	row(HOST, "Host") \
+	row(HTTP2_SETTINGS, "HTTP2-Settings") \
+	row(IF_MATCH, "If-Match") \
+	row(IF_MODIFIED_SINCE, "If-Modified-Since") \
+	row(IF_NONE_MATCH, "If-None-Match") \
+	row(IF_RANGE, "If-Range") \
+	row(IF_UNMODIFIED_SINCE, "If-Unmodified-Since") \
+	row(KEEP_ALIVE, "Keep-Alive") \
+	row(LAST_MODIFIED, "Last-Modified") \
+	row(LOCATION, "Location") \
+	row(MAX_FORWARDS, "Max-Forwards") \
+	row(ORIGIN, "Origin") \
+	row(PRAGMA, "Pragma") \
+	row(PRIORITY, "Priority") \
+	row(PROXY_AUTHENTICATE, "Proxy-Authenticate") \
+	row(PROXY_AUTHENTICATION_INFO, "Proxy-Authentication-Info") \
+	row(PROXY_AUTHORIZATION, "Proxy-Authorization") \
+	row(PROXY_CONNECTION, "Proxy-Connection") \
+	row(PROXY_STATUS, "Proxy-Status") \
+	row(RANGE, "Range") \
+	row(REFERER, "Referer") \
+	row(RETRY_AFTER, "Retry-After") \
+	row(SERVER, "Server") \
+	row(SET_COOKIE, "Set-Cookie") \
+	row(TE, "TE") \
+	row(TRAILER, "Trailer") \
+	row(TRANSFER_ENCODING, "Transfer-Encoding") \
+	row(UPGRADE, "Upgrade") \
+	row(USER_AGENT, "User-Agent") \
+	row(VARY, "Vary") \
+	row(VIA, "Via") \
+	row(WWW_AUTHENTICATE, "WWW-Authenticate") \
+	row(X_FORWARDED_FOR, "X-Forwarded-For") \
+	row(X_FORWARDED_HOST, "X-Forwarded-Host") \
+	row(X_FORWARDED_PROTO, "X-Forwarded-Proto") \
+	row(X_REAL_IP, "X-Real-IP") \
+	row(X_REQUEST_ID, "X-Request-Id")
+// clang-format on
 
 enum field_id {
 	FIELD_OTHER,
 #define FIELD_ENUM(id, name) FIELD_##id,
 	WELL_KNOWN_FIELDS(FIELD_ENUM)
 #undef FIELD_ENUM
-		FIELD_COUNT,
+	FIELD_COUNT,
 };
 
 struct field {
