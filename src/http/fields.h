@@ -77,7 +77,7 @@ enum field_id {
 #define FIELD_ENUM(id, name) FIELD_##id,
 	WELL_KNOWN_FIELDS(FIELD_ENUM)
 #undef FIELD_ENUM
-	FIELD_COUNT,
+		FIELD_COUNT,
 };
 
 struct field {
