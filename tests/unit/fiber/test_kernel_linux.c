@@ -167,6 +167,39 @@ static void a_reset_is_never_an_end(void **state)
 	loop_run(loop);
 }
 
+// A server that answers in full, ends, and then resets what is still sent to it.
+static void be_answered_early(void *argument)
+{
+	struct io listener, client, server;
+	assert_int_equal(io_open(&listener, kernel->duplicate(kernel, listening)), 0);
+	connect_to_listener(&client);
+	accept_one(&listener, &server);
+	struct iovec answer = {"answer", 6}, upload = {"upload", 6};
+	assert_int_equal(io_write(&server, &answer, 1, 0, "write", deadline()), 6);
+	assert_int_equal(kernel->shutdown(kernel, server.descriptor, SHUT_WR), 0);
+	while ((client.ready & KERNEL_END) == 0)
+		fiber_sleep("the end arrives", loop_now() + MILLISECOND_NS);
+	assert_int_equal(io_write(&client, &upload, 1, 0, "write", deadline()), 6);
+	assert_int_equal(io_wait_readable(&server, "upload", deadline()), 0);
+	io_close(&server); // with the upload unread
+	ssize_t written;
+	do {
+		written = io_write(&client, &upload, 1, 0, "write", deadline());
+	} while (written > 0);
+	assert_true(written == -ECONNRESET || written == -EPIPE);
+	read_what(&client, "answer", 6);
+	char byte;
+	assert_int_equal(io_read(&client, &byte, 1, "read", deadline()), 0);
+	io_close(&client);
+	io_close(&listener);
+}
+
+static void an_end_before_a_reset_is_an_end(void **state)
+{
+	fiber_spawn("test", be_answered_early, NULL);
+	loop_run(loop);
+}
+
 static int called;
 
 static void count_call(struct io *io)
@@ -205,9 +238,11 @@ static void interrupts_are_remembered(void **state)
 		// Returns at once, and once only.
 		assert_int_equal(kernel->wait(kernel, events, 4, -1), 0);
 	}
-	int64_t before = kernel->now(kernel);
-	assert_int_equal(kernel->wait(kernel, events, 4, 2500000), 0);
-	assert_true(kernel->now(kernel) - before >= 2500000);
+	for (int i = 0; i < 20; i++) {
+		int64_t before = kernel->now(kernel);
+		assert_int_equal(kernel->wait(kernel, events, 4, 999999), 0);
+		assert_true(kernel->now(kernel) - before >= 999999);
+	}
 	assert_true(kernel->wall_clock(kernel) > INT64_C(1600000000) * SECOND_NS);
 }
 
@@ -239,6 +274,7 @@ int main(void)
 		TEST(connects_accepts_and_talks),
 		TEST(a_refused_connect_is_told),
 		TEST(a_reset_is_never_an_end),
+		TEST(an_end_before_a_reset_is_an_end),
 		TEST(a_closed_duplicate_is_watched_no_more),
 		TEST(interrupts_are_remembered),
 		TEST(without_memory_or_descriptors_there_is_none),

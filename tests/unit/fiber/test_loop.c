@@ -288,6 +288,7 @@ static void events_of_closed_ios_are_dropped(void **state)
 	loop_turn(loop, -1);
 	assert_int_equal(counted, 1);
 	assert_false(two[0].freed);
+	assert_int_equal(two[0].io.ready | two[1].io.ready, 0);
 	loop_run(loop);
 	assert_true(two[0].freed && two[1].freed);
 }
