@@ -47,7 +47,8 @@ static const struct slice media_types[PAGE_TYPES] = {
 };
 
 // What a client that meets a 503 does well to wait.
-static const struct slice retry_after_s = {"5", 1};
+// Retry-After where nobody knows better.
+enum { RETRY_AFTER_S = 5 };
 
 static size_t status_index(unsigned status)
 {
@@ -87,6 +88,13 @@ static struct slice page_make(const struct error_pages *pages, enum page_type ty
 	return template_expand(template, values, arena);
 }
 
+// In whole seconds, rounded up (RFC 9110 section 10.2.3).
+static struct slice retry_after(struct exchange *exchange)
+{
+	int64_t seconds = (exchange->retry_after_ns + SECOND_NS - 1) / SECOND_NS;
+	return arena_printf(exchange_arena(exchange), "%lld", (long long)(seconds > 0 ? seconds : RETRY_AFTER_S));
+}
+
 void error_page_answer(struct exchange *exchange, unsigned status, const char *code)
 {
 	const struct error_pages *pages = exchange->route ? exchange->route->errors : exchange->snapshot->errors;
@@ -99,7 +107,7 @@ void error_page_answer(struct exchange *exchange, unsigned status, const char *c
 		page = SLICE_EMPTY;
 	(void)fields_set(fields, arena, FIELD_CACHE_CONTROL, SLICE("no-store"));
 	if (status == 503)
-		(void)fields_set(fields, arena, FIELD_RETRY_AFTER, retry_after_s);
+		(void)fields_set(fields, arena, FIELD_RETRY_AFTER, retry_after(exchange));
 	exchange_answer(exchange, status, page.length > 0 ? media_types[type] : SLICE_EMPTY, page);
 }
 

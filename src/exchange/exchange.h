@@ -54,6 +54,7 @@ struct exchange {
 	struct slice scheme;	     // of the client's request, as trusted proxies say
 	struct slice forwarded_host; // the Host that a trusted proxy got, or empty
 	struct slice request_id;
+	int64_t retry_after_ns; // with a 503: when another try may succeed; 0: not known
 	struct exchange_server_record server;
 	struct exchange_end *ends;
 	struct trace trace; // last: begun, not cleared

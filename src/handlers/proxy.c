@@ -157,6 +157,7 @@ static void try_servers(struct proxying *proxying)
 	// Where servers were tried and failed, that is what the visitor hears of.
 	if (fault.kind == FAULT_NONE)
 		fault = (struct fault){.kind = proxying->pick.fault, .step = "pick server"};
+	exchange->retry_after_ns = proxying->pick.retry_after_ns;
 	if (!exchange_failed(exchange))
 		exchange->transaction.fault = fault;
 }
