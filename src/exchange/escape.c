@@ -28,7 +28,7 @@ static struct slice html_of(char byte)
 // Whether the byte may stand in a URI as it is.
 static bool is_uri_byte(char byte)
 {
-	return byte > ' ' && byte < 0x7f && !strchr("\"<>\\^`{|}", byte);
+	return byte > ' ' && byte < 0x7f && !strchr("\"%<>\\^`{|}", byte);
 }
 
 static bool stands(char byte, enum escape_kind kind)
@@ -41,6 +41,8 @@ static bool stands(char byte, enum escape_kind kind)
 	case ESCAPE_PATH:
 		return syntax_is(byte, SYNTAX_PATH);
 	case ESCAPE_QUERY:
+		return syntax_is(byte, SYNTAX_QUERY);
+	case ESCAPE_PARAMETER:
 		return syntax_is(byte, SYNTAX_QUERY) && byte != '&' && byte != '=' && byte != '+' && byte != ';';
 	case ESCAPE_URI:
 		return is_uri_byte(byte);
@@ -67,7 +69,7 @@ static void write_escaped(struct text *out, char byte, enum escape_kind kind)
 
 struct slice escape(struct slice text, enum escape_kind kind, struct arena *arena)
 {
-	bool keeps_encodings = kind == ESCAPE_PATH || kind == ESCAPE_QUERY;
+	bool keeps_encodings = kind != ESCAPE_HTML && kind != ESCAPE_JSON;
 	const char *end = text.data + text.length, *at = text.data;
 	while (at < end && (stands(*at, kind) || (keeps_encodings && syntax_is_percent_encoded(at, end))))
 		at++;

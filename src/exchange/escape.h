@@ -6,11 +6,13 @@
 #include "base/slice.h"
 
 enum escape_kind {
-	ESCAPE_HTML,  // text or a quoted attribute's value
-	ESCAPE_JSON,  // within a string
-	ESCAPE_PATH,  // of a target: what may not stand there is percent-encoded; encodings stay
-	ESCAPE_QUERY, // one value within a query: "&", "=", "+" and ";" are encoded as well
-	ESCAPE_URI,   // a whole URI: blanks, controls, quotes, "<", ">", "\" and non-ASCII are encoded
+	ESCAPE_HTML, // text or a quoted attribute's value
+	ESCAPE_JSON, // within a string
+	// In these, what may not stand there is percent-encoded, and encodings stay.
+	ESCAPE_PATH,	  // of a target
+	ESCAPE_QUERY,	  // of a target
+	ESCAPE_PARAMETER, // one value within a query: "&", "=", "+" and ";" are encoded as well
+	ESCAPE_URI,	  // a whole one: blanks, controls, quotes, "<", ">", "\" and non-ASCII
 };
 
 // The text itself where nothing has to change, else a copy in the arena; .data is NULL when

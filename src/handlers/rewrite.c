@@ -115,7 +115,7 @@ static bool rewrite_load(struct config_load *load, struct snapshot *snapshot, co
 	}
 	if (!rewrite->has_query)
 		return true;
-	query.text = escape(query.text, ESCAPE_URI, config_arena(load));
+	query.text = escape(query.text, ESCAPE_QUERY, config_arena(load));
 	return query.text.data && variables_load(load, &query, captures, &rewrite->query);
 }
 
@@ -225,7 +225,7 @@ static bool rewrite_path(struct exchange *exchange, const struct rewrite *rewrit
 	if (!path.data)
 		return false;
 	if (rewrite->has_query) {
-		query = expand_encoded(exchange, &rewrite->query, captures, ESCAPE_QUERY, VARIABLE_QUERY);
+		query = expand_encoded(exchange, &rewrite->query, captures, ESCAPE_PARAMETER, VARIABLE_QUERY);
 		if (!query.data)
 			return false;
 	}

@@ -29,6 +29,7 @@ static const struct {
 	{"rewrite: {match: \"^/old/(.*)\", to: /new/$1}", "/old/a/b?q=1", "/new/a/b?q=1"},
 	{"rewrite: {match: \"^/old/(.*)\", to: \"/new?p=$1\"}", "/old/a/b?q=1", "/new?p=a/b"},
 	{"rewrite: {match: \"^/old/(.*)\", to: \"/new?p=$1&$query\"}", "/old/a&x=1+2?q=1", "/new?p=a%26x%3D1%2B2&q=1"},
+	{"rewrite: {to: \"/new?a=100%&b=%$host\"}", "/old", "/new?a=100%25&b=%25a.example"},
 	{"rewrite: {to: \"/new?\"}", "/old?q=1", "/new?"},
 	{"rewrite: {match: \"^/(.*)/(.*)$\", to: /$2/$1}", "/a/b", "/b/a"},
 	// What is put together is normal again: no group can make a way out.
