@@ -59,7 +59,12 @@ bool exchange_identify(struct exchange *exchange)
 	exchange->scheme = connection->scheme;
 	exchange->peer_is_trusted = network_set_contains(&exchange->snapshot->trusted_proxies, &connection->peer);
 	if (exchange->peer_is_trusted) {
-		(void)forwarded_read(fields, visit_hop, exchange);
+		// A field that is spoilt before it names anybody must not make the client pass
+		// for the proxy, whose address rules may favour.
+		if (!forwarded_read(fields, visit_hop, exchange) &&
+		    address_equal(&exchange->client, &connection->peer))
+			exchange_fail(exchange, FAULT_BAD_REQUEST, "identify client",
+				      "Forwarded or X-Forwarded-For is malformed, or they differ");
 		struct slice id = fields_value(fields, FIELD_X_REQUEST_ID);
 		if (request_id_is_valid(id))
 			exchange->request_id = id;

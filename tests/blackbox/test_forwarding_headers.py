@@ -295,3 +295,18 @@ def test_request_id_is_in_usher_s_own_answers(stage):
     response = usher.get()
     assert response.status in (502, 503)
     assert response.get("x-request-id") in response.body.decode()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "X-Forwarded-For: 203.0.113.9, nonsense",
+        "Forwarded: for=",
+        "Forwarded: for=203.0.113.9\r\nX-Forwarded-For: 203.0.113.10",
+    ],
+)
+def test_a_spoilt_chain_does_not_make_the_client_pass_for_the_proxy(trusting, fields):
+    """The proxy's own address may be one that rules favour."""
+    with trusting.connect() as client:
+        client.send(f"GET / HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n\r\n".encode())
+        assert client.response().status == 400
