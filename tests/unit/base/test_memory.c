@@ -157,7 +157,7 @@ static void survives_failing_allocations(void **state)
 		arena_fini(&arena);
 		block_trim();
 	}
-	assert_true(failures >= 4);
+	assert_true(failures >= 3); // a block, and two that are too large for one
 }
 
 int main(void)
