@@ -112,6 +112,7 @@ int bundle_record(struct bundle_recorder *recorder, struct config_source *inner)
 
 int bundle_finish(struct bundle_recorder *recorder)
 {
+	check(recorder->descriptor >= 0);
 	int error = recorder->error;
 	if (!error &&
 	    fcntl(recorder->descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)

@@ -1,6 +1,6 @@
 #include "control/control_server.h"
 
-#include "base/log.h"
+#include "base/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +75,7 @@ static int listen_at(const struct sockaddr_un *address)
 int control_server_open(struct control_server *server, const struct sockaddr_un *address)
 {
 	char path[sizeof address->sun_path + 8];
+	check(server->listener < 0);
 	if (!lock_path(address, path))
 		return -ENAMETOOLONG;
 	int lock = take_lock(path);
@@ -93,6 +94,7 @@ int control_server_open(struct control_server *server, const struct sockaddr_un 
 
 static void client_close(struct control_client *client)
 {
+	check(client->descriptor >= 0);
 	close(client->descriptor);
 	*client = (struct control_client){.descriptor = -1};
 }
@@ -210,6 +212,7 @@ static void send_all(struct control_client *client, struct slice text)
 
 void control_say(struct control_server *server, enum control_command command, struct slice text)
 {
+	check(command != CONTROL_NONE);
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct control_client *client = &server->clients[i];
 		if (client->descriptor >= 0 && client->command == command)

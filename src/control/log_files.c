@@ -1,5 +1,6 @@
 #include "control/log_files.h"
 
+#include "base/check.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ static struct log_file *find(struct slice path)
 
 int log_files_put(struct slice path, int descriptor)
 {
+	check(path.length > 0 && descriptor > STDERR_FILENO);
 	pthread_mutex_lock(&lock);
 	struct log_file *file = find(path);
 	int error = 0;
@@ -71,11 +73,13 @@ static bool is_among(const char *path, const char *const *paths, size_t count)
 	return false;
 }
 
-void log_files_keep(const char *const *paths, size_t count)
+void log_files_keep(const char *const *paths, size_t count, unsigned spare)
 {
 	pthread_mutex_lock(&lock);
 	for (struct log_file **at = &files, *file; (file = *at);) {
-		if (is_among(file->path, paths, count)) {
+		bool named = is_among(file->path, paths, count);
+		if (named || spare > 0) {
+			spare -= named ? 0 : 1;
 			at = &file->next;
 			continue;
 		}

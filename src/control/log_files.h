@@ -13,8 +13,9 @@ int log_files_put(struct slice path, int descriptor);
 // master has handed over none. From any thread.
 int log_files_open(const char *path);
 
-// Closes the files of all other paths; those given may be NULL.
-void log_files_keep(const char *const *paths, size_t count);
+// Closes the files of other paths than these (which may be NULL), but for the `spare` newest:
+// exchanges that began with an earlier configuration still log to them.
+void log_files_keep(const char *const *paths, size_t count, unsigned spare);
 
 // Sends the error log to the file at `path` (NULL: standard error) that was handed over; for
 // the main thread.

@@ -1,5 +1,6 @@
 #include "control/master.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "control/clock.h"
 #include "control/control_path.h"
@@ -30,6 +31,7 @@ enum {
 
 static void start_worker(struct master *master)
 {
+	check(!master->stopping && !master->reloading && master->plan.bundle >= 0);
 	const struct sockets *sets[] = {&master->sockets};
 	int error = supervisor_start(&master->supervisor, &master->plan.privileges);
 	if (error == 0)
@@ -144,7 +146,7 @@ static void listen_to_worker(struct master *master)
 static void worker_has_ended(struct master *master, bool failed)
 {
 	if (master->reloading)
-		reload_end(master, "the worker died while it took the new configuration");
+		reload_lost_worker(master);
 	if (master->stopping)
 		master->failed = master->failed || failed;
 	else if (!master->serving && supervisor_gives_up(&master->supervisor))
@@ -240,18 +242,28 @@ static int64_t next_deadline(const struct master *master)
 {
 	if (master->stopping)
 		return master->kill_at_ns;
-	return master->supervisor.pid == 0 ? master->supervisor.start_at_ns : INT64_MAX;
+	const struct supervisor *supervisor = &master->supervisor;
+	if (supervisor->pid == 0)
+		return supervisor->start_at_ns;
+	return supervisor->awaiting ? supervisor->answer_by_ns : INT64_MAX;
 }
 
 static void meet_deadlines(struct master *master)
 {
 	if (clock_now_ns() < next_deadline(master))
 		return;
-	if (!master->stopping) {
+	if (!master->stopping && master->supervisor.pid == 0) {
 		start_worker(master);
 		return;
 	}
+	if (!master->stopping) {
+		log_error("worker %d does not take its configuration: killing it", (int)master->supervisor.pid);
+		supervisor_kill(&master->supervisor);
+		master->supervisor.answer_by_ns = INT64_MAX;
+		return;
+	}
 	log_error("worker %d did not end in time: killing it", (int)master->supervisor.pid);
+	control_say(&master->control, CONTROL_STOP, SLICE("the worker did not end in time and was killed\n"));
 	supervisor_kill(&master->supervisor);
 	master->failed = true;
 	master->kill_at_ns = INT64_MAX;

@@ -23,6 +23,7 @@ struct master {
 	bool serving;	// a worker has been ready
 	// A reload, from loading until the worker has answered.
 	bool reloading, reload_again;
+	bool retrying; // after the worker's death in the midst of it
 	struct plan next_plan;
 	struct sockets next_sockets;
 	int64_t reload_started_ns;
@@ -38,6 +39,10 @@ void reload_begin(struct master *master);
 
 // The worker's answer to the new configuration; `failure` is NULL when it serves by it.
 void reload_end(struct master *master, const char *failure);
+
+// The worker died in the midst of a reload: perhaps for another reason, so that it is tried
+// once more when there is a new worker.
+void reload_lost_worker(struct master *master);
 
 // Opens the log files of a plan for log_files_open; with `anew` also those that are open.
 // False after an error was written to `messages` (NULL: to the log).

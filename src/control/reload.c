@@ -1,6 +1,7 @@
 // Taking a new configuration while the old one goes on to rule.
 //
 // Nothing changes until the worker has said that all its threads serve by the new one.
+#include "base/check.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "control/clock.h"
@@ -121,8 +122,11 @@ static void pass_on(struct master *master, struct slice messages, enum log_level
 
 void reload_begin(struct master *master)
 {
-	if (master->stopping)
+	if (master->stopping) {
+		control_say(&master->control, CONTROL_RELOAD, SLICE("usher is stopping\n"));
+		control_answer(&master->control, CONTROL_RELOAD, false);
 		return;
+	}
 	if (master->reloading || master->supervisor.awaiting) {
 		master->reload_again = true;
 		return;
@@ -160,6 +164,7 @@ void reload_begin(struct master *master)
 
 static void commit(struct master *master)
 {
+	check(master->next_plan.bundle >= 0 && !master->supervisor.awaiting);
 	if (sockets_merge(&master->sockets, &master->next_sockets) < 0) {
 		// The worker serves by what the master cannot keep: the next one will serve by
 		// the former configuration.
@@ -176,12 +181,32 @@ static void commit(struct master *master)
 	master->next_plan = (struct plan){.bundle = -1};
 	master->supervisor.ready = true;
 	error_log_use(master->plan.error_log);
-	log_files_keep((const char *const *)master->plan.logs, master->plan.log_count);
+	log_files_keep((const char *const *)master->plan.logs, master->plan.log_count, 0);
+}
+
+static void drop_next(struct master *master)
+{
+	sockets_unlink(&master->next_sockets);
+	sockets_close(&master->next_sockets);
+	plan_free(&master->next_plan);
+}
+
+void reload_lost_worker(struct master *master)
+{
+	if (master->retrying || master->stopping) {
+		reload_end(master, "the worker died while it took the new configuration");
+		return;
+	}
+	log_warning("the worker died while it took the new configuration: trying once more with the next one");
+	master->reloading = false;
+	master->retrying = master->reload_again = true;
+	drop_next(master);
 }
 
 void reload_end(struct master *master, const char *failure)
 {
 	char text[256];
+	check(master->reloading);
 	master->reloading = false;
 	if (!failure) {
 		commit(master);
@@ -193,9 +218,8 @@ void reload_end(struct master *master, const char *failure)
 			pass_on(master, slice_from_string(failure), LOG_LEVEL_ERROR);
 		log_error("reload failed: the former configuration goes on to rule");
 	}
-	sockets_unlink(&master->next_sockets);
-	sockets_close(&master->next_sockets);
-	plan_free(&master->next_plan);
+	drop_next(master);
+	master->retrying = false;
 	describe(master, text, sizeof text);
 	notify_ready(text);
 	// Who asked while this one was under way gets the answer of the next.

@@ -1,5 +1,6 @@
 #include "control/sockets.h"
 
+#include "base/check.h"
 #include "net/listener.h"
 
 #include <errno.h>
@@ -60,6 +61,7 @@ static int open_local(struct listening *listening)
 
 static int listening_open(struct listening *listening, const struct address *address, unsigned threads)
 {
+	check(threads > 0 && address->length > 0);
 	*listening = (struct listening){.configured = *address, .bound = *address};
 	listening->descriptors = calloc(threads, sizeof *listening->descriptors);
 	if (!listening->descriptors)
@@ -134,6 +136,7 @@ static void listening_unlink(const struct listening *listening)
 
 void sockets_keep(struct sockets *sockets, const struct plan *plan)
 {
+	check(plan->listen_count > 0);
 	size_t kept = 0;
 	for (size_t i = 0; i < sockets->count; i++) {
 		if (plan_has(plan, &sockets->items[i].configured)) {

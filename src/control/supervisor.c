@@ -1,5 +1,6 @@
 #include "control/supervisor.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "control/clock.h"
 #include "control/log_files.h"
@@ -23,6 +24,10 @@ enum {
 
 #define RECENT_NS (10 * SECOND_NS)
 
+// A worker that has not taken a configuration by then is stuck: ten thousand sites take it
+// less than a second.
+#define ANSWER_NS (60 * SECOND_NS)
+
 void supervisor_init(struct supervisor *supervisor)
 {
 	*supervisor = (struct supervisor){.channel = -1, .start_at_ns = INT64_MAX};
@@ -45,6 +50,7 @@ static _Noreturn void become_worker(int channel, const struct privileges *privil
 
 int supervisor_start(struct supervisor *supervisor, const struct privileges *privileges)
 {
+	check(supervisor->pid == 0 && supervisor->channel < 0);
 	int ends[2];
 	int error = handoff_pair(ends);
 	if (error < 0)
@@ -70,6 +76,7 @@ int supervisor_start(struct supervisor *supervisor, const struct privileges *pri
 
 static int send_listening(int channel, const struct listening *listening)
 {
+	check(listening->count > 0);
 	struct handoff_message message = {.kind = HANDOFF_LISTENER};
 	char name[ADDRESS_TEXT_MAX];
 	int error = 0;
@@ -114,6 +121,7 @@ static int send_configuration(int channel, const struct plan *plan, unsigned thr
 int supervisor_hand_over(struct supervisor *supervisor, const struct plan *plan, unsigned threads,
 			 const struct sockets *const *sets, unsigned set_count)
 {
+	check(supervisor->pid > 0 && !supervisor->awaiting && plan->bundle >= 0);
 	int error = 0;
 	for (unsigned i = 0; i < set_count; i++) {
 		for (size_t j = 0; j < sets[i]->count && error == 0; j++)
@@ -123,8 +131,10 @@ int supervisor_hand_over(struct supervisor *supervisor, const struct plan *plan,
 		error = send_logs(supervisor->channel, plan);
 	if (error == 0)
 		error = send_configuration(supervisor->channel, plan, threads);
-	if (error == 0)
+	if (error == 0) {
 		supervisor->awaiting = true;
+		supervisor->answer_by_ns = clock_now_ns() + ANSWER_NS;
+	}
 	return error;
 }
 

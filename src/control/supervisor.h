@@ -18,6 +18,7 @@ struct supervisor {
 	bool awaiting; // it owes the answer to a configuration
 	bool told_to_end;
 	int64_t started_ns;
+	int64_t answer_by_ns; // while it owes an answer
 	// Deaths in a row that came too early or too fast to start the next one at once.
 	unsigned early_deaths;
 	unsigned recent_deaths;

@@ -44,7 +44,7 @@ struct thread {
 	struct list_link ports; // of struct thread_port
 	struct timer alive;	// keeps the loop waiting where nothing else does
 	struct timer drain;
-	bool draining, closing;
+	bool draining, closing, aborting;
 	struct loop_message drain_message, abort_message, end_message;
 };
 
@@ -119,7 +119,7 @@ static int do_listen(struct thread *thread, void *argument)
 	own->thread = thread;
 	own->listener.accepted = accepted;
 	own->listener.argument = own;
-	check(thread->number < port->count);
+	check(port->descriptors && thread->number < port->count);
 	int error = listener_start(&own->listener, port->descriptors[thread->number]);
 	if (error < 0) {
 		free(own);
@@ -181,6 +181,7 @@ static struct h1_server_settings settings_of(const struct snapshot *snapshot)
 static int do_use(struct thread *thread, void *argument)
 {
 	struct snapshot *snapshot = argument;
+	check(snapshot && loop_current() == thread->loop);
 	if (!exchange_service_set_snapshot(thread->service, snapshot))
 		return -ENOMEM;
 	struct h1_server_settings settings = settings_of(snapshot);
@@ -208,6 +209,9 @@ static void drain_look(struct timer *timer)
 		thread->closing = true;
 		h1_server_drain(thread->server);
 	}
+	// Connections that lingered only now are to end, too.
+	if (thread->aborting)
+		h1_server_abort(thread->server);
 	if (!is_idle(thread)) {
 		timer_start(&thread->drain, loop_now() + DRAIN_LOOK_NS);
 		return;
@@ -217,6 +221,7 @@ static void drain_look(struct timer *timer)
 
 static void begin_drain(struct thread *thread)
 {
+	check(loop_current() == thread->loop);
 	if (thread->draining)
 		return;
 	thread->draining = true;
@@ -234,7 +239,7 @@ static void run_abort(struct loop_message *message)
 {
 	struct thread *thread = LIST_ENTRY(message, struct thread, abort_message);
 	begin_drain(thread);
-	h1_server_abort(thread->server);
+	thread->aborting = true;
 }
 
 static void run_end(struct loop_message *message)
@@ -272,6 +277,7 @@ static void stay_alive(struct timer *timer)
 
 static void thread_close(struct thread *thread)
 {
+	check(list_is_empty(&thread->ports));
 	if (thread->server)
 		h1_server_free(thread->server);
 	if (thread->service)
@@ -372,6 +378,7 @@ int thread_start(unsigned number, struct snapshot *snapshot, struct thread **ret
 
 void thread_join(struct thread *thread)
 {
+	check(thread->drain_message.run); // without it, connections may be left
 	thread->end_message.run = run_end;
 	loop_post(thread->loop, &thread->end_message);
 	pthread_join(thread->id, NULL);

@@ -22,6 +22,7 @@ enum {
 	OFFLOAD_QUEUE = 256,
 	LOG_STOP_MS = 1000,
 	THREADS_MAX = 1024,
+	SPARE_LOGS = 32,
 };
 
 struct work {
@@ -129,6 +130,7 @@ static bool mark_wanted(struct work *work, const struct snapshot *snapshot, unsi
 
 static int listen_on(struct work *work, struct port *port)
 {
+	check(port->count >= work->thread_count);
 	int error = 0;
 	for (unsigned i = 0; i < work->thread_count && error == 0; i++)
 		error = thread_listen(work->threads[i], port);
@@ -137,6 +139,7 @@ static int listen_on(struct work *work, struct port *port)
 
 static void unlisten(struct work *work, struct port *port)
 {
+	check(!port->wanted);
 	for (unsigned i = 0; i < work->thread_count; i++)
 		thread_unlisten(work->threads[i], port);
 	port_close(port);
@@ -229,6 +232,7 @@ static bool start_threads(struct work *work, struct snapshot *snapshot, unsigned
 // worker ends then, and the next one begins with the former configuration.
 static void swap_snapshot(struct work *work, struct snapshot *snapshot)
 {
+	check(snapshot != work->snapshot && work->thread_count > 0);
 	for (unsigned i = 0; i < work->thread_count; i++) {
 		int error = thread_use(work->threads[i], snapshot);
 		if (error < 0) {
@@ -276,7 +280,7 @@ bool work_take_configuration(struct work *work, struct handoff_message *message,
 	if (use(work, snapshot, threads, ret_failure)) {
 		const char *logs[] = {snapshot->access_log_settings.path, snapshot->error_log};
 		error_log_use(snapshot->error_log);
-		log_files_keep(logs, 2);
+		log_files_keep(logs, 2, SPARE_LOGS);
 		return true;
 	}
 	snapshot_unref(snapshot);

@@ -53,6 +53,7 @@ static void raise_descriptor_limit(void)
 
 static void begin_drain(struct worker *worker, int64_t drain_ns)
 {
+	check(drain_ns >= 0);
 	int64_t abort_at_ns = drain_ns > INT64_MAX - clock_now_ns() ? INT64_MAX : clock_now_ns() + drain_ns;
 	if (worker->ending && worker->abort_at_ns <= abort_at_ns)
 		return;

@@ -5,6 +5,7 @@
 #include "exchange/route_match.h"
 #include "exchange/scope.h"
 #include "exchange/snapshot_load.h"
+#include "observe/access_log.h"
 
 #include <sched.h>
 #include <string.h>
@@ -169,8 +170,10 @@ void snapshot_unref(struct snapshot *snapshot)
 		return;
 	size_t before = atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel);
 	check(before > 0);
-	if (before == 1)
-		config_free(snapshot->config);
+	if (before > 1)
+		return;
+	access_log_close(snapshot->access_log);
+	config_free(snapshot->config);
 }
 
 void *snapshot_section(const struct snapshot *snapshot, const struct top_section_type *type)

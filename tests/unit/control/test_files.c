@@ -112,12 +112,16 @@ static void test_log_files_that_are_no_more(void **state)
 	const char *kept[] = {NULL, path};
 	assert_int_equal(log_files_put(slice_from_string(path), open_file()), 0);
 	assert_int_equal(log_files_put(SLICE("/other"), open_file()), 0);
-	log_files_keep(kept, 2);
-	assert_int_equal(log_files_open("/other"), -ENOENT);
-	int own = log_files_open(path);
+	log_files_keep(kept, 2, 1);
+	int own = log_files_open("/other");
 	assert_true(own >= 0);
 	close(own);
-	log_files_keep(NULL, 0);
+	log_files_keep(kept, 2, 0);
+	assert_int_equal(log_files_open("/other"), -ENOENT);
+	own = log_files_open(path);
+	assert_true(own >= 0);
+	close(own);
+	log_files_keep(NULL, 0, 0);
 	assert_int_equal(log_files_open(path), -ENOENT);
 }
 
