@@ -22,8 +22,6 @@ enum {
 	COLOUR_SIZE = 128,
 };
 
-static const int64_t TRIM_PERIOD_NS = 100 * MILLISECOND_NS;
-
 // --- A fiber's life.
 
 // The last steps on the loop's stack before, and the first ones on the fiber's stack after
@@ -151,7 +149,8 @@ static void free_fiber(struct fiber *fiber)
 #endif
 	stack_give(&loop->stacks, fiber->stack);
 	if (stack_pool_wants_trim(&loop->stacks) && !timer_is_running(&loop->trim_timer))
-		timer_wheel_start(&loop->timers, &loop->trim_timer, loop->now_ns + TRIM_PERIOD_NS);
+		timer_wheel_start(&loop->timers, &loop->trim_timer,
+				  loop->now_ns + STACK_TRIM_PERIOD_MS * MILLISECOND_NS);
 }
 
 static void end_fiber(struct fiber *fiber)

@@ -236,7 +236,7 @@ static void trim_stacks(struct timer *timer)
 	struct loop *loop = LIST_ENTRY(timer, struct loop, trim_timer);
 	stack_pool_trim(&loop->stacks);
 	if (stack_pool_wants_trim(&loop->stacks))
-		timer_wheel_start(&loop->timers, timer, loop->now_ns + 100 * MILLISECOND_NS);
+		timer_wheel_start(&loop->timers, timer, loop->now_ns + STACK_TRIM_PERIOD_MS * MILLISECOND_NS);
 }
 
 struct loop *loop_new(struct kernel *kernel)
@@ -260,14 +260,12 @@ struct loop *loop_new(struct kernel *kernel)
 void loop_free(struct loop *loop)
 {
 	check(loop == current_loop && loop->current == NULL && loop->fiber_count == 0);
-	run_deferred(loop);
-	check(loop->deferred_before == NULL);
-	while (loop->deferred != NULL)
-		run_deferred(loop);
-	timer_wheel_stop(&loop->timers, &loop->trim_timer);
 	while (atomic_load_explicit(&loop->posting, memory_order_acquire) > 0)
 		sched_yield();
 	take_messages(loop); // those that came after the last turn
+	while (loop->deferred != NULL || loop->deferred_before != NULL)
+		run_deferred(loop);
+	timer_wheel_stop(&loop->timers, &loop->trim_timer);
 	stack_pool_fini(&loop->stacks);
 	current_loop = NULL;
 	free(loop);

@@ -20,6 +20,7 @@ enum {
 	STACKS_KEPT = 32,
 	// stack_pool_trim takes the memory from at most so many.
 	STACKS_TRIMMED = 64,
+	STACK_TRIM_PERIOD_MS = 100,
 };
 
 struct stack {
@@ -52,7 +53,7 @@ struct stack *stack_take(struct stack_pool *pool);
 void stack_give(struct stack_pool *pool, struct stack *stack);
 
 // Takes the memory from stacks that stayed unused since the last call, the longest unused
-// first; to be called now and then while stack_pool_wants_trim.
+// first; to be called every STACK_TRIM_PERIOD_MS while stack_pool_wants_trim.
 void stack_pool_trim(struct stack_pool *pool);
 
 static inline bool stack_pool_wants_trim(const struct stack_pool *pool)
