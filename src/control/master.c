@@ -86,9 +86,9 @@ static void begin_stop(struct master *master)
 	notify_stopping();
 	log_info("stopping: finishing what is under way, for at most %.0f s",
 		 (double)master->plan.drain_ns / SECOND_NS);
-	supervisor_drain(&master->supervisor, master->plan.drain_ns);
-	// Others may listen there from now on.
+	// First, so that the worker's are the last: it empties the queues before it closes them.
 	close_ports(master);
+	supervisor_drain(&master->supervisor, master->plan.drain_ns);
 	master->kill_at_ns = clock_now_ns() + master->plan.drain_ns + KILL_AFTER_NS;
 }
 

@@ -23,6 +23,9 @@
 
 #define DRAIN_LOOK_NS (10 * MILLISECOND_NS)
 
+// So long a connection may be idle in a drain before it is closed.
+#define CLOSE_IDLE_NS (250 * MILLISECOND_NS)
+
 enum { LAST_TURNS_MAX = 1000 };
 
 struct thread_port {
@@ -44,6 +47,7 @@ struct thread {
 	struct list_link ports; // of struct thread_port
 	struct timer alive;	// keeps the loop waiting where nothing else does
 	struct timer drain;
+	int64_t close_at_ns; // idle connections, in a drain
 	bool draining, closing, aborting;
 	struct loop_message drain_message, abort_message, end_message;
 };
@@ -201,11 +205,10 @@ static bool is_idle(const struct thread *thread)
 	return h1_server_connections(thread->server) == 0 && exchange_service_running(thread->service) == 0;
 }
 
-// Connections that came in with the last accept have had a turn to say what they want.
 static void drain_look(struct timer *timer)
 {
 	struct thread *thread = LIST_ENTRY(timer, struct thread, drain);
-	if (!thread->closing) {
+	if (!thread->closing && loop_now() >= thread->close_at_ns) {
 		thread->closing = true;
 		h1_server_drain(thread->server);
 	}
@@ -227,6 +230,10 @@ static void begin_drain(struct thread *thread)
 	thread->draining = true;
 	while (!list_is_empty(&thread->ports))
 		port_stop(LIST_ENTRY(thread->ports.next, struct thread_port, link), true);
+	// Requests that are on their way are answered, each with the word that it was the
+	// last; a connection that is closed under its client's request is a request lost.
+	h1_server_announce_drain(thread->server);
+	thread->close_at_ns = loop_now() + CLOSE_IDLE_NS;
 	timer_start(&thread->drain, loop_now() + DRAIN_LOOK_NS);
 }
 

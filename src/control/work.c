@@ -140,9 +140,9 @@ static int listen_on(struct work *work, struct port *port)
 static void unlisten(struct work *work, struct port *port)
 {
 	check(!port->wanted);
+	port_close(port);
 	for (unsigned i = 0; i < work->thread_count; i++)
 		thread_unlisten(work->threads[i], port);
-	port_close(port);
 }
 
 // Opens the ports that are wanted; on failure those that were new are closed again.
@@ -297,11 +297,12 @@ void work_reopen_logs(void)
 
 void work_drain(struct work *work)
 {
-	for (unsigned i = 0; i < work->thread_count; i++)
-		thread_drain(work->threads[i]);
-	// Nobody is to wait in a queue that nobody takes from any more.
+	// The threads' own descriptors are to be the last ones: then a queue ends when its
+	// thread has emptied it, and nobody waits in one that nobody takes from any more.
 	for (struct list_link *link = work->ports.next; link != &work->ports; link = link->next)
 		port_close(port_from(link));
+	for (unsigned i = 0; i < work->thread_count; i++)
+		thread_drain(work->threads[i]);
 }
 
 void work_abort(struct work *work)

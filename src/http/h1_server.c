@@ -4,13 +4,13 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "fiber/fiber.h"
+#include "fiber/kernel.h"
 #include "http/h1_connection.h"
 #include "net/connection_count.h"
 #include "net/tunnel.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
 	// After an answer to a request whose body was not read to its end: how much of it is
@@ -183,7 +183,8 @@ void h1_server_accept(struct h1_server *server, int descriptor, const struct add
 {
 	struct h1_connection *connection = calloc(1, sizeof *connection);
 	if (!connection) {
-		close(descriptor);
+		struct kernel *kernel = loop_kernel();
+		kernel->close(kernel, descriptor);
 		return;
 	}
 	list_init(&connection->link);
@@ -268,6 +269,9 @@ static bool drain_request(struct h1_work *work)
 {
 	struct slice bytes;
 	uint64_t drained = 0;
+	// Whoever sent the body on was cancelled when the answer came early; the connection was not.
+	if (work->body.body.fault.system_error == ECANCELED)
+		work->body.body.fault = (struct fault){0};
 	while (!work->body.ended) {
 		if (drained > DRAIN_BYTES || body_read(&work->body.body, &bytes) < 0)
 			return false;
@@ -448,6 +452,11 @@ static void close_if_idle(struct h1_connection *connection)
 	connection_unparked(connection);
 	stream_unpark(&connection->tcp.stream);
 	connection_close(connection);
+}
+
+void h1_server_announce_drain(struct h1_server *server)
+{
+	server->draining = true;
 }
 
 void h1_server_drain(struct h1_server *server)

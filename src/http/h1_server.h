@@ -38,6 +38,10 @@ void h1_server_set(struct h1_server *server, const struct h1_server_settings *se
 // is closed.
 void h1_server_accept(struct h1_server *server, int descriptor, const struct address *peer, const char *listener);
 
+// From now on each response is the last of its connection, and says so; idle connections stay
+// open for what may be on its way to them.
+void h1_server_announce_drain(struct h1_server *server);
+
 // No connection stays open longer than its exchange from now on: idle ones are closed at
 // once, and responses say Connection: close.
 void h1_server_drain(struct h1_server *server);
