@@ -88,7 +88,7 @@ static bool answer_fault(struct exchange *exchange)
 	*response = (struct response){0};
 	exchange->transaction.tunnel = (struct tunnel_end){0};
 	error_page_fill(exchange);
-	return true;
+	return response->status != 0; // no memory for any
 }
 
 static int send_response(struct exchange *exchange)
