@@ -315,6 +315,22 @@ static void deferred_work_may_defer(void **state)
 	loop = fake_loop_new(&fake);
 }
 
+static void defer_from_message(struct loop_message *message)
+{
+	runs = 0;
+	loop_defer(&again, defer_again);
+}
+
+static void what_was_posted_last_is_run(void **state)
+{
+	struct loop_message message = {.run = defer_from_message};
+	runs = -1;
+	loop_post(loop, &message);
+	loop_free(loop);
+	assert_int_equal(runs, 5);
+	loop = fake_loop_new(&fake);
+}
+
 // --- Messages, over the real kernel.
 
 struct counter_message {
@@ -415,6 +431,7 @@ int main(void)
 		TEST(deferred_work_waits_for_those_who_may_see),
 		TEST(events_of_closed_ios_are_dropped),
 		TEST(deferred_work_may_defer),
+		TEST(what_was_posted_last_is_run),
 		TEST(messages_arrive_in_order),
 		TEST(stops_from_another_thread),
 	};
