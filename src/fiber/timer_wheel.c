@@ -38,8 +38,14 @@ static void place(struct timer_wheel *wheel, struct timer *timer)
 
 void timer_wheel_start(struct timer_wheel *wheel, struct timer *timer, int64_t due_ns)
 {
-	if (timer_is_running(timer))
-		timer_wheel_stop(wheel, timer);
+	// One that runs and is only put off stays where it is, and is placed anew when its old
+	// time comes: deadlines are put off at each request, and seldom reached, and the
+	// neighbours on its list are in nobody's cache.
+	if (timer_is_running(timer) && due_ns >= timer->due_ns) {
+		timer->due_ns = due_ns;
+		return;
+	}
+	timer_wheel_stop(wheel, timer);
 	timer->due_ns = due_ns;
 	place(wheel, timer);
 	wheel->running++;
@@ -88,6 +94,10 @@ static void fire_due(struct timer_wheel *wheel)
 	struct list_link *link;
 	while ((link = list_pop_front(&firing)) != NULL) {
 		struct timer *timer = LIST_ENTRY(link, struct timer, link);
+		if (tick_of(timer->due_ns) > wheel->tick) {
+			place(wheel, timer); // put off meanwhile
+			continue;
+		}
 		check(wheel->running > 0);
 		wheel->running--;
 		timer->fire(timer);

@@ -332,7 +332,6 @@ static enum next serve_request(struct h1_connection *connection, struct slice he
 {
 	struct http_service *service = connection->server->service;
 	struct transaction *transaction = service->begin(service, &connection->activity->client);
-	timer_stop(&connection->timer);
 	if (!transaction || !h1_transaction_init(connection, transaction)) {
 		h1_refuse_bare(connection);
 		if (transaction)
