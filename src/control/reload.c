@@ -154,10 +154,13 @@ void reload_begin(struct master *master)
 		return;
 	}
 	int error = hand_over(master);
-	if (error < 0) {
-		supervisor_kill(&master->supervisor);
-		reload_end(master, strerror(-error));
-	}
+	if (error == 0)
+		return;
+	log_error("hand the configuration to the worker: %s", strerror(-error));
+	supervisor_kill(&master->supervisor);
+	if (master->supervisor.pid == 0)
+		master->supervisor.start_at_ns = clock_now_ns() + SECOND_NS;
+	reload_lost_worker(master);
 }
 
 // --- The end of it

@@ -70,6 +70,7 @@ def test_control_socket_of_ones_own(stage, tmp_path):
 def test_socket_of_a_killed_usher_is_in_nobodys_way(stage):
     usher = stage.usher(TEXT % 1)
     usher.kill()
+    assert not usher.group_is_alive()
     usher.launch()
     assert usher.wait_until_up()
     assert usher.get().body == b"1"
