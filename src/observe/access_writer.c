@@ -174,7 +174,8 @@ static bool has_work(const struct access_file *file, int64_t now)
 		return true;
 	if (file->first)
 		return file->stuck_until_ms <= now;
-	return !file->in_use && file_output_is_open(&file->output);
+	// Standard output is never closed.
+	return !file->in_use && !file->output.standard && file_output_is_open(&file->output);
 }
 
 // The next file with work, each in its turn.

@@ -442,6 +442,22 @@ static void closes_and_opens_again(void **state)
 	assert_true(file_has(path, "1-1 xxx\n1-2 xxx\n1-3 xxx\n"));
 }
 
+// There is nothing to close then, and the writer has nothing to do.
+static void leaves_standard_output_open(void **state)
+{
+	struct access_log *log = open_log("stdout", FORMAT);
+	access_log_close(log);
+	struct timespec before, after;
+	pause_ms(20);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	pause_ms(300);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	int64_t busy_ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	access_log_end_thread();
+	access_log_stop(5000);
+	assert_true(busy_ms < 200);
+}
+
 int main(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
@@ -460,6 +476,7 @@ int main(void)
 		TEST(says_why_it_cannot_open),
 		TEST(opens_through_somebody_else),
 		TEST(closes_and_opens_again),
+		TEST(leaves_standard_output_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
