@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 // Calls of the kernel by everyone but the descriptors that the test works with itself.
 struct driver_calls {
 	unsigned reads, empty_reads, writes, splices, connects, accepts, closes;
@@ -44,15 +42,5 @@ void driver_drip(void *argument);
 struct slice driver_receive(struct tcp_stream *from, const char *until);
 
 void driver_send(struct tcp_stream *to, struct slice bytes);
-
-static inline void driver_assert_slice(struct slice slice, struct slice expected, const char *file, int line)
-{
-	if (!slice_equal(slice, expected)) {
-		print_error("got \"%.*s\", expected \"%.*s\"\n", SLICE_ARGUMENTS(slice), SLICE_ARGUMENTS(expected));
-		_fail(file, line);
-	}
-}
-
-#define assert_slice(slice, expected) driver_assert_slice(slice, slice_from_string(expected), __FILE__, __LINE__)
 
 #endif

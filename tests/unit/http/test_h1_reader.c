@@ -1,6 +1,7 @@
 // Heads and bodies as they come in on a connection, whole and in pieces.
 #include "driver.h"
 #include "http/h1_reader.h"
+#include "support.h"
 
 static const struct h1_limits limits = {.fields = 100, .target_bytes = 8192};
 static const struct h1_body_faults faults = {
@@ -135,7 +136,7 @@ static void heads_wander_through_the_buffer(void *argument)
 		if (i < 36)
 			driver_send(&fixture.far, slice_from(wire, sizeof wire));
 		assert_int_equal(read_head(&fixture, H1_READ_WAIT, &head), H1_HEAD_WHOLE);
-		driver_assert_slice(head, slice_from(wire, sizeof wire), __FILE__, __LINE__);
+		assert_true(slice_equal(head, slice_from(wire, sizeof wire)));
 	}
 	fixture_close(&fixture);
 }
@@ -321,7 +322,7 @@ static void assert_body(struct fixture *fixture, const struct body_row *row)
 		memcpy(got + count, bytes.data, bytes.length);
 		count += bytes.length;
 	}
-	driver_assert_slice(slice_from(got, count), slice_from_string(row->payload), __FILE__, __LINE__);
+	assert_true(slice_equal(slice_from(got, count), slice_from_string(row->payload)));
 	assert_int_equal(fixture->body.taken, count);
 	assert_int_equal(result, row->fault ? -1 : 0);
 	assert_int_equal(body->fault.kind, row->fault);

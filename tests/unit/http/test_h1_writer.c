@@ -2,6 +2,7 @@
 #include "driver.h"
 #include "http/h1_reader.h"
 #include "http/h1_writer.h"
+#include "support.h"
 
 #include <stdlib.h>
 
