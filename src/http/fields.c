@@ -159,7 +159,7 @@ static void remove_named(struct fields *fields, struct slice connection)
 	}
 }
 
-void fields_remove_hop_by_hop(struct fields *fields)
+void fields_remove_named_by_connection(struct fields *fields)
 {
 	// Each Connection goes before its names do, since what they remove moves the others.
 	const struct field *connection;
@@ -170,6 +170,11 @@ void fields_remove_hop_by_hop(struct fields *fields)
 		fields->count--;
 		remove_named(fields, names);
 	}
+}
+
+void fields_remove_hop_by_hop(struct fields *fields)
+{
+	fields_remove_named_by_connection(fields);
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < fields->count; i++) {
 		if (!is_hop_by_hop(fields->items[i].id))

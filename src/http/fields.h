@@ -124,6 +124,10 @@ bool fields_remove_name(struct fields *fields, struct slice name);
 // without regard to case: Connection: close, TE: trailers.
 bool fields_list_has(const struct fields *fields, enum field_id id, struct slice member);
 
+// Removes Connection and what it names, but for what the next function says of the fields
+// that stay, and for the hop-by-hop fields with a meaning of their own (Upgrade, TE, ...).
+void fields_remove_named_by_connection(struct fields *fields);
+
 // Removes the hop-by-hop fields of RFC 9110 section 7.6.1: those that Connection names
 // (never the ones that the message's framing and routing need: Host, Content-Length, ...
 // stay whatever Connection says), Connection itself, Proxy-Connection, Keep-Alive, TE,

@@ -1,6 +1,7 @@
 #include "base/check.h"
 #include "base/date.h"
 #include "base/text.h"
+#include "fiber/fiber.h"
 #include "fiber/kernel.h"
 #include "http/h1_connection.h"
 #include "http/h1_writer.h"
@@ -40,6 +41,7 @@ bool h1_transaction_init(struct h1_connection *connection, struct transaction *t
 	work->connection = connection;
 	work->transaction = transaction;
 	work->body.ended = true;
+	wait_queue_init(&work->writers);
 	connection->activity->work = work;
 	transaction->operations = &operations;
 	transaction->client = &connection->activity->client;
@@ -57,6 +59,8 @@ void h1_request_begin(struct h1_connection *connection, struct transaction *tran
 	const struct h1_server_settings *settings = &connection->server->settings;
 	struct h1_work *work = connection->activity->work;
 	struct request *request = &transaction->request;
+	// Here, before any rule adds fields: a client must not name those for removal.
+	fields_remove_named_by_connection(&request->fields);
 	if (!request->scheme.length)
 		request->scheme = connection->activity->client.scheme;
 	h1_body_init(&work->body, &connection->activity->reader, request->framing, request->content_length,
@@ -77,18 +81,37 @@ static int write_failed(struct transaction *transaction, int error)
 	return -1;
 }
 
+// What a cancelled sender of the request's body left unsaid says nothing of the client.
+static bool is_only_cancelled(const struct h1_work *work, int error)
+{
+	return error == -ECANCELED && fiber_current() != work->connection->activity->fiber;
+}
+
+// The fiber that sends the request's body on may have 100 (Continue) to say while the
+// exchange's own sends another response: one waits for the other. 0 or -ECANCELED.
+static int writing_begin(struct h1_work *work)
+{
+	while (work->writing) {
+		int error = wait_queue_wait(&work->writers, "send response", FIBER_NEVER);
+		if (error)
+			return error;
+	}
+	work->writing = true;
+	return 0;
+}
+
+static void writing_end(struct h1_work *work)
+{
+	work->writing = false;
+	wait_queue_wake_one(&work->writers);
+}
+
 // --- Interim responses
 
-static int inform(struct transaction *transaction, const struct response *interim)
+static int write_interim(struct transaction *transaction, const struct response *interim)
 {
 	struct h1_work *work = transaction->carrier;
-	if (transaction->request.version_minor == 0 || transaction->response_started)
-		return 0; // RFC 9110 section 15.2: never to HTTP/1.0 clients
-	if (interim->status == 100) {
-		if (!transaction->request.expects_continue || work->continued)
-			return 0;
-		work->continued = true;
-	}
+	struct stream *stream = &work->connection->tcp.stream;
 	struct text text = {.capacity = h1_fields_bound(&interim->fields) + 128};
 	text.data = arena_alloc(&transaction->arena, text.capacity);
 	if (!text.data)
@@ -98,10 +121,35 @@ static int inform(struct transaction *transaction, const struct response *interi
 	text_add(&text, SLICE("\r\n"));
 	check(!text.overflow);
 	struct iovec part = {text.data, text.length};
-	int error = stream_write_all(&work->connection->tcp.stream, &part, 1, false, "send interim response",
-				     transaction->send_timeout_ns);
-	transaction->response_bytes += error ? 0 : text.length;
-	return error ? write_failed(transaction, error) : 0;
+	uint64_t before = stream->bytes_written;
+	int error = stream_write_all(stream, &part, 1, false, "send interim response", transaction->send_timeout_ns);
+	uint64_t written = stream->bytes_written - before;
+	transaction->response_bytes += written;
+	if (!error)
+		return 0;
+	work->continued &= interim->status != 100;
+	// Nothing can follow a part of one.
+	work->broken |= written > 0;
+	return written == 0 && is_only_cancelled(work, error) ? -1 : write_failed(transaction, error);
+}
+
+static int inform(struct transaction *transaction, const struct response *interim)
+{
+	struct h1_work *work = transaction->carrier;
+	if (transaction->request.version_minor == 0)
+		return 0; // RFC 9110 section 15.2: never to HTTP/1.0 clients
+	int error = writing_begin(work);
+	if (error)
+		return is_only_cancelled(work, error) ? -1 : write_failed(transaction, error);
+	bool is_continue = interim->status == 100;
+	bool is_due = !is_continue || (transaction->request.expects_continue && !work->continued);
+	int result = 0;
+	if (is_due && !transaction->response_started && !work->broken) {
+		work->continued |= is_continue;
+		result = write_interim(transaction, interim);
+	}
+	writing_end(work);
+	return result;
 }
 
 // --- The response
@@ -191,7 +239,7 @@ static struct slice write_head(struct transaction *transaction, enum body_framin
 	return slice_from(text.data, text.length);
 }
 
-static int respond(struct transaction *transaction)
+static int send_final(struct transaction *transaction)
 {
 	struct h1_work *work = transaction->carrier;
 	struct h1_connection *connection = work->connection;
@@ -237,6 +285,17 @@ static int respond(struct transaction *transaction)
 	if (work->broken && framing == BODY_UNTIL_CLOSE)
 		tcp_reset_on_close(&connection->tcp);
 	return -1;
+}
+
+static int respond(struct transaction *transaction)
+{
+	struct h1_work *work = transaction->carrier;
+	int error = writing_begin(work);
+	if (error)
+		return write_failed(transaction, error);
+	int result = work->broken ? write_failed(transaction, -EPIPE) : send_final(transaction);
+	writing_end(work);
+	return result;
 }
 
 static const struct transaction_operations operations = {.inform = inform, .respond = respond};

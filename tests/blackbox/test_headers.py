@@ -55,6 +55,13 @@ def test_request(running):
     assert fields["x-kept"] == ["yes"]
 
 
+def test_client_cannot_have_them_removed(running):
+    fields = sent(running.get("/a", "Connection: X-Path, x-client, X-Own", "X-Own: 1"))
+    assert fields["x-path"] == ["/a"]
+    assert fields["x-client"] == ["127.0.0.1 GET"]
+    assert "x-own" not in fields
+
+
 def test_groups_of_the_path(running):
     assert sent(running.get("/user/ann"))["x-user"] == ["ann"]
 
