@@ -262,7 +262,8 @@ static bool died_idle(const struct proxying *proxying, const struct fault *fault
 static bool is_repeatable(const struct proxying *proxying)
 {
 	const struct request *request = exchange_request(proxying->exchange);
-	return method_is_idempotent(request->method) && proxying->request.framing == BODY_NONE;
+	return method_is_idempotent(request->method) &&
+	       (proxying->request.framing == BODY_NONE || request->body->length == 0);
 }
 
 static void drop_connection(struct proxying *proxying)
