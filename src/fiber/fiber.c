@@ -68,6 +68,7 @@ static void make_ready(struct fiber *fiber)
 	check(fiber->state == FIBER_WAITING);
 	fiber->state = FIBER_READY;
 	fiber_queue_push(&fiber->loop->ready, fiber);
+	context_prefetch(&fiber->context);
 }
 
 // A wait's deadline is kept without touching the wheel each time: a timer that runs for an

@@ -9,6 +9,9 @@
 
 enum {
 	EVENTS_A_TURN = 256,
+	// After so many events, what they made ready runs: what one exchange gives back
+	// (stack, blocks) is still in the cache when the next one takes it.
+	EVENTS_A_BATCH = 8,
 	// Besides those that are ready when a turn begins, so many fibers that become ready
 	// meanwhile run before the kernel is asked again.
 	EXTRA_RUNS_A_TURN = 128,
@@ -127,8 +130,11 @@ static void wait_for_events(struct loop *loop, int64_t timeout_ns)
 	int count = loop->kernel->wait(loop->kernel, events, EVENTS_A_TURN, timeout_ns);
 	check(count <= EVENTS_A_TURN);
 	read_clock(loop);
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
 		io_handle_event(events[i].io, events[i].ready);
+		if (i % EVENTS_A_BATCH == EVENTS_A_BATCH - 1)
+			run_ready(loop);
+	}
 }
 
 static void take_messages(struct loop *loop)
