@@ -4,6 +4,7 @@
 #define USHER_HTTP_H1_CONNECTION_H
 
 #include "base/list.h"
+#include "fiber/wait.h"
 #include "http/h1_reader.h"
 #include "http/h1_server.h"
 #include "net/tcp.h"
@@ -58,8 +59,10 @@ struct h1_work {
 	struct transaction *transaction;
 	struct h1_body body; // of the request
 	struct tunnel tunnel;
-	bool continued; // 100 (Continue) was sent
-	bool broken;	// a response was cut off: nothing may follow
+	bool continued;		   // 100 (Continue) was sent
+	bool writing;		   // a fiber writes an interim or the final response
+	struct wait_queue writers; // that wait for their turn
+	bool broken;		   // a response was cut off: nothing may follow
 };
 
 // Makes the transaction one of this connection's, and gives it an empty request. False

@@ -356,19 +356,21 @@ static enum next serve_request(struct h1_connection *connection, struct slice he
 static enum next serve_requests(struct h1_connection *connection)
 {
 	struct h1_server *server = connection->server;
-	for (;;) {
+	// The first head's time may run already; what follows it is another head.
+	bool begun = h1_reader_buffered(&connection->activity->reader).length > 0;
+	for (;; begun = false) {
 		struct slice head = SLICE_EMPTY;
 		int error = 0;
 		enum h1_head_result result = H1_HEAD_TIMEOUT;
-		bool begun = h1_reader_buffered(&connection->activity->reader).length > 0;
 		if (!connection->activity->timed_out)
 			result = h1_reader_head(&connection->activity->reader, server->settings.header_bytes, true,
 						H1_READ_TRY, "read request header", 0, &head, &error);
 		if (result == H1_HEAD_MORE) {
-			if (!begun && h1_reader_buffered(&connection->activity->reader).length > 0)
-				timer_start(&connection->timer, loop_now() + server->settings.header_timeout_ns);
-			else if (server->draining)
+			bool in_head = h1_reader_buffered(&connection->activity->reader).length > 0;
+			if (server->draining && !in_head)
 				return NEXT_CLOSE;
+			if (in_head && !begun)
+				timer_start(&connection->timer, loop_now() + server->settings.header_timeout_ns);
 			return NEXT_PARK;
 		}
 		if (result == H1_HEAD_NONE || result == H1_HEAD_FAILED || result == H1_HEAD_CANCELLED)
@@ -399,9 +401,10 @@ static void linger(struct h1_connection *connection)
 static void start_tunnel(struct h1_connection *connection)
 {
 	struct transaction *transaction = connection->activity->work->transaction;
-	struct slice early = arena_copy(&transaction->arena, h1_reader_buffered(&connection->activity->reader));
-	h1_reader_fini(&connection->activity->reader);
+	// The buffer stays to the end: the log reads the head in it.
+	struct slice early = h1_reader_buffered(&connection->activity->reader);
 	connection->activity->fiber = NULL;
+	timer_stop(&connection->timer); // still set for the request
 	tunnel_start(&connection->activity->work->tunnel, &connection->tcp.stream, early, transaction->tunnel.stream,
 		     transaction->tunnel.early, transaction->tunnel.idle_ns, tunnel_ended);
 }
