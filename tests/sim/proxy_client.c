@@ -430,7 +430,8 @@ static void converse(void)
 	} else {
 		check(world.excuse || world.is_draining);
 	}
-	wire_close(talk->wire, one_in(3));
+	// What it sent through a tunnel may be on its way still.
+	wire_close(talk->wire, !talk->asks[talk->count - 1]->upgrades && one_in(3));
 	wire_free(talk->wire);
 	free(talk);
 }

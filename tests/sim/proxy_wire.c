@@ -24,7 +24,8 @@ struct wire *wire_new(void)
 	struct wire *wire = sim_alloc(sizeof *wire);
 	wire->tcp.io.descriptor = -1;
 	wire->piece = one_in(12) ? 1 : one_in(3) ? 1 + (size_t)draw(100) : SIZE_MAX;
-	wire->pause_ns = one_in(3) ? world.pause_ns : 0;
+	// No timeout may strike because of many small pauses.
+	wire->pause_ns = !one_in(3) ? 0 : wire->piece < SIZE_MAX ? world.pause_ns / 1000 : world.pause_ns;
 	wire->patience_ns = 5000 * SECOND_NS;
 	return wire;
 }
