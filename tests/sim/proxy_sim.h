@@ -71,9 +71,10 @@ struct proxy_world {
 	struct kernel *kernel;
 	struct random *chance;
 	uint64_t seed;
-	uint64_t bytes_max;   // of a body
-	int64_t pause_ns;     // the longest of those that no one minds
-	const char *excuse;   // why any exchange may fail in this seed; NULL: none may without its own
+	uint64_t bytes_max; // of a body
+	int64_t pause_ns;   // the longest of those that no one minds
+	const char *excuse; // why any exchange may fail in this seed; NULL: none may without its own
+	bool memory_fails;
 	bool origins_close;   // idle connections
 	bool origins_surplus; // send more than they said
 	bool drains;	      // in the middle

@@ -124,9 +124,7 @@ static void run_all(void *argument)
 {
 	uint64_t reloads = one_in(3) ? 1 + draw(4) : 0;
 	clients_start();
-	fail_alloc_by_chance(world.seed, strcmp(world.excuse ? world.excuse : "", "memory is out") == 0
-						 ? 1 + (unsigned)draw(20)
-						 : 0);
+	fail_alloc_by_chance(world.seed, world.memory_fails ? 1 + (unsigned)draw(20) : 0);
 	while (world.clients_running > 0) {
 		(void)fiber_sleep("clients", loop_now() + (int64_t)draw((uint64_t)world.pause_ns * 2 + 2));
 		if (reloads > 0 && one_in(2)) {
@@ -157,7 +155,8 @@ static void choose(const struct sim_options *weather)
 		world.excuse = "foul weather";
 	if (world.origins_surplus)
 		world.excuse = "origins send too much";
-	if (one_in(5))
+	world.memory_fails = one_in(5);
+	if (world.memory_fails)
 		world.excuse = "memory is out";
 }
 
