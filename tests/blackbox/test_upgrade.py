@@ -16,6 +16,12 @@ UPGRADE = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhl
 SWITCHING = wire.head("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket",
                       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
 
+LOGGED = """
+listen: "127.0.0.1:$PORT"
+access_log: access.log
+proxy: $ORIGIN
+"""
+
 
 def shouting(connection):
     """Switches, and sends back in capitals what comes."""
@@ -32,7 +38,7 @@ def shouting(connection):
 
 def switch(usher):
     client = usher.connect()
-    client.send(wire.head("GET /chat HTTP/1.1", "Host: a.example", *UPGRADE))
+    client.send(wire.head("GET /chat HTTP/1.1", "Host: a.example", "Referer: a page", "User-Agent: a browser", *UPGRADE))
     response = client.response()
     assert response.status == 101
     assert response.tokens("connection") == ["upgrade"]
@@ -52,6 +58,18 @@ def test_bytes_pass_both_ways(proxy):
         for number in range(100):
             exchange(client, b"message %d" % number)
         exchange(client, bytes(range(256)) * 4096)
+
+
+def test_tunnels_are_logged_when_they_end(proxy):
+    usher, _ = proxy(shouting, LOGGED)
+    with switch(usher) as client:
+        exchange(client, b"x" * 100000)
+        # Others take the memory that the tunnel gives back, if it does.
+        for number in range(20):
+            assert usher.get(f"/another/{number}").body == b"plain"
+    lines = usher.log_lines(count=21)
+    logged = [line for line in lines if '"GET /chat HTTP/1.1" 101 ' in line]
+    assert len(logged) == 1 and '"a page" "a browser"' in logged[0], lines
 
 
 def test_bytes_sent_with_the_request_are_not_lost(proxy):
