@@ -35,6 +35,10 @@ static bool find_route(struct exchange *exchange)
 	const struct snapshot *snapshot = exchange->snapshot;
 	exchange->target = origin_target(exchange);
 	exchange->host = uri_normal_host(request->host, exchange_arena(exchange));
+	if (!exchange->host.data) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "find site", NULL);
+		return false;
+	}
 	const struct site *site = exchange->site = site_find(snapshot, exchange->host);
 	if (!site) {
 		note_nearest_site(exchange);
@@ -151,6 +155,8 @@ void exchange_answer(struct exchange *exchange, unsigned status, struct slice co
 	}
 	body_bytes_init(bytes, body);
 	response->status = (uint16_t)status;
+	response->framing = BODY_LENGTH; // what HEAD tells of it
+	response->content_length = body.length;
 	response->body = &bytes->body;
 }
 

@@ -51,8 +51,12 @@ static void sender_run(void *argument)
 	sending_ended(client, h1_send_rest(&client->sending));
 	// A server that stops reading may have answered already; but without the rest of
 	// the request there is nothing to wait for.
-	if (client->sent == H1_SEND_READ_FAILED && client->waiter)
+	if (client->sent != H1_SEND_READ_FAILED)
+		return;
+	if (client->waiter)
 		fiber_cancel(client->waiter);
+	else // a response is under way: the server learns that the request ends here
+		(void)stream_shutdown(client->stream);
 }
 
 int h1_client_send_body(struct h1_client *client, struct fault *ret_fault)

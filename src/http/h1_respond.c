@@ -199,8 +199,13 @@ static void write_framing(struct text *text, const struct transaction *transacti
 		   transaction->request.method != METHOD_CONNECT) {
 		// HEAD and 304 tell the length that a GET would have (RFC 9110 section 8.6).
 		struct slice length = fields_value(&response->fields, FIELD_CONTENT_LENGTH);
-		if (length.data)
+		if (length.data) {
 			h1_write_field(text, SLICE("Content-Length"), length);
+		} else if (response->framing == BODY_LENGTH && transaction->request.method == METHOD_HEAD) {
+			text_add(text, SLICE("Content-Length: "));
+			text_add_number(text, response->content_length);
+			text_add(text, SLICE("\r\n"));
+		}
 	}
 }
 

@@ -135,3 +135,12 @@ def test_errors(tmp_path, text):
     done = run_command("check", path)
     assert done.returncode == 1
     assert WRONG[text] in done.stderr
+
+
+def test_head_tells_the_length_that_get_would_have(stage):
+    """RFC 9110 section 9.3.2."""
+    usher = stage.usher("respond: {status: 200, body: hello}\n")
+    with usher.connect() as client:
+        client.send(b"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        response = client.response("HEAD")
+        assert response.status == 200 and response.get("content-length") == "5"
