@@ -5,6 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+// What was printed may still be in the buffer, and fail only now: a full disk, a closed
+// output. That must not look like success.
+static int finish(int exit_code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return exit_code;
+	perror("usher: standard output");
+	return exit_code ? exit_code : EXIT_FAILURE;
+}
+
 int main(int count, char **words)
 {
 	if (count < 2) {
@@ -17,5 +27,5 @@ int main(int count, char **words)
 	if (strcmp(name, "--version") == 0)
 		name = version_command.name;
 	const struct command *command = command_find(name);
-	return command ? command_run(command, count - 1, words + 1) : command_unknown(name);
+	return finish(command ? command_run(command, count - 1, words + 1) : command_unknown(name));
 }

@@ -2,12 +2,13 @@
 
 import json
 import re
+import subprocess
 
 import jsonschema
 import pytest
 import yaml
 
-from support.usher import ROOT, free_port, run_command
+from support.usher import BINARY, ROOT, environment, free_port, run_command
 
 COMMANDS = ["run", "proxy", "check", "reload", "stop", "schema", "demo-origin", "version", "help"]
 
@@ -33,6 +34,15 @@ def test_help_of_each_command(command):
     assert said.returncode == 0
     assert "usage" in said.stdout.lower()
     assert run_command(command, "--help").stdout == said.stdout
+
+
+@pytest.mark.parametrize("command", ["help", "schema", "reference", "version"])
+@pytest.mark.parametrize("output", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written(command, output):
+    done = subprocess.run(["/bin/sh", "-c", f'"$0" {command} {output}', BINARY], capture_output=True, text=True,
+                          env=environment(), timeout=120, check=False)
+    assert done.returncode == 1
+    assert "standard output" in done.stderr
 
 
 def test_without_a_command():
