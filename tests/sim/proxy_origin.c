@@ -50,11 +50,6 @@ struct visit {
 
 // --- The request
 
-static bool is_repeatable(const struct ask *ask)
-{
-	return method_is_idempotent(ask->method) && (ask->framing == BODY_NONE || ask->size == 0);
-}
-
 // Finds out whose request this is, and whether it may be here.
 static void arrive(struct visit *visit)
 {
@@ -67,7 +62,7 @@ static void arrive(struct visit *visit)
 	say("%u arrives for the %u. time", (unsigned)token, ask->arrivals);
 	ask_check(ask, !ask->bad || ask->is_bad_in_body);
 	ask_check(ask, !ask->must_not_arrive);
-	ask_check(ask, ask->arrivals <= (is_repeatable(ask) ? 2 * world.tries : 1));
+	ask_check(ask, ask->arrivals <= (ask_is_repeatable(ask) ? 2 * world.tries : 1));
 	ask_check(ask, ask->arrivals < PROXY_ARRIVALS_MAX);
 	ask_check(ask, method_of(slice_from(visit->wire->head, strcspn(visit->wire->head, " "))) == ask->method);
 	ask_check(ask, slice_equal(wire_field(visit->wire, "Host"), SLICE("sim.test")));

@@ -100,6 +100,8 @@ void pause_sometimes(void);
 
 // Remembers why this ask may fail; the first word stands.
 void ask_excuse(struct ask *ask, const char *word);
+// Whether usher may send it again: RFC 9110 section 9.2.2, and no body that may be gone.
+bool ask_is_repeatable(const struct ask *ask);
 bool ask_is_excused(const struct ask *ask);
 uint64_t ask_token(const struct ask *ask);
 
