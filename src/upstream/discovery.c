@@ -372,9 +372,13 @@ void discovery_stop(void)
 		if (name->references == 0)
 			forget(name);
 	}
-	for (size_t i = 0; i < shared.names.bucket_count; i++)
-		for (struct name_entry *entry = shared.names.buckets[i]; entry; entry = entry->next)
+	for (size_t i = 0; i < shared.names.bucket_count; i++) {
+		struct name_entry *next;
+		for (struct name_entry *entry = shared.names.buckets[i]; entry; entry = next) {
+			next = entry->next;
 			forget((struct host_name *)entry);
+		}
+	}
 	pthread_mutex_unlock(&shared.lock);
 
 	for (link = own.looking.next; link != &own.looking; link = link->next)
