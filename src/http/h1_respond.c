@@ -277,18 +277,17 @@ static int send_final(struct transaction *transaction)
 	transaction->response_body_bytes += sending.sent_body;
 	if (result == H1_SEND_DONE)
 		return 0;
-	if (result == H1_SEND_WRITE_FAILED) {
-		work->broken = true;
-		return write_failed(transaction, sending.error);
-	}
-	if (transaction->fault.kind == FAULT_NONE)
-		transaction->fault = response->body->fault;
-	// Nothing went out: another answer is still possible.
-	transaction->response_started = work->broken = sending.sent > 0;
+	// Where nothing went out, and the client is there, another answer is still possible.
+	work->broken = sending.sent > 0 || result == H1_SEND_WRITE_FAILED;
 	// The client must not take what it got for whole: chunked coding and lengths show
 	// that by themselves, a body that ends with the connection only by a reset.
 	if (work->broken && framing == BODY_UNTIL_CLOSE)
 		tcp_reset_on_close(&connection->tcp);
+	if (result == H1_SEND_WRITE_FAILED)
+		return write_failed(transaction, sending.error);
+	if (transaction->fault.kind == FAULT_NONE)
+		transaction->fault = response->body->fault;
+	transaction->response_started = work->broken;
 	return -1;
 }
 
