@@ -172,6 +172,7 @@ void clients_start(void);
 void proxy_start(void);
 void proxy_reload(void);
 void proxy_drain(void);
+void proxy_abort(void);
 void proxy_stop(void); // waits until it is drained; in a fiber
 void proxy_free(void); // after the loop's last turn
 

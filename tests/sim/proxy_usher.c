@@ -138,6 +138,14 @@ void proxy_drain(void)
 	h1_server_drain(server);
 }
 
+void proxy_abort(void)
+{
+	proxy_drain();
+	say("abort");
+	world.excuse = "usher was stopped";
+	h1_server_abort(server);
+}
+
 void proxy_stop(void)
 {
 	proxy_drain();

@@ -23,7 +23,7 @@
 enum { LINES_MAX = 60, LINE_MAX_LENGTH = 160 };
 
 // These failed once.
-static const uint64_t failed_once[] = {34, 127, 187, 237, 328, 350};
+static const uint64_t failed_once[] = {34, 127, 187, 237, 328, 350, 140, 1372, 1500};
 
 struct proxy_world world;
 struct proxy_counts counts;
@@ -138,6 +138,8 @@ static void run_all(void *argument)
 		}
 		if (world.drains && one_in(10))
 			proxy_drain();
+		if (world.is_draining && one_in(40))
+			proxy_abort();
 	}
 	proxy_stop();
 	counts.failed_allocations += fail_alloc_stop();
