@@ -60,13 +60,15 @@ static bool listens_there(const char *running, const char *name)
 	return running && strstr(running, line);
 }
 
-static bool check_listen(const struct plan_listen *listen, const char *running)
+// *ret_bound: a socket that holds the address, or -1.
+static bool check_listen(const struct plan_listen *listen, const char *running, int *ret_bound)
 {
+	*ret_bound = -1;
 	if (listen->address.any.sa_family == AF_UNIX)
 		return check_writable("the socket", listen->address.local.sun_path);
 	int descriptor = listener_bind(&listen->address, 1, false);
 	if (descriptor >= 0) {
-		close(descriptor);
+		*ret_bound = descriptor;
 		return true;
 	}
 	if (descriptor == -EADDRINUSE && listens_there(running, listen->name))
@@ -78,17 +80,29 @@ static bool check_listen(const struct plan_listen *listen, const char *running)
 	return is_warning;
 }
 
-static bool check_system(const struct plan *plan)
+// Holds each address until all are tried: ":80" and "127.0.0.1:80" are in each other's way.
+static bool check_listens(const struct plan *plan)
 {
 	char *running = ask_what_runs(plan->path);
-	bool well = true;
-	for (size_t i = 0; i < plan->listen_count; i++)
-		well = check_listen(&plan->listens[i], running) && well;
+	int *bound = calloc(plan->listen_count + 1, sizeof *bound);
+	bool well = bound != NULL;
+	for (size_t i = 0; bound && i < plan->listen_count; i++)
+		well = check_listen(&plan->listens[i], running, &bound[i]) && well;
+	for (size_t i = 0; bound && i < plan->listen_count; i++)
+		if (bound[i] >= 0)
+			close(bound[i]);
+	free(bound);
+	free(running);
+	return well;
+}
+
+static bool check_system(const struct plan *plan)
+{
+	bool well = check_listens(plan);
 	for (size_t i = 0; i < plan->log_count; i++)
 		well = check_writable("the log file", plan->logs[i]) && well;
 	if (plan->pid_file)
 		well = check_writable("the PID file", plan->pid_file) && well;
-	free(running);
 	return well;
 }
 

@@ -126,6 +126,12 @@ def test_address_in_use(tmp_path):
     assert any("in use" in message and line == 2 for line, _, message in found)
 
 
+def test_addresses_in_each_other_s_way(tmp_path):
+    port = free_port()
+    found = errors(tmp_path, f'proxy: http://127.0.0.1:1\nlisten:\n  - ":{port}"\n  - "127.0.0.1:{port}"\n')
+    assert [line for line, _, message in found if "in use" in message] == [4]
+
+
 def test_error_in_an_included_file(tmp_path):
     done = check(tmp_path, "include: sites.yaml\n", sites_yaml="sites:\n  - host: a.example\n    prxy: x\n")
     assert done.returncode == 1
