@@ -189,7 +189,8 @@ int h1_client_read_head(struct h1_client *client, int64_t patience_ns, struct re
 		     &response_faults, &settings->limits, settings->header_bytes, &settings->read_timeout_ns,
 		     client->arena);
 	ret_response->body = &client->body.body;
-	client->persistent = ret_response->persistent;
+	// After an interim response the answer is still to come.
+	client->persistent = ret_response->persistent && ret_response->status >= 200;
 	return 0;
 }
 
