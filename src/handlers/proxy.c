@@ -359,13 +359,29 @@ static void tunnel_done(struct transaction *transaction)
 	transaction->tunnel.stream = NULL;
 }
 
+// RFC 9110 section 7.8: a server switches to nothing but what the client named.
+static bool was_asked_for(struct slice asked, struct slice chosen)
+{
+	struct slice protocol, candidate;
+	bool any = false;
+	while (slice_next_member(&chosen, &protocol)) {
+		struct slice rest = asked;
+		any = false;
+		while (!any && slice_next_member(&rest, &candidate))
+			any = slice_equal_nocase(candidate, protocol);
+		if (!any)
+			return false;
+	}
+	return any;
+}
+
 // The server's connection becomes a tunnel (RFC 9110 section 7.8): only when the client
 // asked for it.
 static void start_tunnel(struct proxying *proxying, struct slice upgrade)
 {
 	struct exchange *exchange = proxying->exchange;
 	struct response *response = exchange_response(exchange);
-	if (!proxying->request.upgrade.length || !upgrade.length) {
+	if (!was_asked_for(proxying->request.upgrade, upgrade)) {
 		exchange_fail(exchange, FAULT_UPGRADE_FAILED, "read response header",
 			      "the server switched protocols unasked");
 		return;

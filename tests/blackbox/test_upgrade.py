@@ -137,6 +137,16 @@ def test_origin_that_does_not_switch(proxy):
             assert (response.status, response.body) == (200, b"plain")
 
 
+@pytest.mark.parametrize("chosen", ["h2c", "websocket, h2c", ""])
+def test_origin_that_switches_to_something_else(proxy, chosen):
+    usher, _ = proxy(answering(wire.head("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", f"Upgrade: {chosen}")))
+    with usher.connect() as client:
+        client.send(wire.head("GET /chat HTTP/1.1", "Host: a.example", *UPGRADE))
+        response = client.response()
+        assert response.status == 502
+        assert b"upgrade_failed" in response.body
+
+
 def test_origin_that_refuses(proxy):
     usher, _ = proxy(answering(wire.head("HTTP/1.1 426 Upgrade Required", "Upgrade: h2c", "Connection: Upgrade", "Content-Length: 2")
                                + b"no"))
