@@ -61,8 +61,7 @@ bool exchange_identify(struct exchange *exchange)
 	if (exchange->peer_is_trusted) {
 		// A field that is spoilt before it names anybody must not make the client pass
 		// for the proxy, whose address rules may favour.
-		if (!forwarded_read(fields, visit_hop, exchange) &&
-		    address_equal(&exchange->client, &connection->peer))
+		if (!forwarded_read(fields, visit_hop, exchange) && address_equal(&exchange->client, &connection->peer))
 			exchange_fail(exchange, FAULT_BAD_REQUEST, "identify client",
 				      "Forwarded or X-Forwarded-For is malformed, or they differ");
 		struct slice id = fields_value(fields, FIELD_X_REQUEST_ID);

@@ -20,9 +20,9 @@ struct h1_server_settings {
 	int64_t body_timeout_ns;   // without progress of a request body
 	int64_t send_timeout_ns;   // without progress of a response
 	int64_t tunnel_timeout_ns;
-	uint32_t connections;            // in the whole process; 0: no limit
+	uint32_t connections;		 // in the whole process; 0: no limit
 	uint32_t connections_per_client; // 0: no limit
-	uint32_t requests;    // on one connection; 0: no limit
+	uint32_t requests;		 // on one connection; 0: no limit
 };
 
 // All connections of one thread.
