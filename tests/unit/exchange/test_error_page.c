@@ -94,7 +94,9 @@ static void test_standard_pages(void **state)
 	error_page_answer(&exchange, 404, "by_rule");
 	struct slice page = body_of(&exchange);
 	assert_slice(fields_value(fields, FIELD_CONTENT_TYPE), "text/html; charset=utf-8");
-	char *text = strndup(page.data, page.length);
+	char *text = calloc(1, page.length + 1);
+	assert_non_null(text);
+	memcpy(text, page.data, page.length);
 	assert_non_null(strstr(text, "<h1>404 Not Found</h1>"));
 	assert_non_null(strstr(text, "<code>by_rule</code>"));
 	assert_non_null(strstr(text, "a&lt;b&gt;&amp;"));
