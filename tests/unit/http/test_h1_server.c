@@ -45,8 +45,8 @@ static void tunnel_done(struct transaction *transaction)
 	transaction->tunnel.stream = NULL;
 }
 
-// The paths: /echo answers with the request's body, /read behind it, /early without it, /wait after a long
-// time, /tunnel becomes a tunnel; all others with "hi".
+// /echo answers with the request's body, /read once it was read, /wait after a long time;
+// /tunnel becomes a tunnel; all others answer "hi" at once.
 static void service_serve(struct transaction *transaction)
 {
 	struct request *request = &transaction->request;
