@@ -40,14 +40,18 @@ static bool tunnel_is_over(const struct tunnel *tunnel)
 	return tunnel->ways[0].ended && tunnel->ways[1].ended;
 }
 
+// Waits for as long as either way moves: the tunnel's idle timer ends it.
 static int way_send(struct tunnel_way *way, struct slice bytes)
 {
-	struct iovec part = {(void *)bytes.data, bytes.length};
-	int error = stream_write_all(way->to, &part, 1, false, "send through tunnel", way->tunnel->idle_ns);
-	if (error)
-		return error;
-	way->bytes += bytes.length;
-	way->tunnel->moved_ns = loop_now();
+	while (bytes.length > 0) {
+		struct iovec part = {(void *)bytes.data, bytes.length};
+		ssize_t written = stream_write(way->to, &part, 1, false, "send through tunnel", FIBER_NEVER);
+		if (written < 0)
+			return (int)written;
+		bytes = slice_after(bytes, (size_t)written);
+		way->bytes += (uint64_t)written;
+		way->tunnel->moved_ns = loop_now();
+	}
 	return 0;
 }
 
