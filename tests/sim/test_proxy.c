@@ -23,7 +23,7 @@
 enum { LINES_MAX = 60, LINE_MAX_LENGTH = 160 };
 
 // These failed once.
-static const uint64_t failed_once[] = {34, 127, 187, 237, 328, 350, 140, 1372, 1500};
+static const uint64_t failed_once[] = {34, 127, 187, 237, 328, 350, 140, 1372, 1500, 3246};
 
 struct proxy_world world;
 struct proxy_counts counts;
