@@ -172,18 +172,19 @@ def test_a_field_that_only_looks_like_framing_is_none(running, field):
 def test_what_is_sent_on_is_usher_s_own_serialisation(running):
     """Odd but legal spellings of the client do not reach the origin."""
     usher, origin = running
-    mark = len(origin.received)
     with usher.connect() as client:
-        client.send(b"POST /x HTTP/1.1\r\nhOST:a.example\r\nX-A:  1\t \r\ntRANSFER-eNCODING:\tcHUNKED \r\n\r\n"
+        client.send(b"POST /odd HTTP/1.1\r\nhOST:a.example\r\nX-A:  1\t \r\ntRANSFER-eNCODING:\tcHUNKED \r\n\r\n"
                     b"0005;a=b\r\nhello\r\n00\r\n\r\n")
         echoed(client.response())
-    sent = origin.received[mark:]
+    # Over whichever connection to the origin.
+    sent, = (bytes(one.received) for one in origin.connections if b"POST /odd " in one.received)
+    sent = sent[sent.rindex(b"POST /odd "):]
     head, _, body = sent.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
-    assert lines[0] == b"POST /x HTTP/1.1"
+    assert lines[0] == b"POST /odd HTTP/1.1"
     assert all(wire.TOKEN.match(line.split(b": ")[0]) for line in lines[1:])
     assert sum(line.lower().startswith(b"transfer-encoding: chunked") for line in lines) == 1
-    assert body in (b"5\r\nhello\r\n0\r\n\r\n", chunked(b"hello"))
+    assert body.startswith((b"5\r\nhello\r\n0\r\n\r\n", chunked(b"hello")))
 
 
 def test_no_answer_goes_to_the_wrong_client(running):
