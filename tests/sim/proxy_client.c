@@ -205,7 +205,10 @@ static void send_all(void *argument)
 		while (!talk->pipelines && talk->reading < talk->sending)
 			if (fiber_wait("answer before", FIBER_NEVER) == -ECANCELED)
 				return;
-		if (send_ask(talk, talk->asks[talk->sending]))
+		int failed = send_ask(talk, talk->asks[talk->sending]);
+		if (failed == -ETIMEDOUT)
+			leave(talk, talk->asks[talk->sending]);
+		if (failed)
 			return;
 		if (talk->asks[talk->sending]->bad)
 			break;

@@ -28,7 +28,7 @@ static const uint64_t failed_once[] = {34, 127, 187, 237, 328, 350, 140, 1372, 1
 struct proxy_world world;
 struct proxy_counts counts;
 
-static uint64_t first_seed = 1, seeds = 500;
+static uint64_t first_seed = 1, seeds = 1000;
 static bool is_one;
 
 // --- What the parts share
