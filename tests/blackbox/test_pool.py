@@ -114,8 +114,9 @@ def test_backup_serves_only_when_no_other_can(stage):
 
 
 def test_unix_socket(stage):
-    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+    with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/app.sock"
+        listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         # The worker of a usher that root started is nobody.
         os.chmod(directory, 0o755)

@@ -80,6 +80,14 @@ class Usher:
         self.ports = {}
         self.process = None
         self.stopped = False
+        try:
+            self.start(config, serving)
+        except BaseException:
+            self.kill()
+            raise
+
+    def start(self, config, serving):
+        """Launches it, once more when a port that was free has been taken meanwhile."""
         for attempt in range(5):
             self.ports = {}
             self.write(config)
@@ -239,6 +247,8 @@ class Usher:
         return True
 
     def kill(self):
+        if not self.process:
+            return
         with contextlib.suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
