@@ -280,6 +280,7 @@ static void be_tunnel(struct visit *visit)
 	struct tunnel_sending sending = {.wire = visit->wire, .token = ask_token(ask), .size = visit->answer->size};
 	struct fiber *sender = spawn_surely("tunnel of origin", send_through_tunnel, &sending);
 	uint64_t got = 0;
+	visit->wire->patience_ns *= 10; // the client reads only when it has sent everything
 	int failed = wire_read_body(visit->wire, BODY_UNTIL_CLOSE, 0, ask_token(ask), 31, UINT64_MAX, &got);
 	if (failed)
 		wire_close(visit->wire, true);

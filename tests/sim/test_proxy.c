@@ -195,7 +195,7 @@ static void play(uint64_t seed)
 	kernel_sim_set_options(world.kernel, &weather);
 	loop_run(loop);
 
-	check(loop_now() < 100000 * SECOND_NS);
+	check(loop_now() < 500000 * SECOND_NS);
 	check(fiber_count() == 0);
 	proxy_free();
 	while (loop_turn(loop, 0))
