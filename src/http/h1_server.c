@@ -365,8 +365,11 @@ static enum next serve_requests(struct h1_connection *connection)
 		if (!connection->activity->timed_out)
 			result = h1_reader_head(&connection->activity->reader, server->settings.header_bytes, true,
 						H1_READ_TRY, "read request header", 0, &head, &error);
+		bool in_head = h1_reader_buffered(&connection->activity->reader).length > 0;
+		// The time may have run out while this fiber was about to look.
+		if (result == H1_HEAD_MORE && in_head && begun && !timer_is_running(&connection->timer))
+			result = H1_HEAD_TIMEOUT;
 		if (result == H1_HEAD_MORE) {
-			bool in_head = h1_reader_buffered(&connection->activity->reader).length > 0;
 			if (server->draining && !in_head)
 				return NEXT_CLOSE;
 			if (in_head && !begun)
