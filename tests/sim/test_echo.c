@@ -262,26 +262,35 @@ static int connect_to_server(struct io *io)
 	return outcome;
 }
 
-static bool converse(uint64_t number)
-{
+struct line {
 	struct io io;
-	if (connect_to_server(&io) != 0)
+	struct deferred deferred;
+};
+
+static void free_line(struct deferred *deferred)
+{
+	free(LIST_ENTRY(deferred, struct line, deferred));
+}
+
+static bool converse_over(struct io *io, uint64_t number)
+{
+	if (connect_to_server(io) != 0)
 		return false;
 	struct conversation conversation = {
-		.number = number, .io = &io, .total = draw(bytes_max), .receive_outcome = -EIO};
+		.number = number, .io = io, .total = draw(bytes_max), .receive_outcome = -EIO};
 	struct fiber *sender = fiber_spawn_joinable("send", send_all, &conversation);
 	if (sender != NULL) {
 		receive_all(&conversation);
 		if (conversation.receive_outcome != 0 && draw(2) == 0)
 			fiber_cancel(sender);
 		else if (conversation.receive_outcome != 0)
-			io_close(&io);
+			io_close(io);
 		fiber_join(sender);
 	} else {
 		refused_fibers++;
 	}
-	if (io.descriptor >= 0)
-		io_close(&io);
+	if (io->descriptor >= 0)
+		io_close(io);
 	// The server ends only after our end, and the connection's loss is not an end: so an
 	// end means that all has come back.
 	if (conversation.receive_outcome != 0)
@@ -292,6 +301,17 @@ static bool converse(uint64_t number)
 	}
 	check(conversation.send_outcome == 0 && conversation.received == conversation.total);
 	return true;
+}
+
+// Events of this turn that are still to be handed out may name an io that was closed.
+static bool converse(uint64_t number)
+{
+	struct line *line = malloc(sizeof *line);
+	if (line == NULL)
+		return false;
+	bool whole = converse_over(&line->io, number);
+	loop_defer(&line->deferred, free_line);
+	return whole;
 }
 
 static void be_client(void *argument)
