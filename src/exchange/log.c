@@ -62,7 +62,7 @@ void exchange_log(struct exchange *exchange)
 		.target = request->target,
 		.path = request->path,
 		.query = request->query,
-		.protocol = request->version_minor ? SLICE("HTTP/1.1") : SLICE("HTTP/1.0"),
+		.protocol = http_protocol(request->version_major, request->version_minor),
 		.status = transaction->response_started ? transaction->response.status : 0,
 		.bytes_received = transaction->request_body_bytes,
 		.bytes_sent = transaction->response_bytes,

@@ -278,7 +278,8 @@ static void drop_connection(struct proxying *proxying)
 // Before a request that could not be sent again: whether the connection is still there.
 static bool is_alive(struct proxying *proxying)
 {
-	return !proxying->connection->reused || is_repeatable(proxying) || tcp_ask_quiet(&proxying->connection->tcp);
+	return !proxying->connection->reused || is_repeatable(proxying) ||
+	       stream_is_quiet(proxying->connection->stream, true);
 }
 
 // 0 when the head of the final response has come and stands in the exchange.
@@ -399,6 +400,13 @@ static void start_tunnel(struct proxying *proxying, struct slice upgrade)
 	};
 }
 
+static struct slice via(const struct response *response)
+{
+	return response->version_major == 2 ? SLICE("2.0 usher")
+	       : response->version_minor    ? SLICE("1.1 usher")
+					    : SLICE("1.0 usher");
+}
+
 // Takes over the server's response, without what concerns its connection only.
 static void take_response(struct proxying *proxying, const struct response *from)
 {
@@ -407,8 +415,7 @@ static void take_response(struct proxying *proxying, const struct response *from
 	*response = *from;
 	struct slice upgrade = fields_value(&response->fields, FIELD_UPGRADE);
 	fields_remove_hop_by_hop(&response->fields);
-	if (!fields_add(&response->fields, exchange_arena(exchange), FIELD_VIA,
-			from->version_minor ? SLICE("1.1 usher") : SLICE("1.0 usher")))
+	if (!fields_add(&response->fields, exchange_arena(exchange), FIELD_VIA, via(from)))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "read response header", NULL);
 	if (response->status == 101)
 		start_tunnel(proxying, upgrade);

@@ -27,7 +27,6 @@ struct h1_server {
 
 // What an idle client costs; everything else is there only while it is being answered.
 struct h1_connection {
-	struct tcp_stream tcp;
 	struct timer timer; // for the rest of a head, or the next request
 	struct h1_server *server;
 	union {
@@ -39,9 +38,29 @@ struct h1_connection {
 	uint64_t number;
 	uint32_t requests;
 	bool counted;		  // by connection_count_add
+	bool is_taken;		  // a struct h1_taken_connection, else a struct h1_plain_connection
 	bool peer_is_local;	  // at a UNIX socket: it has no address
 	struct sockaddr_in6 peer; // or a sockaddr_in
 };
+
+// A connection over a socket of its own, in one piece with it.
+struct h1_plain_connection {
+	struct h1_connection connection; // first
+	struct tcp_stream tcp;
+};
+
+// A connection over a stream that was taken over.
+struct h1_taken_connection {
+	struct h1_connection connection; // first
+	struct stream *stream;
+	const struct tls_peer *tls;
+};
+
+static inline struct stream *h1_connection_stream(struct h1_connection *connection)
+{
+	return connection->is_taken ? ((struct h1_taken_connection *)connection)->stream
+				    : &((struct h1_plain_connection *)connection)->tcp.stream;
+}
 
 // What a connection has while it is being answered, or has sent a part of a head.
 struct h1_activity {

@@ -74,6 +74,16 @@ static bool reader_resize(struct h1_reader *reader, size_t capacity)
 	return true;
 }
 
+int h1_reader_put(struct h1_reader *reader, struct slice bytes)
+{
+	check(!reader->buffer);
+	if (!reader_resize(reader, bytes.length > BLOCK_SIZE ? bytes.length : BLOCK_SIZE))
+		return -ENOMEM;
+	memcpy(reader->buffer, bytes.data, bytes.length);
+	reader->end = bytes.length;
+	return 0;
+}
+
 void h1_reader_shrink(struct h1_reader *reader)
 {
 	size_t length = reader->end - reader->start, capacity = PARKED_MIN;

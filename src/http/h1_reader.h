@@ -28,6 +28,9 @@ struct h1_reader {
 void h1_reader_init(struct h1_reader *reader, struct stream *stream);
 void h1_reader_fini(struct h1_reader *reader);
 
+// Puts bytes that somebody else has read into an empty reader: 0 or -ENOMEM.
+int h1_reader_put(struct h1_reader *reader, struct slice bytes);
+
 // Bytes that have arrived and were not used; good until the next call.
 struct slice h1_reader_buffered(const struct h1_reader *reader);
 

@@ -51,6 +51,7 @@ static bool find_target(const char **at, const char *end, const struct h1_limits
 static bool parse_request_line(const char **at, const char *end, const struct h1_limits *limits,
 			       struct request *request, struct fault *fault)
 {
+	request->version_major = 1;
 	if (!parse_method(at, end, request, fault) || !find_target(at, end, limits, request, fault) ||
 	    !h1_parse_version(at, end, &request->version_minor, fault))
 		return false;

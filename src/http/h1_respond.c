@@ -46,7 +46,7 @@ bool h1_transaction_init(struct h1_connection *connection, struct transaction *t
 	transaction->operations = &operations;
 	transaction->client = &connection->activity->client;
 	transaction->carrier = work;
-	transaction->request.version_minor = 1;
+	transaction->request.version_major = transaction->request.version_minor = 1;
 	transaction->request.body = body_empty();
 	transaction->started_ns = loop_now();
 	transaction->body_timeout_ns = connection->server->settings.body_timeout_ns;
@@ -111,7 +111,7 @@ static void writing_end(struct h1_work *work)
 static int write_interim(struct transaction *transaction, const struct response *interim)
 {
 	struct h1_work *work = transaction->carrier;
-	struct stream *stream = &work->connection->tcp.stream;
+	struct stream *stream = h1_connection_stream(work->connection);
 	struct text text = {.capacity = h1_fields_bound(&interim->fields) + 128};
 	text.data = arena_alloc(&transaction->arena, text.capacity);
 	if (!text.data)
@@ -255,7 +255,7 @@ static int send_final(struct transaction *transaction)
 	if (framing == BODY_NONE)
 		response->body = body_empty();
 	struct h1_sending sending = {
-		.stream = &connection->tcp.stream,
+		.stream = h1_connection_stream(connection),
 		.head = write_head(transaction, framing),
 		.body = response->body,
 		.framing = framing,
@@ -282,7 +282,7 @@ static int send_final(struct transaction *transaction)
 	// The client must not take what it got for whole: chunked coding and lengths show
 	// that by themselves, a body that ends with the connection only by a reset.
 	if (work->broken && framing == BODY_UNTIL_CLOSE)
-		tcp_reset_on_close(&connection->tcp);
+		stream_reset_on_close(h1_connection_stream(connection));
 	if (result == H1_SEND_WRITE_FAILED)
 		return write_failed(transaction, sending.error);
 	if (transaction->fault.kind == FAULT_NONE)
@@ -308,8 +308,5 @@ void h1_refuse_bare(struct h1_connection *connection)
 {
 	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
 				     "Retry-After: 1\r\n\r\n";
-	struct iovec part = {(void *)answer, sizeof answer - 1};
-	// No fiber may be running here, and a stream's write would wait for the first edge.
-	struct kernel *kernel = loop_kernel();
-	(void)kernel->write(kernel, connection->tcp.io.descriptor, &part, 1, 0);
+	stream_say_last(h1_connection_stream(connection), slice_from_string(answer));
 }

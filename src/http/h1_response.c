@@ -7,6 +7,7 @@ static bool parse_status_line(const char **at, const char *end, struct response 
 {
 	if (!h1_parse_version(at, end, &response->version_minor, fault))
 		return false;
+	response->version_major = 1;
 	const char *line = *at;
 	if (end - line < 4 || line[0] != ' ' || line[1] < '0' || line[1] > '9' || line[2] < '0' || line[2] > '9' ||
 	    line[3] < '0' || line[3] > '9')

@@ -53,10 +53,13 @@ static bool connection_wake(struct h1_connection *connection)
 	}
 	if (!activity)
 		return false;
-	*activity = (struct h1_activity){
-		.client = {.scheme = SLICE("http"), .listener = connection->listener, .number = connection->number}};
+	const struct tls_peer *tls = connection->is_taken ? ((struct h1_taken_connection *)connection)->tls : NULL;
+	*activity = (struct h1_activity){.client = {.scheme = tls ? SLICE("https") : SLICE("http"),
+						    .listener = connection->listener,
+						    .number = connection->number,
+						    .tls = tls}};
 	connection_peer(connection, &activity->client.peer);
-	h1_reader_init(&activity->reader, &connection->tcp.stream);
+	h1_reader_init(&activity->reader, h1_connection_stream(connection));
 	connection->activity = activity;
 	return true;
 }
@@ -94,7 +97,7 @@ static void connection_close(struct h1_connection *connection)
 		connection_peer(connection, &peer);
 		connection_count_remove(&peer);
 	}
-	stream_close(&connection->tcp.stream);
+	stream_close(h1_connection_stream(connection));
 	server->connections--;
 	if (server->closed)
 		server->closed(server);
@@ -113,7 +116,7 @@ static void connection_park(struct h1_connection *connection)
 		timer_start(&connection->timer, loop_now() + connection->server->settings.idle_timeout_ns);
 	}
 	connection->server->parked++;
-	stream_park(&connection->tcp.stream, connection_parked, connection);
+	stream_park(h1_connection_stream(connection), connection_parked, connection);
 }
 
 static void connection_unparked(struct h1_connection *connection)
@@ -149,7 +152,7 @@ static void connection_timeout(struct timer *timer)
 	if (activity && activity->fiber)
 		return;
 	connection_unparked(connection);
-	stream_unpark(&connection->tcp.stream);
+	stream_unpark(h1_connection_stream(connection));
 	if (activity) {
 		activity->timed_out = true;
 		if (connection_spawn(connection))
@@ -179,28 +182,35 @@ static bool may_connect(const struct h1_server *server, const struct address *pe
 	return false;
 }
 
-void h1_server_accept(struct h1_server *server, int descriptor, const struct address *peer, const char *listener)
+static void connection_begin(struct h1_server *server, struct h1_connection *connection, const struct address *peer,
+			     const char *listener)
 {
-	struct h1_connection *connection = calloc(1, sizeof *connection);
-	if (!connection) {
-		struct kernel *kernel = loop_kernel();
-		kernel->close(kernel, descriptor);
-		return;
-	}
-	list_init(&connection->link);
-	if (tcp_open(&connection->tcp, descriptor) < 0) {
-		free(connection);
-		return;
-	}
 	connection->server = server;
 	connection->listener = listener;
 	connection->number = ++server->accepted;
 	connection->peer_is_local = peer->any.sa_family == AF_UNIX;
 	if (!connection->peer_is_local)
 		memcpy(&connection->peer, &peer->any, peer->length);
+	list_init(&connection->link);
 	list_push_back(&server->list, &connection->link);
 	server->connections++;
 	timer_init(&connection->timer, connection_timeout);
+}
+
+void h1_server_accept(struct h1_server *server, int descriptor, const struct address *peer, const char *listener)
+{
+	struct h1_plain_connection *plain = calloc(1, sizeof *plain);
+	if (!plain) {
+		struct kernel *kernel = loop_kernel();
+		kernel->close(kernel, descriptor);
+		return;
+	}
+	if (tcp_open(&plain->tcp, descriptor) < 0) {
+		free(plain);
+		return;
+	}
+	struct h1_connection *connection = &plain->connection;
+	connection_begin(server, connection, peer, listener);
 	connection->counted = may_connect(server, peer);
 	if (!connection->counted) {
 		h1_refuse_bare(connection);
@@ -209,6 +219,31 @@ void h1_server_accept(struct h1_server *server, int descriptor, const struct add
 	}
 	connection_park(connection);
 	timer_start(&connection->timer, loop_now() + server->settings.header_timeout_ns);
+}
+
+void h1_server_take(struct h1_server *server, struct stream *stream, struct slice early, const struct address *peer,
+		    const char *listener, const struct tls_peer *tls)
+{
+	struct h1_taken_connection *taken = calloc(1, sizeof *taken);
+	if (!taken) {
+		connection_count_remove(peer);
+		stream_close(stream);
+		return;
+	}
+	taken->stream = stream;
+	taken->tls = tls;
+	struct h1_connection *connection = &taken->connection;
+	connection->is_taken = connection->counted = true;
+	connection_begin(server, connection, peer, listener);
+	timer_start(&connection->timer, loop_now() + server->settings.header_timeout_ns);
+	if (early.length == 0) {
+		connection_park(connection);
+		timer_start(&connection->timer, loop_now() + server->settings.header_timeout_ns);
+	} else if (!connection_wake(connection) || h1_reader_put(&connection->activity->reader, early) < 0 ||
+		   !connection_spawn(connection)) {
+		h1_refuse_bare(connection);
+		connection_close(connection);
+	}
 }
 
 // --- One request
@@ -340,9 +375,9 @@ static enum next serve_request(struct h1_connection *connection, struct slice he
 	}
 	connection->requests++;
 	receive_request(connection, transaction, head, result);
-	tcp_set_owner(&connection->tcp, connection->activity->fiber);
+	stream_set_owner(h1_connection_stream(connection), connection->activity->fiber);
 	service->serve(transaction);
-	tcp_set_owner(&connection->tcp, NULL);
+	stream_set_owner(h1_connection_stream(connection), NULL);
 	(void)fiber_clear_cancel();
 	enum next next = after_response(connection->activity->work);
 	if (next == NEXT_TUNNEL)
@@ -393,9 +428,9 @@ static void linger(struct h1_connection *connection)
 	char *dropped = block_take(); // not on the stack, of which every fiber would have it
 	int64_t deadline_ns = loop_now() + LINGER_NS;
 	size_t total = 0;
-	ssize_t got = stream_shutdown(&connection->tcp.stream) < 0 || !dropped ? -1 : 1;
+	ssize_t got = stream_shutdown(h1_connection_stream(connection)) < 0 || !dropped ? -1 : 1;
 	while (got > 0 && total < LINGER_BYTES) {
-		got = stream_read(&connection->tcp.stream, dropped, BLOCK_SIZE, "linger", deadline_ns);
+		got = stream_read(h1_connection_stream(connection), dropped, BLOCK_SIZE, "linger", deadline_ns);
 		total += got > 0 ? (size_t)got : 0;
 	}
 	block_give(dropped);
@@ -408,8 +443,8 @@ static void start_tunnel(struct h1_connection *connection)
 	struct slice early = h1_reader_buffered(&connection->activity->reader);
 	connection->activity->fiber = NULL;
 	timer_stop(&connection->timer); // still set for the request
-	tunnel_start(&connection->activity->work->tunnel, &connection->tcp.stream, early, transaction->tunnel.stream,
-		     transaction->tunnel.early, transaction->tunnel.idle_ns, tunnel_ended);
+	tunnel_start(&connection->activity->work->tunnel, h1_connection_stream(connection), early,
+		     transaction->tunnel.stream, transaction->tunnel.early, transaction->tunnel.idle_ns, tunnel_ended);
 }
 
 static void connection_run(void *argument)
@@ -455,7 +490,7 @@ static void close_if_idle(struct h1_connection *connection)
 	if (connection->activity)
 		return;
 	connection_unparked(connection);
-	stream_unpark(&connection->tcp.stream);
+	stream_unpark(h1_connection_stream(connection));
 	connection_close(connection);
 }
 

@@ -33,10 +33,15 @@ struct h1_server *h1_server_new(struct http_service *service, const struct h1_se
 // From now on, for connections that exist too; the settings are copied.
 void h1_server_set(struct h1_server *server, const struct h1_server_settings *settings);
 
-// Takes over an accepted descriptor. scheme and listener are literals or live as long as
-// the server. When there are too many connections already, the client gets a 503 and
-// is closed.
+// Takes over an accepted descriptor. `listener` lives as long as the server. When there are
+// too many connections already, the client gets a 503 and is closed.
 void h1_server_accept(struct h1_server *server, int descriptor, const struct address *peer, const char *listener);
+
+// Takes over a stream that is neither parked nor read by anybody, and its count
+// (connection_count_add). `early` was read from it already, and is copied. `tls` belongs to
+// the stream; NULL where it is not encrypted. Closes the stream when memory is out.
+void h1_server_take(struct h1_server *server, struct stream *stream, struct slice early, const struct address *peer,
+		    const char *listener, const struct tls_peer *tls);
 
 // From now on each response is the last of its connection, and says so; idle connections stay
 // open for what may be on its way to them.

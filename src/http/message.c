@@ -28,6 +28,16 @@ bool method_is_idempotent(enum method method)
 	return method_is_safe(method) || method == METHOD_PUT || method == METHOD_DELETE;
 }
 
+struct slice http_protocol(unsigned major, unsigned minor)
+{
+	return major == 2 ? SLICE("HTTP/2.0") : minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
+}
+
+struct slice http_version(unsigned major, unsigned minor)
+{
+	return slice_after(http_protocol(major, minor), 5);
+}
+
 // RFC 9110 section 15 and the IANA registry of status codes.
 static const char *const reasons[] = {
 	[100] = "Continue",

@@ -30,6 +30,7 @@ enum body_framing { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
 
 struct request {
 	enum method method;
+	uint8_t version_major; // 1 or 2
 	uint8_t version_minor; // of HTTP/1; 1 for the later versions
 	enum target_form target_form;
 	enum body_framing framing;
@@ -53,7 +54,7 @@ struct request {
 
 struct response {
 	uint16_t status;
-	uint8_t version_minor;
+	uint8_t version_major, version_minor;
 	enum body_framing framing; // as it came from the server; usher's own choice on the way out
 	bool persistent;
 	uint64_t content_length; // as Content-Length says; of the body only with BODY_LENGTH
@@ -61,6 +62,10 @@ struct response {
 	struct fields fields;
 	struct body *body;
 };
+
+// "HTTP/1.1", "HTTP/2.0"; and what Via says of it: "1.1", "2.0" (RFC 9110 section 7.6.3).
+struct slice http_protocol(unsigned major, unsigned minor);
+struct slice http_version(unsigned major, unsigned minor);
 
 enum method method_of(struct slice name);
 

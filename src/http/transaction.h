@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct tls_peer;
 struct transaction;
 
 struct transaction_operations {
@@ -33,10 +34,11 @@ struct transaction_operations {
 
 // What is known of the client's connection.
 struct client {
-	struct address peer;  // who is at the other end of the connection
-	struct slice scheme;  // "http" or "https"
-	const char *listener; // as configured, for logs
-	uint64_t number;      // of the connection, for logs
+	struct address peer;	    // who is at the other end of the connection
+	struct slice scheme;	    // "http" or "https"
+	const char *listener;	    // as configured, for logs
+	uint64_t number;	    // of the connection, for logs
+	const struct tls_peer *tls; // what the handshake established; NULL: not encrypted
 };
 
 // A connection that both sides agreed to use for something else than HTTP: after 101, or a

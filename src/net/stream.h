@@ -5,6 +5,7 @@
 #ifndef USHER_NET_STREAM_H
 #define USHER_NET_STREAM_H
 
+#include "base/slice.h"
 #include "fiber/fiber.h"
 #include "fiber/io.h"
 #include "fiber/loop.h"
@@ -31,6 +32,10 @@ struct stream_operations {
 	void (*unpark)(struct stream *stream);
 	// The io to splice from and to; NULL when the bytes are not the socket's own.
 	struct io *(*plain_io)(struct stream *stream);
+	void (*set_owner)(struct stream *stream, struct fiber *owner);
+	bool (*is_quiet)(struct stream *stream, bool ask);
+	void (*say_last)(struct stream *stream, struct slice bytes);
+	void (*reset_on_close)(struct stream *stream);
 };
 
 // The part that all kinds share. TCP streams are embedded in what owns them (an idle
@@ -89,7 +94,8 @@ static inline int stream_shutdown(struct stream *stream)
 	return stream->operations->shutdown(stream);
 }
 
-// Closes. The memory must stay until the end of the loop's turn.
+// Closes. The memory of a stream that is embedded in its owner must stay until the end of
+// the loop's turn; a stream that its kind allocated (TLS, an HTTP/2 stream) frees itself.
 static inline void stream_close(struct stream *stream)
 {
 	stream->operations->close(stream);
@@ -112,6 +118,37 @@ static inline void stream_unpark(struct stream *stream)
 static inline struct io *stream_plain_io(struct stream *stream)
 {
 	return stream->operations->plain_io(stream);
+}
+
+// Sets the fiber that is cancelled when the connection is gone in both directions (reset,
+// or closed for good); NULL for none. An end of what the other side sends does not cancel.
+static inline void stream_set_owner(struct stream *stream, struct fiber *owner)
+{
+	stream->operations->set_owner(stream, owner);
+}
+
+// Whether nothing has arrived on an idle connection, neither bytes nor its end: it may be
+// used for a request; one that is not quiet is to be closed. Looks at what the loop knows
+// already; with `ask` it asks the kernel, which may know more. What the protocol below
+// takes for itself (TLS session tickets) does not count. May take a byte when there is
+// one, so that the stream is of no use if the answer is false.
+static inline bool stream_is_quiet(struct stream *stream, bool ask)
+{
+	return stream->operations->is_quiet(stream, ask);
+}
+
+// Writes what the connection has room for, without waiting and outside of a fiber; what
+// does not fit is lost. For a last word before the close.
+static inline void stream_say_last(struct stream *stream, struct slice bytes)
+{
+	stream->operations->say_last(stream, bytes);
+}
+
+// Makes the close that follows a reset, so that the other side cannot take what it got for
+// whole.
+static inline void stream_reset_on_close(struct stream *stream)
+{
+	stream->operations->reset_on_close(stream);
 }
 
 // From this size on splice costs clearly less than reading into 64 KiB and writing. CPU of

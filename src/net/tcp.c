@@ -111,6 +111,42 @@ static struct io *tcp_plain_io(struct stream *stream)
 	return &tcp_of(stream)->io;
 }
 
+static void tcp_set_owner(struct stream *stream, struct fiber *owner)
+{
+	struct tcp_stream *tcp = tcp_of(stream);
+	tcp->io.owner = owner;
+	// An edge that came before there was an owner is not reported again.
+	if (owner && (tcp->io.ready & KERNEL_HANGUP))
+		fiber_cancel(owner);
+}
+
+static bool tcp_is_quiet(struct stream *stream, bool ask)
+{
+	struct io *io = &tcp_of(stream)->io;
+	char unwanted;
+	if (ask)
+		io->ready |= KERNEL_READABLE;
+	else if (io->descriptor < 0 || (io->ready & (KERNEL_END | KERNEL_HANGUP)))
+		return false;
+	// The last read may have taken exactly what there was, without meeting -EAGAIN.
+	return !(io->ready & KERNEL_READABLE) || io_try_read(io, &unwanted, 1) == -EAGAIN;
+}
+
+static void tcp_say_last(struct stream *stream, struct slice bytes)
+{
+	struct iovec part = {(void *)bytes.data, bytes.length};
+	// No fiber may be running here, and io_write would wait for the first edge.
+	struct kernel *kernel = loop_kernel();
+	(void)kernel->write(kernel, tcp_of(stream)->io.descriptor, &part, 1, 0);
+}
+
+static void tcp_reset_on_close(struct stream *stream)
+{
+	struct kernel *kernel = loop_kernel();
+	if (tcp_of(stream)->io.descriptor >= 0 && kernel->reset_on_close)
+		kernel->reset_on_close(kernel, tcp_of(stream)->io.descriptor);
+}
+
 static const struct stream_operations tcp_operations = {
 	.read = tcp_read,
 	.try_read = tcp_try_read,
@@ -121,37 +157,8 @@ static const struct stream_operations tcp_operations = {
 	.park = tcp_park,
 	.unpark = tcp_unpark,
 	.plain_io = tcp_plain_io,
+	.set_owner = tcp_set_owner,
+	.is_quiet = tcp_is_quiet,
+	.say_last = tcp_say_last,
+	.reset_on_close = tcp_reset_on_close,
 };
-
-void tcp_set_owner(struct tcp_stream *tcp, struct fiber *owner)
-{
-	tcp->io.owner = owner;
-	// An edge that came before there was an owner is not reported again.
-	if (owner && (tcp->io.ready & KERNEL_HANGUP))
-		fiber_cancel(owner);
-}
-
-bool tcp_is_quiet(struct tcp_stream *tcp)
-{
-	if (tcp->io.descriptor < 0 || (tcp->io.ready & (KERNEL_END | KERNEL_HANGUP)))
-		return false;
-	if (!(tcp->io.ready & KERNEL_READABLE))
-		return true;
-	// The last read may have taken exactly what there was, without meeting -EAGAIN.
-	char unwanted;
-	return io_try_read(&tcp->io, &unwanted, 1) == -EAGAIN;
-}
-
-bool tcp_ask_quiet(struct tcp_stream *tcp)
-{
-	char byte;
-	tcp->io.ready |= KERNEL_READABLE;
-	return io_try_read(&tcp->io, &byte, 1) == -EAGAIN;
-}
-
-void tcp_reset_on_close(struct tcp_stream *tcp)
-{
-	struct kernel *kernel = loop_kernel();
-	if (tcp->io.descriptor >= 0 && kernel->reset_on_close)
-		kernel->reset_on_close(kernel, tcp->io.descriptor);
-}

@@ -70,7 +70,7 @@ struct upstream_connection *idle_take(struct server_local *local)
 	while (!list_is_empty(&local->idle)) {
 		struct upstream_connection *newest = LIST_ENTRY(local->idle.next, struct upstream_connection, link);
 		remove_idle(newest);
-		if (!tcp_is_quiet(&newest->tcp)) {
+		if (!stream_is_quiet(newest->stream, false)) {
 			local_count(&local->stale, 1);
 		} else if (!is_too_old(newest) && has_address(newest)) {
 			local_count(&local->reuses, 1);
@@ -131,7 +131,7 @@ bool idle_keep(struct upstream_connection *connection)
 		list_push_back(&thread->with_idle, &local->with_idle);
 	local_count(&local->idle_count, 1);
 	list_push_front(&local->idle, &connection->link);
-	tcp_set_owner(&connection->tcp, NULL);
+	stream_set_owner(connection->stream, NULL);
 	stream_park(connection->stream, connection_parked, connection);
 	if (!timer_is_running(&thread->ageing))
 		timer_start(&thread->ageing, loop_now() + AGEING_NS);
@@ -144,7 +144,7 @@ static void connection_parked(struct stream *stream, void *argument)
 {
 	struct upstream_connection *connection = argument;
 	// What woke it may be an edge that its last read had used up already.
-	if (tcp_is_quiet(&connection->tcp)) {
+	if (stream_is_quiet(connection->stream, false)) {
 		stream_park(stream, connection_parked, connection);
 		return;
 	}

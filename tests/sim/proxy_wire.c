@@ -40,7 +40,7 @@ void wire_close(struct wire *wire, bool reset)
 	if (wire->tcp.io.descriptor < 0)
 		return;
 	if (reset)
-		tcp_reset_on_close(&wire->tcp);
+		stream_reset_on_close(&wire->tcp.stream);
 	stream_close(&wire->tcp.stream);
 }
 

@@ -59,7 +59,7 @@ static void served_free(struct deferred *deferred)
 static void served_end(struct served *served)
 {
 	if (draw(4) == 0)
-		tcp_reset_on_close(&served->tcp);
+		stream_reset_on_close(&served->tcp.stream);
 	stream_close(&served->tcp.stream);
 	loop_defer(&served->end, served_free);
 	served_count--;
@@ -73,13 +73,13 @@ static void serve(void *argument)
 {
 	struct served *served = argument;
 	char buffer[BUFFER_SIZE];
-	tcp_set_owner(&served->tcp, fiber_current());
+	stream_set_owner(&served->tcp.stream, fiber_current());
 	for (;;) {
 		ssize_t count = draw(2) ? stream_try_read(&served->tcp.stream, buffer, sizeof(buffer))
 					: stream_read(&served->tcp.stream, buffer, sizeof(buffer), "request",
 						      loop_now() + patience());
 		if (count == -EAGAIN) {
-			tcp_set_owner(&served->tcp, NULL);
+			stream_set_owner(&served->tcp.stream, NULL);
 			parked++;
 			stream_park(&served->tcp.stream, served_readable, served);
 			return;
@@ -191,7 +191,7 @@ static void client_run(void *argument)
 		// What comes unasked, or an end, is found before the connection is used again.
 		if (!failed && i + 1 < requests) {
 			fiber_sleep("rest", loop_now() + (int64_t)draw(2 * SECOND_NS));
-			bool is_quiet = tcp_is_quiet(&tcp);
+			bool is_quiet = stream_is_quiet(&tcp.stream, false);
 			quiet += is_quiet;
 			unquiet += !is_quiet;
 			failed = is_quiet ? 0 : -ECONNRESET;
@@ -199,7 +199,7 @@ static void client_run(void *argument)
 	}
 	failures += failed != 0;
 	if (draw(3) == 0)
-		tcp_reset_on_close(&tcp);
+		stream_reset_on_close(&tcp.stream);
 	stream_close(&tcp.stream);
 	fiber_sleep("end", loop_now() + 1); // its memory stays until the turn's end
 	clients_left--;

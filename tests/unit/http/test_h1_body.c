@@ -148,7 +148,7 @@ static void bodies_whose_connection_is_lost(void *argument)
 		fixture_open(&fixture);
 		driver_send(&fixture.far, SLICE(HEAD));
 		begin_body(&fixture, framings[i], 10, LIMIT);
-		tcp_reset_on_close(&fixture.far);
+		stream_reset_on_close(&fixture.far.stream);
 		stream_close(&fixture.far.stream);
 		assert_int_equal(body_read(&fixture.body.body, &bytes), -1);
 		assert_int_equal(fixture.body.body.fault.kind, FAULT_CLIENT_GONE);

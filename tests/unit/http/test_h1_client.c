@@ -297,7 +297,7 @@ static void servers_that_are_lost(void *argument)
 	struct fixture fixture;
 	fixture_open(&fixture, SLICE_EMPTY);
 	assert_int_equal(send_request(&fixture, &fixture.body.body, false), 0);
-	tcp_reset_on_close(&fixture.far);
+	stream_reset_on_close(&fixture.far.stream);
 	stream_close(&fixture.far.stream);
 	assert_int_equal(read_head(&fixture, 0), -1);
 	assert_int_equal(fixture.fault.kind, FAULT_SERVER_CLOSED);

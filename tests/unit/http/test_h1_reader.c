@@ -176,7 +176,7 @@ static void waits_for_heads_end(void *argument)
 			} else if (way == CANCEL) {
 				fiber_cancel(fiber);
 			} else {
-				tcp_reset_on_close(&fixture.far);
+				stream_reset_on_close(&fixture.far.stream);
 				stream_close(&fixture.far.stream);
 			}
 			fiber_join(fiber);

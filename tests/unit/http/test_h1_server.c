@@ -444,7 +444,7 @@ static void clients_leave(void *argument)
 	connect_client(server, &client);
 	driver_send(&client, SLICE("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"));
 	driver_settle();
-	tcp_reset_on_close(&client);
+	stream_reset_on_close(&client.stream);
 	stream_close(&client.stream);
 	server_end(server);
 	assert_int_equal(service_saw.fault, FAULT_CLIENT_GONE);

@@ -380,7 +380,7 @@ static void writes_that_fail(void *argument)
 		} else if (way == CANCEL) {
 			fiber_cancel(fiber);
 		} else {
-			tcp_reset_on_close(&far);
+			stream_reset_on_close(&far.stream);
 			stream_close(&far.stream);
 		}
 		fiber_join(fiber);

@@ -171,7 +171,7 @@ static void splice_to_a_reset(void *argument)
 		assert_false(read_failed);
 		assert_true(moved >= 300000 && moved < 20000000);
 		assert_int_equal(chain.to.stream.bytes_written, moved);
-		tcp_reset_on_close(&chain.from);
+		stream_reset_on_close(&chain.from.stream);
 		chain_end(&chain);
 
 		chain_start(&chain, 1000000, UINT64_MAX);
@@ -229,7 +229,7 @@ static void splice_to_a_sleeper(void *argument)
 			 -ETIMEDOUT);
 	assert_false(read_failed);
 	assert_true(moved > 0);
-	tcp_reset_on_close(&chain.from);
+	stream_reset_on_close(&chain.from.stream);
 	chain.sunk = true;
 	chain_end(&chain);
 }
@@ -269,7 +269,7 @@ static void splice_until_cancelled(void *argument)
 		stream_splice(&chain.from.stream, &chain.to.stream, UINT64_MAX, PATIENCE_NS, &moved, &read_failed),
 		-ECANCELED);
 	assert_true(fiber_clear_cancel());
-	tcp_reset_on_close(&chain.from);
+	stream_reset_on_close(&chain.from.stream);
 	chain_end(&chain);
 }
 
@@ -298,7 +298,7 @@ static void splice_without_pipes(void *argument)
 		if (round == 2) {
 			assert_true(failed == -EPIPE || failed == -ECONNRESET);
 			assert_true(moved >= 300000 && moved < 3000000);
-			tcp_reset_on_close(&chain.from);
+			stream_reset_on_close(&chain.from.stream);
 		} else {
 			assert_int_equal(failed, round == 0 ? 0 : -EPIPE);
 			assert_int_equal(moved, 3000000);

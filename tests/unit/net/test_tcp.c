@@ -187,19 +187,19 @@ static void wait_for_the_owner(void *argument)
 {
 	struct tcp_stream a, b;
 	test_pair(&a, &b);
-	tcp_set_owner(&b, fiber_current());
+	stream_set_owner(&b.stream, fiber_current());
 	// The end of what the client sends does not cancel.
 	assert_int_equal(stream_shutdown(&a.stream), 0);
 	test_expect_end(&b);
 	assert_int_equal(fiber_sleep("test", loop_now() + 20 * MILLISECOND_NS), 0);
 	// Its reset does.
-	tcp_reset_on_close(&a);
+	stream_reset_on_close(&a.stream);
 	stream_close(&a.stream);
 	assert_int_equal(fiber_sleep("test", test_deadline()), -ECANCELED);
 	assert_true(fiber_clear_cancel());
 	// Who owns it only later is told as well.
-	tcp_set_owner(&b, NULL);
-	tcp_set_owner(&b, fiber_current());
+	stream_set_owner(&b.stream, NULL);
+	stream_set_owner(&b.stream, fiber_current());
 	assert_true(fiber_clear_cancel());
 	stream_close(&b.stream);
 }
@@ -215,7 +215,7 @@ static void read_after_reset(void *argument)
 	test_pair(&a, &b);
 	test_send(&a, "half of");
 	test_expect(&b, "half");
-	tcp_reset_on_close(&a);
+	stream_reset_on_close(&a.stream);
 	stream_close(&a.stream);
 	char got[64];
 	ssize_t count;
@@ -224,7 +224,7 @@ static void read_after_reset(void *argument)
 	} while (count > 0);
 	assert_int_equal(count, -ECONNRESET);
 	stream_close(&b.stream);
-	tcp_reset_on_close(&b); // of what is closed: nothing
+	stream_reset_on_close(&b.stream); // of what is closed: nothing
 	assert_int_equal(stream_shutdown(&b.stream), -EBADF);
 }
 
@@ -242,23 +242,23 @@ static void look_for_quiet(void *argument)
 {
 	struct tcp_stream a, b;
 	test_pair(&a, &b);
-	assert_true(tcp_is_quiet(&b));
+	assert_true(stream_is_quiet(&b.stream, false));
 	// A read that takes exactly what there was leaves open whether there is more.
 	test_send(&a, "exact");
 	test_expect(&b, "exact");
-	assert_true(tcp_is_quiet(&b));
-	assert_true(tcp_is_quiet(&b));
+	assert_true(stream_is_quiet(&b.stream, false));
+	assert_true(stream_is_quiet(&b.stream, false));
 	test_send(&a, "unasked");
 	settle();
-	assert_false(tcp_is_quiet(&b));
+	assert_false(stream_is_quiet(&b.stream, false));
 	stream_close(&b.stream);
-	assert_false(tcp_is_quiet(&b));
+	assert_false(stream_is_quiet(&b.stream, false));
 	stream_close(&a.stream);
 
 	test_pair(&a, &b);
 	stream_close(&a.stream);
 	settle();
-	assert_false(tcp_is_quiet(&b));
+	assert_false(stream_is_quiet(&b.stream, false));
 	stream_close(&b.stream);
 }
 

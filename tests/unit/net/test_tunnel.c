@@ -76,7 +76,7 @@ static void end_by_failure(void *argument)
 	rig_start(rig, "", "", PATIENCE_NS);
 	test_send(&rig->a, "x");
 	test_expect(&rig->b, "x");
-	tcp_reset_on_close(&rig->b);
+	stream_reset_on_close(&rig->b.stream);
 	stream_close(&rig->b.stream);
 	rig_wait_done(rig);
 	rig_close(rig);
