@@ -4,6 +4,7 @@ import pytest
 
 from support import language
 from support.origin import DeadPort, Origin, SilentPort, echo
+from support.tls import Authority
 from support.usher import Usher
 
 
@@ -70,3 +71,9 @@ def proxy(stage):
         origin = stage.origin(script)
         return stage.usher(config, ORIGIN=origin, **values), origin
     return start
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate authority for all tests of a file."""
+    return Authority(tmp_path_factory.mktemp("authority"))
