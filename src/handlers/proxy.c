@@ -93,12 +93,13 @@ static bool proxy_load(struct config_load *load, struct snapshot *snapshot, cons
 struct proxying {
 	struct exchange *exchange;
 	const struct proxy_config *config;
-	struct proxy_request request;
-	struct h1_client_settings settings;
+	struct client_request request;
+	struct client_settings settings;
 	struct pick pick;
 	struct server *server;			// of this try; NULL between tries
 	struct upstream_connection *connection; // of this try, once there is one
-	struct h1_client client;
+	struct http_client *client;		// on the connection
+	struct h1_client h1;
 	struct exchange_end end;
 	int64_t step_started_ns;
 	bool answered;	 // the head of the final response came
@@ -112,7 +113,7 @@ static void end_at_end(struct exchange *exchange, struct exchange_end *end);
 
 // --- The main path
 
-static void prepare(struct proxying *proxying, struct exchange *exchange, const struct proxy_config *config)
+static bool prepare(struct proxying *proxying, struct exchange *exchange, const struct proxy_config *config)
 {
 	const struct limits *limits = exchange->snapshot->limits;
 	const struct timeouts *timeouts = exchange->route->timeouts;
@@ -121,7 +122,7 @@ static void prepare(struct proxying *proxying, struct exchange *exchange, const 
 	proxying->server = NULL;
 	proxying->connection = NULL;
 	proxying->answered = proxying->tunnelling = false;
-	proxying->settings = (struct h1_client_settings){
+	proxying->settings = (struct client_settings){
 		.header_bytes = (uint32_t)limits->header_bytes,
 		.limits = {.fields = (uint32_t)limits->fields, .target_bytes = (uint32_t)limits->target_bytes},
 		.send_timeout_ns = timeouts->send_ns,
@@ -129,9 +130,9 @@ static void prepare(struct proxying *proxying, struct exchange *exchange, const 
 		.read_timeout_ns = timeouts->read_ns,
 	};
 	pick_init(&proxying->pick);
-	proxy_request_prepare(exchange, &proxying->request);
 	exchange->server.pool = pool_name(config->pool->pool);
 	exchange_at_end(exchange, &proxying->end, end_at_end);
+	return proxy_request_make(exchange, &config->request, &proxying->request);
 }
 
 // Tries servers until one has answered, or none may be tried any more.
@@ -176,11 +177,6 @@ static bool loops(const struct fields *fields)
 static void proxy_handle(struct exchange *exchange, const void *config)
 {
 	const struct request *request = exchange_request(exchange);
-	struct proxying *proxying = arena_alloc(exchange_arena(exchange), sizeof *proxying);
-	if (!proxying) {
-		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "proxy", NULL);
-		return;
-	}
 	// RFC 9110 section 7.6.2: an OPTIONS that may go no further is answered here.
 	if (request->method == METHOD_OPTIONS &&
 	    slice_equal(fields_value(&request->fields, FIELD_MAX_FORWARDS), SLICE("0"))) {
@@ -191,11 +187,21 @@ static void proxy_handle(struct exchange *exchange, const void *config)
 		exchange_fail(exchange, FAULT_LOOP, "proxy", "usher's own name is in Via too often");
 		return;
 	}
-	prepare(proxying, exchange, config);
-	try_servers(proxying);
+	struct proxying *proxying = arena_alloc(exchange_arena(exchange), sizeof *proxying);
+	if (proxying && prepare(proxying, exchange, config))
+		try_servers(proxying);
+	else
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "proxy", NULL);
 }
 
 // --- One try
+
+static void begin_client(struct proxying *proxying)
+{
+	h1_client_init(&proxying->h1, &proxying->settings, proxying->connection->stream,
+		       exchange_arena(proxying->exchange));
+	proxying->client = &proxying->h1.client;
+}
 
 static int connect_server(struct proxying *proxying, bool fresh, struct fault *ret_fault)
 {
@@ -206,7 +212,7 @@ static int connect_server(struct proxying *proxying, bool fresh, struct fault *r
 		return -1;
 	exchange->server.reused = proxying->connection->reused;
 	exchange->server.connect_ns = proxying->connection->reused ? 0 : proxying->connection->connect_ns;
-	h1_client_init(&proxying->client, &proxying->settings, proxying->connection->stream, exchange_arena(exchange));
+	begin_client(proxying);
 	return 0;
 }
 
@@ -215,22 +221,14 @@ static int connect_server(struct proxying *proxying, bool fresh, struct fault *r
 static int converse(struct proxying *proxying, struct response *ret_response, struct fault *ret_fault)
 {
 	struct exchange *exchange = proxying->exchange;
-	struct request *request = exchange_request(exchange);
-	struct h1_client *client = &proxying->client;
-	struct slice head =
-		proxy_request_head(exchange, &proxying->request, &proxying->config->request, proxying->server->text);
-	if (!head.data) {
-		fault_set(ret_fault, FAULT_OUT_OF_MEMORY, "send request", NULL);
-		return -1;
-	}
-	bool hold_body = request->expects_continue && proxying->request.framing != BODY_NONE;
+	struct http_client *client = proxying->client;
+	proxy_request_address(&proxying->request, exchange, &proxying->config->request, proxying->server->text);
 	proxying->step_started_ns = loop_now();
-	if (h1_client_send(client, request->method, head, request->body, proxying->request.framing, hold_body,
-			   ret_fault) < 0)
+	if (client_send(client, &proxying->request, ret_fault) < 0)
 		return -1;
 	for (unsigned interims = 0; interims <= INTERIM_MAX; interims++) {
-		bool holds = h1_client_holds_body(client);
-		int result = h1_client_read_head(client, holds ? CONTINUE_NS : 0, ret_response, ret_fault);
+		bool holds = client_holds_body(client);
+		int result = client_read_head(client, holds ? CONTINUE_NS : 0, ret_response, ret_fault);
 		if (result < 0)
 			return -1;
 		bool interim = result == 0 && ret_response->status < 200 && ret_response->status != 101;
@@ -241,7 +239,7 @@ static int converse(struct proxying *proxying, struct response *ret_response, st
 		if (interim && exchange_inform(exchange, ret_response) < 0)
 			return -1;
 		bool go_ahead = result == 1 || ret_response->status == 100;
-		if (holds && go_ahead && h1_client_send_body(client, ret_fault) < 0)
+		if (holds && go_ahead && client_send_body(client, ret_fault) < 0)
 			return -1;
 	}
 	fault_set(ret_fault, FAULT_RESPONSE_BAD, "read response header", "too many interim responses");
@@ -255,7 +253,7 @@ static void take_response(struct proxying *proxying, const struct response *from
 // request may be sent twice; one that would carry a request that may not is asked first.
 static bool died_idle(const struct proxying *proxying, const struct fault *fault)
 {
-	return proxying->connection && proxying->connection->reused && !proxying->client.got_bytes &&
+	return proxying->connection && proxying->connection->reused && !proxying->client->got_bytes &&
 	       (fault->kind == FAULT_SERVER_CLOSED || fault->kind == FAULT_SEND_FAILED);
 }
 
@@ -270,7 +268,7 @@ static void drop_connection(struct proxying *proxying)
 {
 	if (!proxying->connection)
 		return;
-	(void)h1_client_fini(&proxying->client);
+	(void)client_fini(proxying->client);
 	upstream_connection_close(proxying->connection);
 	proxying->connection = NULL;
 }
@@ -304,7 +302,7 @@ static int try_server(struct proxying *proxying, struct fault *ret_fault)
 	}
 	if (result < 0)
 		return -1;
-	int64_t response_ns = loop_now() - proxying->client.sent_ns;
+	int64_t response_ns = loop_now() - proxying->client->sent_ns;
 	proxying->answered = true;
 	server_answered(proxying->server, response_ns);
 	proxying->exchange->server.first_byte_ns = response_ns;
@@ -323,7 +321,7 @@ static bool may_go_on(const struct proxying *proxying, const struct fault *fault
 	if (fault->retry_safe)
 		return true;
 	bool unanswered = fault->kind == FAULT_SERVER_CLOSED || fault->kind == FAULT_SEND_FAILED;
-	return unanswered && !proxying->client.got_bytes && is_repeatable(proxying);
+	return unanswered && !proxying->client->got_bytes && is_repeatable(proxying);
 }
 
 // The connection goes back to the idle ones when it may carry another request.
@@ -333,7 +331,7 @@ static void end_try(struct proxying *proxying, const struct fault *fault)
 	if (!server)
 		return;
 	if (proxying->connection) {
-		bool whole = h1_client_fini(&proxying->client) && !proxying->tunnelling && proxying->answered;
+		bool whole = client_fini(proxying->client) && !proxying->tunnelling && proxying->answered;
 		if (whole)
 			upstream_connection_keep(proxying->connection);
 		else
@@ -391,20 +389,15 @@ static void start_tunnel(struct proxying *proxying, struct slice upgrade)
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "upgrade", NULL);
 		return;
 	}
+	struct slice early;
+	struct stream *stream = client_tunnel(proxying->client, &early);
 	proxying->tunnelling = true;
 	exchange->transaction.tunnel = (struct tunnel_end){
-		.stream = proxying->client.stream,
-		.early = h1_reader_buffered(&proxying->client.reader),
+		.stream = stream,
+		.early = early,
 		.idle_ns = exchange->route->timeouts->tunnel_ns,
 		.done = tunnel_done,
 	};
-}
-
-static struct slice via(const struct response *response)
-{
-	return response->version_major == 2 ? SLICE("2.0 usher")
-	       : response->version_minor    ? SLICE("1.1 usher")
-					    : SLICE("1.0 usher");
 }
 
 // Takes over the server's response, without what concerns its connection only.
@@ -415,7 +408,8 @@ static void take_response(struct proxying *proxying, const struct response *from
 	*response = *from;
 	struct slice upgrade = fields_value(&response->fields, FIELD_UPGRADE);
 	fields_remove_hop_by_hop(&response->fields);
-	if (!fields_add(&response->fields, exchange_arena(exchange), FIELD_VIA, via(from)))
+	if (!fields_add(&response->fields, exchange_arena(exchange), FIELD_VIA,
+			http_via(from->version_major, from->version_minor)))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "read response header", NULL);
 	if (response->status == 101)
 		start_tunnel(proxying, upgrade);

@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct client_request;
+
 // --- Where a header section ends
 
 // Zeroed at the start of each message; goes on where it left off, so that a head that
@@ -110,6 +112,10 @@ void h1_write_field(struct text *text, struct slice name, struct slice value);
 // All fields but those that frame the message (Content-Length, Transfer-Encoding,
 // Connection), which the writer of the message adds itself.
 void h1_write_fields(struct text *text, const struct fields *fields);
+
+// The whole head of a request to a server (client.h), in the arena; .data NULL when memory is
+// out.
+struct slice h1_request_head(const struct client_request *request, struct arena *arena);
 
 // "1f4\r\n": the line before a chunk; at most H1_CHUNK_LINE_MAX bytes, without NUL. The
 // length written.

@@ -13,11 +13,9 @@ static const struct h1_body_faults response_faults = {
 	.step = "read response body",
 };
 
-void h1_client_init(struct h1_client *client, const struct h1_client_settings *settings, struct stream *stream,
-		    struct arena *arena)
+static struct h1_client *client_of(struct http_client *client)
 {
-	*client = (struct h1_client){.settings = settings, .stream = stream, .arena = arena};
-	h1_reader_init(&client->reader, stream);
+	return (struct h1_client *)client;
 }
 
 // --- Sending
@@ -42,7 +40,7 @@ static void sending_ended(struct h1_client *client, enum h1_send_result result)
 {
 	client->sent = result;
 	client->sending_rest = false;
-	client->sent_ns = loop_now();
+	client->client.sent_ns = loop_now();
 }
 
 static void sender_run(void *argument)
@@ -59,7 +57,7 @@ static void sender_run(void *argument)
 		(void)stream_shutdown(client->stream);
 }
 
-int h1_client_send_body(struct h1_client *client, struct fault *ret_fault)
+static int start_sender(struct h1_client *client, struct fault *ret_fault)
 {
 	check(!client->sender);
 	client->sender = fiber_spawn_joinable("send request body", sender_run, client);
@@ -69,32 +67,43 @@ int h1_client_send_body(struct h1_client *client, struct fault *ret_fault)
 	return -1;
 }
 
-bool h1_client_holds_body(const struct h1_client *client)
+static int send_body(struct http_client *http, struct fault *ret_fault)
 {
+	return start_sender(client_of(http), ret_fault);
+}
+
+static bool holds_body(const struct http_client *http)
+{
+	const struct h1_client *client = (const struct h1_client *)http;
 	return client->sending_rest && !client->sender;
 }
 
-int h1_client_send(struct h1_client *client, enum method method, struct slice head, struct body *body,
-		   enum body_framing framing, bool hold_body, struct fault *ret_fault)
+static int send_request(struct http_client *http, const struct client_request *request, struct fault *ret_fault)
 {
-	client->method = method;
+	struct h1_client *client = client_of(http);
+	bool hold_body = request->hold_body;
+	client->method = request->method;
 	client->sending = (struct h1_sending){
 		.stream = client->stream,
-		.head = head,
-		.body = hold_body ? body_empty() : body,
-		.framing = hold_body ? BODY_NONE : framing,
+		.head = h1_request_head(request, client->arena),
+		.body = hold_body ? body_empty() : request->body,
+		.framing = hold_body ? BODY_NONE : request->framing,
 		.idle_ns = client->settings->send_timeout_ns,
 		.step = "send request",
 	};
+	if (!client->sending.head.data) {
+		fault_set(ret_fault, FAULT_OUT_OF_MEMORY, "send request", NULL);
+		return -1;
+	}
 	bool finished = false;
 	client->sent = h1_send_start(&client->sending, &finished);
-	client->sending.body = body;
-	client->sending.framing = framing;
+	client->sending.body = request->body;
+	client->sending.framing = request->framing;
 	if (client->sent != H1_SEND_DONE)
 		return send_failed(client, ret_fault);
-	client->sent_ns = loop_now();
+	client->client.sent_ns = loop_now();
 	client->sending_rest = hold_body || !finished;
-	return client->sending_rest && !hold_body ? h1_client_send_body(client, ret_fault) : 0;
+	return client->sending_rest && !hold_body ? start_sender(client, ret_fault) : 0;
 }
 
 // --- Reading
@@ -141,16 +150,16 @@ static int head_failed(struct h1_client *client, enum h1_head_result result, int
 static enum h1_head_result wait_head(struct h1_client *client, int64_t patience_ns, struct slice *ret_head,
 				     int *ret_error)
 {
-	const struct h1_client_settings *settings = client->settings;
+	const struct client_settings *settings = client->settings;
 	for (;;) {
-		int64_t from_ns = client->sending_rest ? loop_now() : client->sent_ns;
+		int64_t from_ns = client->sending_rest ? loop_now() : client->client.sent_ns;
 		int64_t wait_ns = patience_ns ? patience_ns : settings->response_timeout_ns;
 		enum h1_head_result result =
 			h1_reader_head(&client->reader, settings->header_bytes, false, H1_READ_WAIT,
 				       "read response header", from_ns + wait_ns, ret_head, ret_error);
 		if (result != H1_HEAD_TIMEOUT || patience_ns)
 			return result;
-		if (!client->sending_rest && loop_now() >= client->sent_ns + wait_ns)
+		if (!client->sending_rest && loop_now() >= client->client.sent_ns + wait_ns)
 			return result;
 	}
 }
@@ -164,9 +173,10 @@ static bool sender_cancelled(struct h1_client *client, enum h1_head_result resul
 	return true;
 }
 
-int h1_client_read_head(struct h1_client *client, int64_t patience_ns, struct response *ret_response,
-			struct fault *ret_fault)
+static int read_head(struct http_client *http, int64_t patience_ns, struct response *ret_response,
+		     struct fault *ret_fault)
 {
+	struct h1_client *client = client_of(http);
 	struct slice head;
 	int error = 0;
 	if (client->sender && client->sent == H1_SEND_READ_FAILED && !client->sending_rest)
@@ -174,7 +184,7 @@ int h1_client_read_head(struct h1_client *client, int64_t patience_ns, struct re
 	client->waiter = fiber_current();
 	enum h1_head_result result = wait_head(client, patience_ns, &head, &error);
 	client->waiter = NULL;
-	client->got_bytes |= result == H1_HEAD_WHOLE || h1_reader_buffered(&client->reader).length > 0;
+	client->client.got_bytes |= result == H1_HEAD_WHOLE || h1_reader_buffered(&client->reader).length > 0;
 	if (result == H1_HEAD_TIMEOUT && patience_ns)
 		return 1;
 	if (sender_cancelled(client, result))
@@ -182,7 +192,7 @@ int h1_client_read_head(struct h1_client *client, int64_t patience_ns, struct re
 	if (result != H1_HEAD_WHOLE)
 		return head_failed(client, result, error, ret_fault);
 	*ret_response = (struct response){0};
-	const struct h1_client_settings *settings = client->settings;
+	const struct client_settings *settings = client->settings;
 	if (!h1_parse_response(head, client->method, &settings->limits, client->arena, ret_response, ret_fault))
 		return -1;
 	h1_body_init(&client->body, &client->reader, ret_response->framing, ret_response->content_length,
@@ -194,8 +204,16 @@ int h1_client_read_head(struct h1_client *client, int64_t patience_ns, struct re
 	return 0;
 }
 
-bool h1_client_fini(struct h1_client *client)
+static struct stream *tunnel(struct http_client *http, struct slice *ret_early)
 {
+	struct h1_client *client = client_of(http);
+	*ret_early = h1_reader_buffered(&client->reader);
+	return client->stream;
+}
+
+static bool fini(struct http_client *http)
+{
+	struct h1_client *client = client_of(http);
 	bool whole = !client->sending_rest && client->sent == H1_SEND_DONE && client->persistent &&
 		     client->body.body.operations && body_look(&client->body.body) == BODY_ENDED &&
 		     h1_reader_buffered(&client->reader).length == 0;
@@ -205,4 +223,21 @@ bool h1_client_fini(struct h1_client *client)
 	}
 	h1_reader_fini(&client->reader);
 	return whole;
+}
+
+static const struct http_client_operations operations = {
+	.send = send_request,
+	.send_body = send_body,
+	.holds_body = holds_body,
+	.read_head = read_head,
+	.tunnel = tunnel,
+	.fini = fini,
+};
+
+void h1_client_init(struct h1_client *client, const struct client_settings *settings, struct stream *stream,
+		    struct arena *arena)
+{
+	*client = (struct h1_client){
+		.client.operations = &operations, .settings = settings, .stream = stream, .arena = arena};
+	h1_reader_init(&client->reader, stream);
 }

@@ -33,9 +33,9 @@ struct slice http_protocol(unsigned major, unsigned minor)
 	return major == 2 ? SLICE("HTTP/2.0") : minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
 }
 
-struct slice http_version(unsigned major, unsigned minor)
+struct slice http_via(unsigned major, unsigned minor)
 {
-	return slice_after(http_protocol(major, minor), 5);
+	return major == 2 ? SLICE("2.0 usher") : minor == 0 ? SLICE("1.0 usher") : SLICE("1.1 usher");
 }
 
 // RFC 9110 section 15 and the IANA registry of status codes.

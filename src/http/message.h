@@ -63,9 +63,11 @@ struct response {
 	struct body *body;
 };
 
-// "HTTP/1.1", "HTTP/2.0"; and what Via says of it: "1.1", "2.0" (RFC 9110 section 7.6.3).
+// "HTTP/1.1", "HTTP/2.0".
 struct slice http_protocol(unsigned major, unsigned minor);
-struct slice http_version(unsigned major, unsigned minor);
+
+// What Via says of a message that came so (RFC 9110 section 7.6.3): "1.1 usher", "2.0 usher".
+struct slice http_via(unsigned major, unsigned minor);
 
 enum method method_of(struct slice name);
 

@@ -155,18 +155,23 @@ static void assert_head(const struct row *row, struct slice head)
 		}
 }
 
+static struct slice head_for(struct exchange *exchange, struct client_request *request, const struct row *row)
+{
+	proxy_request_address(request, exchange, &row->options, SLICE("10.0.0.1:80"));
+	return h1_request_head(request, exchange_arena(exchange));
+}
+
 static void test_heads(void **state)
 {
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct exchange exchange;
 		struct client client;
-		struct proxy_request request;
+		struct client_request request;
 		begin(&exchange, &client, &rows[i]);
-		proxy_request_prepare(&exchange, &request);
+		assert_true(proxy_request_make(&exchange, &rows[i].options, &request));
 		// Each try of a server has one made anew.
 		for (int tries = 0; tries < 2; tries++)
-			assert_head(&rows[i],
-				    proxy_request_head(&exchange, &request, &rows[i].options, SLICE("10.0.0.1:80")));
+			assert_head(&rows[i], head_for(&exchange, &request, &rows[i]));
 		test_exchange_end(&exchange);
 	}
 }
@@ -179,11 +184,11 @@ static void test_forwarded_host(void **state)
 		.has = {"\r\nHost: inner.example\r\n", "\r\nX-Forwarded-Host: outer.example\r\n"}};
 	struct exchange exchange;
 	struct client client;
-	struct proxy_request request;
+	struct client_request request;
 	begin(&exchange, &client, &row);
 	exchange.forwarded_host = SLICE("outer.example");
-	proxy_request_prepare(&exchange, &request);
-	assert_head(&row, proxy_request_head(&exchange, &request, &row.options, SLICE("10.0.0.1:80")));
+	assert_true(proxy_request_make(&exchange, &row.options, &request));
+	assert_head(&row, head_for(&exchange, &request, &row));
 	test_exchange_end(&exchange);
 }
 
@@ -196,10 +201,10 @@ static void test_long_parts(void **state)
 	struct row row = {head, TRUSTED, BOTH};
 	struct exchange exchange;
 	struct client client;
-	struct proxy_request request;
+	struct client_request request;
 	begin(&exchange, &client, &row);
-	proxy_request_prepare(&exchange, &request);
-	struct slice got = proxy_request_head(&exchange, &request, &row.options, SLICE("10.0.0.1:80"));
+	assert_true(proxy_request_make(&exchange, &row.options, &request));
+	struct slice got = head_for(&exchange, &request, &row);
 	assert_true(got.length > 3 * sizeof host);
 	assert_true(slice_ends_with(got, SLICE("\r\n\r\n")));
 	test_exchange_end(&exchange);
@@ -209,11 +214,12 @@ static void test_without_memory(void **state)
 {
 	struct exchange exchange;
 	struct client client;
-	struct proxy_request request;
+	struct client_request request;
 	begin(&exchange, &client, &rows[0]);
-	proxy_request_prepare(&exchange, &request);
+	assert_true(proxy_request_make(&exchange, &rows[0].options, &request));
 	exchange_arena(&exchange)->limit_bytes = exchange_arena(&exchange)->taken_bytes;
-	assert_null(proxy_request_head(&exchange, &request, &rows[0].options, SLICE("10.0.0.1:80")).data);
+	assert_null(head_for(&exchange, &request, &rows[0]).data);
+	assert_false(proxy_request_make(&exchange, &rows[0].options, &request));
 	test_exchange_end(&exchange);
 }
 

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-static const struct h1_client_settings settings = {
+static const struct client_settings settings = {
 	.header_bytes = 1024,
 	.limits = {.fields = 10, .target_bytes = 100},
 	.send_timeout_ns = 100 * SECOND_NS,
@@ -35,7 +35,7 @@ static void fixture_open(struct fixture *fixture, struct slice body)
 
 static bool fixture_close(struct fixture *fixture)
 {
-	bool reusable = h1_client_fini(&fixture->client);
+	bool reusable = client_fini(&fixture->client.client);
 	arena_fini(&fixture->arena);
 	stream_close(&fixture->near.stream);
 	stream_close(&fixture->far.stream);
@@ -46,12 +46,23 @@ static bool fixture_close(struct fixture *fixture)
 static int send_request(struct fixture *fixture, struct body *body, bool hold)
 {
 	enum body_framing framing = body->length == 0 ? BODY_NONE : body->length > 0 ? BODY_LENGTH : BODY_CHUNKED;
-	return h1_client_send(&fixture->client, METHOD_GET, SLICE(HEAD), body, framing, hold, &fixture->fault);
+	static const struct fields none;
+	struct client_request request = {
+		.method = METHOD_GET,
+		.method_name = SLICE("GET"),
+		.authority = SLICE("a"),
+		.target = SLICE("/"),
+		.fields = &none,
+		.framing = framing,
+		.hold_body = hold,
+		.body = body,
+	};
+	return client_send(&fixture->client.client, &request, &fixture->fault);
 }
 
 static int read_head(struct fixture *fixture, int64_t patience_ns)
 {
-	return h1_client_read_head(&fixture->client, patience_ns, &fixture->response, &fixture->fault);
+	return client_read_head(&fixture->client.client, patience_ns, &fixture->response, &fixture->fault);
 }
 
 // Reads the body of the response to its end.
@@ -123,7 +134,7 @@ static void answers(void *argument)
 				interims++;
 			assert_int_equal(interims, row->interims);
 			assert_int_equal(result, row->status ? 0 : -1);
-			assert_int_equal(fixture.client.got_bytes, row->wire[0] != '\0');
+			assert_int_equal(fixture.client.client.got_bytes, row->wire[0] != '\0');
 			enum fault_kind fault = fixture.fault.kind;
 			if (result == 0) {
 				assert_int_equal(fixture.response.status, row->status);
@@ -180,8 +191,9 @@ static void held_bodies(void *argument)
 		struct fixture fixture;
 		fixture_open(&fixture, SLICE("hello"));
 		assert_int_equal(send_request(&fixture, &fixture.body.body, true), 0);
-		assert_true(h1_client_holds_body(&fixture.client));
-		test_expect(&fixture.far, HEAD);
+		assert_true(client_holds_body(&fixture.client.client));
+		test_expect(&fixture.far,
+			    "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
 		if (way == IMPATIENT) {
 			assert_int_equal(read_head(&fixture, MILLISECOND_NS), 1);
 			assert_int_equal(fixture.fault.kind, FAULT_NONE);
@@ -192,8 +204,8 @@ static void held_bodies(void *argument)
 			assert_int_equal(fixture.response.status, way == CONTINUED ? 100 : 417);
 		}
 		if (way != REFUSED) {
-			assert_int_equal(h1_client_send_body(&fixture.client, &fixture.fault), 0);
-			assert_false(h1_client_holds_body(&fixture.client));
+			assert_int_equal(client_send_body(&fixture.client.client, &fixture.fault), 0);
+			assert_false(client_holds_body(&fixture.client.client));
 			test_expect(&fixture.far, "hello");
 			test_send(&fixture.far, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 			assert_int_equal(read_head(&fixture, 0), 0);
@@ -302,7 +314,7 @@ static void servers_that_are_lost(void *argument)
 	assert_int_equal(read_head(&fixture, 0), -1);
 	assert_int_equal(fixture.fault.kind, FAULT_SERVER_CLOSED);
 	assert_int_equal(fixture.fault.system_error, ECONNRESET);
-	assert_false(fixture.client.got_bytes);
+	assert_false(fixture.client.client.got_bytes);
 	assert_false(fixture_close(&fixture));
 }
 
