@@ -22,6 +22,15 @@ static const struct config_key limits_keys[] = {
 	 "how many connections of clients there may be in all; 0: no limit. Only at the top", .max = CONNECTIONS_MAX},
 	{"connections_per_client", CONFIG_INTEGER, offsetof(struct limits, connections_per_client), "0",
 	 "how many connections one client address may have; 0: no limit. Only at the top", .max = CONNECTIONS_MAX},
+	{"handshakes", CONFIG_INTEGER, offsetof(struct limits, handshakes), "2000",
+	 "TLS handshakes under way at once in each thread; others wait; 0: no limit. Only at the top",
+	 .max = CONNECTIONS_MAX},
+	{"handshake_rate", CONFIG_INTEGER, offsetof(struct limits, handshake_rate), "0",
+	 "TLS handshakes that one client address (of IPv6: its /64) may begin in a second, in each thread; beyond it "
+	 "connections are closed; 0: no limit. Only at the top",
+	 .max = 1000000},
+	{"handshake_burst", CONFIG_INTEGER, offsetof(struct limits, handshake_burst), "50",
+	 "with handshake_rate: how many may come at once. Only at the top", .min = 1, .max = 1000000},
 	{0},
 };
 
@@ -46,9 +55,13 @@ const struct limits limits_standard = {
 	.fields = 200,
 	.target_bytes = 16 * 1024,
 	.connections = 100000,
+	.handshakes = 2000,
+	.handshake_burst = 50,
 };
 
 static const struct config_key timeouts_keys[] = {
+	{"handshake", CONFIG_DURATION, offsetof(struct timeouts, handshake_ns), "10s",
+	 "from a client's connection to the end of its TLS handshake. Only at the top", .min = 1, .max = YEAR_NS},
 	{"header", CONFIG_DURATION, offsetof(struct timeouts, header_ns), "10s",
 	 "from the first byte of a request's header section to its last. Only at the top", .min = 1, .max = YEAR_NS},
 	{"idle", CONFIG_DURATION, offsetof(struct timeouts, idle_ns), "75s",
@@ -85,6 +98,7 @@ const struct config_key timeouts_key = {
 };
 
 const struct timeouts timeouts_standard = {
+	.handshake_ns = 10 * SECOND_NS,
 	.header_ns = 10 * SECOND_NS,
 	.idle_ns = 75 * SECOND_NS,
 	.body_ns = 30 * SECOND_NS,
@@ -96,9 +110,10 @@ const struct timeouts timeouts_standard = {
 };
 
 // Fields that rule connections, before it is known which site or route a request is for.
-static const char *const connection_limits[] = {"header", "fields", "target", "connections", "connections_per_client",
-						NULL};
-static const char *const connection_timeouts[] = {"header", "idle", NULL};
+static const char *const connection_limits[] = {
+	"header",     "fields",		"target",	   "connections", "connections_per_client",
+	"handshakes", "handshake_rate", "handshake_burst", NULL};
+static const char *const connection_timeouts[] = {"handshake", "header", "idle", NULL};
 
 static bool is_one_of(const char *name, const char *const *names)
 {

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "exchange/error_page.h"
+#include "exchange/listen.h"
 #include "exchange/route_match.h"
 #include "exchange/scope.h"
 #include "exchange/snapshot_load.h"
@@ -17,25 +18,6 @@ static unsigned core_count(void)
 		return 1;
 	int count = CPU_COUNT(&cores);
 	return count > 0 ? (unsigned)count : 1;
-}
-
-static bool load_listens(struct snapshot_loading *loading)
-{
-	struct snapshot *snapshot = loading->snapshot;
-	snapshot->listens = loading->top->listens.items;
-	snapshot->listen_count = loading->top->listens.count;
-	bool good = true;
-	for (size_t i = 0; i < snapshot->listen_count; i++)
-		for (size_t j = 0; j < i; j++) {
-			const struct listen *one = &snapshot->listens[j], *other = &snapshot->listens[i];
-			if (one->address.length == 0 || !address_equal(&one->address, &other->address))
-				continue;
-			config_error(loading->load, other->text.place,
-				     "the address %.*s is listened on at %s:%u already",
-				     SLICE_ARGUMENTS(other->text.text), one->text.place.file, one->text.place.line);
-			good = false;
-		}
-	return good;
 }
 
 static bool load_logs(struct snapshot_loading *loading)
@@ -64,7 +46,8 @@ static bool load_top(struct snapshot_loading *loading)
 	struct snapshot *snapshot = loading->snapshot;
 	snapshot->workers = top->workers > 0 ? (unsigned)top->workers : core_count();
 	snapshot->user = top->user;
-	bool good = load_listens(loading);
+	snapshot->http2 = top->http2;
+	bool good = listens_load(loading);
 	good = load_logs(loading) && good;
 	good = resolve_optional(loading->load, &top->error_log, &snapshot->error_log) && good;
 	good = resolve_optional(loading->load, &top->pid_file, &snapshot->pid_file) && good;

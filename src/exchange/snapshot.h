@@ -26,6 +26,17 @@ struct listen {
 	struct config_place place;
 	struct config_text text; // as configured
 	struct address address;
+	bool tls;
+	bool http2; // offered in handshakes (ALPN)
+	bool h2c;   // HTTP/2 without TLS, by prior knowledge
+};
+
+// Bounds of HTTP/2 connections of clients; see http/h2_server.h.
+struct http2_settings {
+	struct config_place place;
+	int64_t streams;
+	int64_t window, stream_window; // bytes
+	int64_t resets, controls;      // in ten seconds; 0: no limit
 };
 
 struct route {
@@ -58,12 +69,14 @@ struct limits {
 	int64_t header_bytes, fields, target_bytes;  // top level only
 	int64_t body_bytes;			     // of a request; 0: no limit
 	int64_t connections, connections_per_client; // top level only; 0: no limit
+	int64_t handshakes;			     // top level only; of a thread; 0: no limit
+	int64_t handshake_rate, handshake_burst;     // top level only; of a client; 0: no limit
 };
 
 struct timeouts {
 	struct config_place place;
-	int64_t header_ns, idle_ns, body_ns, send_ns, tunnel_ns; // the client's side
-	int64_t connect_ns, response_ns, read_ns;		 // the server's side
+	int64_t handshake_ns, header_ns, idle_ns, body_ns, send_ns, tunnel_ns; // the client's side
+	int64_t connect_ns, response_ns, read_ns;			       // the server's side
 };
 
 // Where the access log goes; whoever puts the snapshot to work opens it.
@@ -100,6 +113,7 @@ struct snapshot {
 	const struct snapshot_registry *registry;
 	struct listen *listens;
 	size_t listen_count;
+	struct http2_settings http2;
 	unsigned workers; // threads
 	struct network_set trusted_proxies;
 	const struct limits *limits; // the top level's, for connections

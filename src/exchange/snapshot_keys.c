@@ -3,42 +3,13 @@
 
 #include "base/check.h"
 #include "exchange/error_page.h"
+#include "exchange/listen.h"
 #include "exchange/route_match.h"
 #include "exchange/scope.h"
 #include "observe/access_log.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static bool refine_listen(struct config_load *load, void *section_struct, const struct config_text *text)
-{
-	struct listen *listen = section_struct;
-	struct endpoint endpoint;
-	if (endpoint_parse(text->text, 0, &endpoint) && endpoint_to_address(&endpoint, &listen->address))
-		return true;
-	config_error(load, text->place,
-		     "\"%.*s\" is no address to listen on; expected one such as \":80\", \"127.0.0.1:8080\", "
-		     "\"[::1]:80\" or "
-		     "unix:/run/usher.sock",
-		     SLICE_ARGUMENTS(text->text));
-	return false;
-}
-
-static const struct config_key listen_keys[] = {
-	{"address", CONFIG_TEXT, offsetof(struct listen, text),
-	 .help = "\":80\" for every address of the machine, \"127.0.0.1:8080\", \"[::1]:80\", unix:/run/usher.sock",
-	 .form = "an address such as \":80\" or \"127.0.0.1:8080\"", .required = true, .refine = refine_listen},
-	{0},
-};
-
-static const struct config_section listen_section = {
-	.name = "listen",
-	.help = "Where clients come in. Sites are the same on all of them.",
-	.size = sizeof(struct listen),
-	.keys = listen_keys,
-	.place_offset = offsetof(struct listen, place),
-	.shorthand = "address",
-};
 
 static bool refine_log_format(struct config_load *load, void *section_struct, const struct config_text *text)
 {
@@ -64,6 +35,33 @@ static const struct config_section access_log_section = {
 	.keys = access_log_keys,
 	.place_offset = CONFIG_NO_OFFSET,
 	.shorthand = "path",
+};
+
+static const struct config_key http2_keys[] = {
+	{"streams", CONFIG_INTEGER, offsetof(struct http2_settings, streams), "128",
+	 "requests under way at once on one connection", .min = 1, .max = 10000},
+	{"window", CONFIG_SIZE, offsetof(struct http2_settings, window), "1MiB",
+	 "how much of requests' bodies usher takes from one connection before their readers go on", .min = 64 << 10,
+	 .max = 1 << 30},
+	{"stream_window", CONFIG_SIZE, offsetof(struct http2_settings, stream_window), "256KiB",
+	 "the same of one request's body", .min = 16 << 10, .max = 1 << 30},
+	{"resets", CONFIG_INTEGER, offsetof(struct http2_settings, resets), "500",
+	 "requests that a client may take back, or spoil, in ten seconds; beyond it the connection ends "
+	 "(ENHANCE_YOUR_CALM); 0: no limit",
+	 .max = 1000000},
+	{"controls", CONFIG_INTEGER, offsetof(struct http2_settings, controls), "1000",
+	 "frames that serve no request (PING, SETTINGS, PRIORITY, empty ones) in ten seconds; beyond it the connection "
+	 "ends; 0: no limit",
+	 .max = 1000000},
+	{0},
+};
+
+static const struct config_section http2_section = {
+	.name = "http2",
+	.help = "Bounds of HTTP/2 connections of clients. Which listeners speak it, `listen` says.",
+	.size = sizeof(struct http2_settings),
+	.keys = http2_keys,
+	.place_offset = offsetof(struct http2_settings, place),
 };
 
 static const struct config_key error_pages_key = {
@@ -122,6 +120,8 @@ static const struct config_section site_section = {
 static const struct config_key top_keys[] = {
 	{"listen", CONFIG_LIST, offsetof(struct top_config, listens), "\":8080\"", "where clients come in",
 	 .section = &listen_section},
+	{"http2", CONFIG_SECTION, offsetof(struct top_config, http2), .help = "bounds of HTTP/2 connections",
+	 .section = &http2_section},
 	{"workers", CONFIG_INTEGER, offsetof(struct top_config, workers),
 	 .help = "threads; one for each core when it is absent", .min = 1, .max = 1024},
 	{"access_log", CONFIG_OPTIONAL, offsetof(struct top_config, access_log), "off",

@@ -54,6 +54,39 @@ static void test_top(void **state)
 	snapshot_unref(snapshot);
 }
 
+static void test_listen_options(void **state)
+{
+	struct snapshot *snapshot =
+		test_load_good("listen:\n"
+			       "  - \":80\"\n"
+			       "  - {address: \":81\", h2c: true}\n"
+			       "  - {address: \"127.0.0.1:82\", http2: false}\n"
+			       "http2: {streams: 7, window: 2MiB, stream_window: 64KiB, resets: 3, controls: 0}\n"
+			       "limits: {handshakes: 4, handshake_rate: 5, handshake_burst: 6}\n"
+			       "timeouts: {handshake: 3s}\n"
+			       "answer: all\n",
+			       &stub_registry);
+	assert_true(snapshot->listens[0].http2);
+	assert_false(snapshot->listens[0].h2c);
+	assert_false(snapshot->listens[0].tls);
+	assert_true(snapshot->listens[1].h2c);
+	assert_false(snapshot->listens[2].http2);
+	assert_int_equal(snapshot->http2.streams, 7);
+	assert_int_equal(snapshot->http2.window, 2 << 20);
+	assert_int_equal(snapshot->http2.stream_window, 64 << 10);
+	assert_int_equal(snapshot->http2.resets, 3);
+	assert_int_equal(snapshot->http2.controls, 0);
+	assert_int_equal(snapshot->limits->handshakes, 4);
+	assert_int_equal(snapshot->limits->handshake_rate, 5);
+	assert_int_equal(snapshot->limits->handshake_burst, 6);
+	assert_int_equal(snapshot->timeouts->handshake_ns, 3 * SECOND_NS);
+	snapshot_unref(snapshot);
+	snapshot = test_load_good("answer: all\n", &stub_registry);
+	assert_int_equal(snapshot->http2.streams, 128);
+	assert_int_equal(snapshot->http2.window, 1 << 20);
+	snapshot_unref(snapshot);
+}
+
 static void test_access_log_words(void **state)
 {
 	struct snapshot *snapshot = test_load_good("access_log: stdout\nanswer: all\n", &stub_registry);
@@ -190,6 +223,9 @@ static void test_errors(void **state)
 		 "usher.yaml:1:9: \"80\" is no address to listen on; expected one such as \":80\""},
 		{"listen: [\":80\", \":81\", \":80\"]\nanswer: x\n",
 		 "usher.yaml:1:24: the address :80 is listened on at usher.yaml:1 already"},
+		{"listen: {address: \":80\", tls: true, h2c: true}\nanswer: x\n",
+		 "usher.yaml:1:35: h2c is HTTP/2 without TLS"},
+		{"answer: x\nroutes: [{limits: {handshakes: 1}}]\n", "\"limits.handshakes\" rules whole connections"},
 		{"trusted_proxies: [10.0.0.1/8]\nanswer: x\n", "usher.yaml:1:19: \"10.0.0.1/8\" is no network"},
 		{"access_log: {path: x, format: $nothing}\nanswer: x\n",
 		 "usher.yaml:1:31: the format of an access log"},
@@ -345,6 +381,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shortest),
 		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_listen_options),
 		cmocka_unit_test(test_access_log_words),
 		cmocka_unit_test(test_scopes),
 		cmocka_unit_test(test_no_catch_all_without_an_answer),

@@ -1,0 +1,73 @@
+#include "exchange/listen.h"
+
+#include "config/load.h"
+#include "net/address.h"
+
+#include <stddef.h>
+
+static bool refine_listen(struct config_load *load, void *section_struct, const struct config_text *text)
+{
+	struct listen *listen = section_struct;
+	struct endpoint endpoint;
+	if (endpoint_parse(text->text, 0, &endpoint) && endpoint_to_address(&endpoint, &listen->address))
+		return true;
+	config_error(load, text->place,
+		     "\"%.*s\" is no address to listen on; expected one such as \":80\", \"127.0.0.1:8080\", "
+		     "\"[::1]:80\" or "
+		     "unix:/run/usher.sock",
+		     SLICE_ARGUMENTS(text->text));
+	return false;
+}
+
+static bool finish_listen(struct config_load *load, void *section_struct)
+{
+	const struct listen *listen = section_struct;
+	if (!listen->tls || !listen->h2c)
+		return true;
+	config_error(load, config_where(load, listen, "h2c"),
+		     "h2c is HTTP/2 without TLS; with `tls: true` clients agree on HTTP/2 in the handshake (`http2: "
+		     "true`, the default)");
+	return false;
+}
+
+static const struct config_key listen_keys[] = {
+	{"address", CONFIG_TEXT, offsetof(struct listen, text),
+	 .help = "\":80\" for every address of the machine, \"127.0.0.1:8080\", \"[::1]:80\", unix:/run/usher.sock",
+	 .form = "an address such as \":80\" or \"127.0.0.1:8080\"", .required = true, .refine = refine_listen},
+	{"tls", CONFIG_BOOL, offsetof(struct listen, tls), "false",
+	 "clients speak TLS here (https); the certificates are those of the sites"},
+	{"http2", CONFIG_BOOL, offsetof(struct listen, http2), "true",
+	 "with `tls: true`: HTTP/2 is offered (ALPN); `false`: only HTTP/1.1"},
+	{"h2c", CONFIG_BOOL, offsetof(struct listen, h2c), "false",
+	 "without TLS: clients that begin with HTTP/2's preface (prior knowledge) are served, too"},
+	{0},
+};
+
+const struct config_section listen_section = {
+	.name = "listen",
+	.help = "Where clients come in. Sites are the same on all of them.",
+	.size = sizeof(struct listen),
+	.keys = listen_keys,
+	.place_offset = offsetof(struct listen, place),
+	.shorthand = "address",
+	.finish = finish_listen,
+};
+
+bool listens_load(struct snapshot_loading *loading)
+{
+	struct snapshot *snapshot = loading->snapshot;
+	snapshot->listens = loading->top->listens.items;
+	snapshot->listen_count = loading->top->listens.count;
+	bool good = true;
+	for (size_t i = 0; i < snapshot->listen_count; i++)
+		for (size_t j = 0; j < i; j++) {
+			const struct listen *one = &snapshot->listens[j], *other = &snapshot->listens[i];
+			if (one->address.length == 0 || !address_equal(&one->address, &other->address))
+				continue;
+			config_error(loading->load, other->text.place,
+				     "the address %.*s is listened on at %s:%u already",
+				     SLICE_ARGUMENTS(other->text.text), one->text.place.file, one->text.place.line);
+			good = false;
+		}
+	return good;
+}
