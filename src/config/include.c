@@ -4,6 +4,7 @@
 #include "config/yaml.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,10 +33,11 @@ static bool nodes_add(struct config_load *load, struct nodes *nodes, const struc
 // --- Files
 
 // Malloced bytes.
-static bool read_bytes(struct config_load *load, const char *path, struct config_place place, struct slice *ret_content)
+static bool read_bytes(struct config_load *load, struct config_source *source, const char *path,
+		       struct config_place place, struct slice *ret_content)
 {
 	struct slice content = SLICE_EMPTY;
-	int error = load->source->read_file(load->source, path, &content);
+	int error = source->read_file(source, path, &content);
 	if (error == 0 && content.length > FILE_BYTES_MAX) {
 		free((void *)content.data);
 		error = -EFBIG;
@@ -53,13 +55,20 @@ static bool read_bytes(struct config_load *load, const char *path, struct config
 	return true;
 }
 
-bool include_read_bytes(struct config_load *load, const char *path, struct config_place place,
-			struct slice *ret_content)
+// It may have been a private key.
+static void wipe_and_free(void *content)
+{
+	explicit_bzero(content, malloc_usable_size(content));
+	free(content);
+}
+
+bool include_read_bytes(struct config_load *load, struct config_source *source, const char *path,
+			struct config_place place, struct slice *ret_content)
 {
 	struct slice content;
-	if (!read_bytes(load, path, place, &content))
+	if (!read_bytes(load, source, path, place, &content))
 		return false;
-	if (content.data != NULL && !config_at_free(load, free, (void *)content.data))
+	if (content.data != NULL && !config_at_free(load, wipe_and_free, (void *)content.data))
 		return false;
 	*ret_content = content.data != NULL ? content : SLICE("");
 	return true;
@@ -107,7 +116,7 @@ const struct node *include_read(struct config_load *load, const char *path, stru
 			return NULL;
 		}
 	} else {
-		if (!read_bytes(load, name.data, place, &document->content))
+		if (!read_bytes(load, load->source, name.data, place, &document->content))
 			return NULL;
 		document->is_malloced = true;
 	}
@@ -183,20 +192,29 @@ static bool add_file(struct config_load *load, const char *path, const struct no
 	return root != NULL ? nodes_add(load, nodes, root) : !load->out_of_memory;
 }
 
-static bool add_pattern(struct config_load *load, const char *pattern, const struct node *value, struct nodes *nodes)
+bool include_glob(struct config_load *load, struct config_source *source, const char *pattern,
+		  struct config_place place, struct slice *ret_names)
 {
 	struct slice names = SLICE_EMPTY;
-	int error = load->source->glob(load->source, pattern, &names);
+	int error = source->glob(source, pattern, &names);
 	if (error == -ENOMEM) {
 		load_out_of_memory(load);
 		return false;
 	}
 	if (error != 0) {
 		const char *words = strerrordesc_np(-error);
-		config_error(load, node_place(value), "cannot look for \"%s\": %s", pattern,
-			     words ? words : "unknown error");
-		return true;
+		config_error(load, place, "cannot look for \"%s\": %s", pattern, words ? words : "unknown error");
+		return false;
 	}
+	*ret_names = names;
+	return true;
+}
+
+static bool add_pattern(struct config_load *load, const char *pattern, const struct node *value, struct nodes *nodes)
+{
+	struct slice names;
+	if (!include_glob(load, load->source, pattern, node_place(value), &names))
+		return !load->out_of_memory;
 	bool ok = true, found = false;
 	for (size_t at = 0; ok && at < names.length;) {
 		size_t length = strnlen(names.data + at, names.length - at);

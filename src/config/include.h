@@ -19,9 +19,13 @@ const struct node *include_into_list(struct config_load *load, const struct node
 // configuration's memory. NULL when memory is out, which is reported.
 const char *include_resolve(struct config_load *load, const char *from, struct slice path);
 
-// Whether the file can be read, and its bytes in the configuration's memory; false after an
-// error was reported.
-bool include_read_bytes(struct config_load *load, const char *path, struct config_place place,
-			struct slice *ret_content);
+// Whether the file can be read, and its bytes in the configuration's memory, from which they
+// are wiped at the end; false after an error was reported.
+bool include_read_bytes(struct config_load *load, struct config_source *source, const char *path,
+			struct config_place place, struct slice *ret_content);
+
+// The names that match a pattern, malloced; false after an error was reported.
+bool include_glob(struct config_load *load, struct config_source *source, const char *pattern,
+		  struct config_place place, struct slice *ret_names);
 
 #endif

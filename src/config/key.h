@@ -81,6 +81,7 @@ struct config_key {
 	const struct config_section *section;
 	bool required; // of a list: not empty either
 	bool secret;   // its value is never printed
+	bool watched;  // of a FILE: replaced while the configuration rules, it is taken by itself
 	// Refines a scalar once it is parsed (each one of TEXTS, each value of PAIRS, the path
 	// of FILE), a default too: checks it, may store a parsed form elsewhere in the struct.
 	// Reports by config_error and returns false.

@@ -114,10 +114,42 @@ struct slice config_resolve(struct config_load *load, const struct config_text *
 	return resolved != NULL ? slice_from_string(resolved) : SLICE_EMPTY;
 }
 
-bool config_read_file(struct config_load *load, const struct config_text *path, struct slice *ret_content)
+static bool read_from(struct config_load *load, struct config_source *source, const struct config_text *path,
+		      struct slice *ret_content)
 {
 	struct slice resolved = config_resolve(load, path);
-	return resolved.data != NULL && include_read_bytes(load, resolved.data, path->place, ret_content);
+	return resolved.data != NULL && include_read_bytes(load, source, resolved.data, path->place, ret_content);
+}
+
+bool config_read_file(struct config_load *load, const struct config_text *path, struct slice *ret_content)
+{
+	return read_from(load, load->source, path, ret_content);
+}
+
+bool config_read_watched(struct config_load *load, const struct config_text *path, struct slice *ret_content)
+{
+	return read_from(load, load_watched(load), path, ret_content);
+}
+
+bool config_glob_watched(struct config_load *load, const struct config_text *pattern, struct slice *ret_names)
+{
+	struct slice resolved = config_resolve(load, pattern), names;
+	if (resolved.data == NULL || !include_glob(load, load_watched(load), resolved.data, pattern->place, &names))
+		return false;
+	struct slice copy = names.length > 0 ? arena_copy(&load->scratch, names) : SLICE("");
+	free((void *)names.data);
+	if (copy.data == NULL) {
+		load_out_of_memory(load);
+		return false;
+	}
+	*ret_names = copy;
+	return true;
+}
+
+bool config_is_open_to_others(struct config_load *load, const char *path)
+{
+	struct config_source *source = load_watched(load);
+	return source->is_open_to_others != NULL && source->is_open_to_others(source, path);
 }
 
 const char *config_suggestion(struct config_load *load, struct slice given, const struct slice *names, size_t count)

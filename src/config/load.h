@@ -18,6 +18,11 @@ struct config_source {
 	int (*glob)(struct config_source *source, const char *pattern, struct slice *ret_names);
 	// NULL when it is not set.
 	const char *(*environment)(struct config_source *source, const char *name);
+	// Whether others than the file's owner and group may read or change it. NULL: not known.
+	bool (*is_open_to_others)(struct config_source *source, const char *path);
+	// Where watched files come from, and only these: files that may be replaced while the
+	// configuration rules. NULL: from here as well.
+	struct config_source *watched;
 };
 
 // The disk and the process's environment. Files above 64 MiB answer -EFBIG.
@@ -79,6 +84,19 @@ bool config_is_whole(const struct config_load *load, const void *section_struct)
 // The file as the configuration's: read through the source, relative to the file that `path`
 // stands in. Reports when it cannot be read, and returns false. CONFIG_FILE does this itself.
 bool config_read_file(struct config_load *load, const struct config_text *path, struct slice *ret_content);
+
+// The same for a file that may be replaced while the configuration rules, and is then to be
+// taken without a reload (a key's `watched`).
+bool config_read_watched(struct config_load *load, const struct config_text *path, struct slice *ret_content);
+
+// The names that match a pattern, relative as above, NUL-separated, sorted, as long as the
+// load lives; none is no error. Files that come and go are watched. Reports what else goes
+// wrong, and returns false.
+bool config_glob_watched(struct config_load *load, const struct config_text *pattern, struct slice *ret_names);
+
+// Whether others than its owner and group may read or change the file: a private key is to be
+// warned of then. `path` as config_resolve gives it. False where that is not known.
+bool config_is_open_to_others(struct config_load *load, const char *path);
 
 // A path as seen from the file that it stands in; in the configuration's memory, NUL behind
 // it. .data is NULL when memory is out, which is reported.

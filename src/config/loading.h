@@ -98,6 +98,12 @@ struct config_load {
 	size_t broken_count; // of sections in which something was wrong
 };
 
+// Where watched files come from, and what is found out about them.
+static inline struct config_source *load_watched(const struct config_load *load)
+{
+	return load->source->watched != NULL ? load->source->watched : load->source;
+}
+
 // Scratch memory, zeroed; NULL when memory is out, which is reported.
 void *scratch_alloc(struct config_load *load, size_t size);
 

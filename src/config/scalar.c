@@ -121,13 +121,15 @@ static bool pairs_load(struct config_load *load, const struct config_key *key, c
 	return ok;
 }
 
-static bool file_load(struct config_load *load, const struct config_text *text, struct config_file *file)
+static bool file_load(struct config_load *load, const struct config_key *key, const struct config_text *text,
+		      struct config_file *file)
 {
+	struct config_source *source = key->watched ? load_watched(load) : load->source;
 	struct slice path = config_resolve(load, text);
 	if (path.data == NULL)
 		return false;
 	file->path = (struct config_text){path, text->place};
-	return include_read_bytes(load, path.data, text->place, &file->content);
+	return include_read_bytes(load, source, path.data, text->place, &file->content);
 }
 
 // Whether the text is one of the kind's values, which is then stored.
@@ -172,7 +174,7 @@ bool scalar_load(struct config_load *load, const struct config_key *key, const s
 		*(struct config_text *)target = text;
 	} else if (key->kind == CONFIG_FILE) {
 		struct config_file *file = target;
-		return file_load(load, &text, file) && refine(load, key, object, &file->path);
+		return file_load(load, key, &text, file) && refine(load, key, object, &file->path);
 	} else if (!value_load(key, text.text, target)) {
 		expected_report(load, key, node);
 		return false;

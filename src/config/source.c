@@ -89,8 +89,19 @@ static const char *disk_environment(struct config_source *source, const char *na
 	return getenv(name);
 }
 
+static bool disk_is_open_to_others(struct config_source *source, const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0;
+}
+
 struct config_source *config_source_disk(void)
 {
-	static struct config_source disk = {disk_read_file, disk_glob, disk_environment};
+	static struct config_source disk = {
+		.read_file = disk_read_file,
+		.glob = disk_glob,
+		.environment = disk_environment,
+		.is_open_to_others = disk_is_open_to_others,
+	};
 	return &disk;
 }
