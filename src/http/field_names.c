@@ -4,9 +4,15 @@
 #include "http/fields.h"
 
 static const struct slice names[FIELD_COUNT] = {
-#define FIELD_NAME(id, name) [FIELD_##id] = {name, sizeof(name) - 1},
+#define FIELD_NAME(id, name, lower) [FIELD_##id] = {name, sizeof(name) - 1},
 	WELL_KNOWN_FIELDS(FIELD_NAME)
 #undef FIELD_NAME
+};
+
+static const struct slice lower_names[FIELD_COUNT] = {
+#define FIELD_LOWER(id, name, lower) [FIELD_##id] = {lower, sizeof(lower) - 1},
+	WELL_KNOWN_FIELDS(FIELD_LOWER)
+#undef FIELD_LOWER
 };
 
 // The only id that a name with this hash can have. tests/unit/http/test_fields.c checks the
@@ -114,4 +120,10 @@ struct slice field_name(enum field_id id)
 {
 	check(id > FIELD_OTHER && id < FIELD_COUNT);
 	return names[id];
+}
+
+struct slice field_name_lower(enum field_id id)
+{
+	check(id > FIELD_OTHER && id < FIELD_COUNT);
+	return lower_names[id];
 }

@@ -12,69 +12,69 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// id, name as usher writes it. Order is free; FIELD_OTHER is every name not listed.
+// id, name as usher writes it, and in lower case (HTTP/2). Order is free; FIELD_OTHER is every name not listed.
 // clang-format off
 #define WELL_KNOWN_FIELDS(row) \
-	row(ACCEPT, "Accept") \
-	row(ACCEPT_ENCODING, "Accept-Encoding") \
-	row(ACCEPT_LANGUAGE, "Accept-Language") \
-	row(AGE, "Age") \
-	row(ALLOW, "Allow") \
-	row(AUTHORIZATION, "Authorization") \
-	row(CACHE_CONTROL, "Cache-Control") \
-	row(CONNECTION, "Connection") \
-	row(CONTENT_ENCODING, "Content-Encoding") \
-	row(CONTENT_LENGTH, "Content-Length") \
-	row(CONTENT_RANGE, "Content-Range") \
-	row(CONTENT_TYPE, "Content-Type") \
-	row(COOKIE, "Cookie") \
-	row(DATE, "Date") \
-	row(ETAG, "ETag") \
-	row(EXPECT, "Expect") \
-	row(EXPIRES, "Expires") \
-	row(FORWARDED, "Forwarded") \
-	row(HOST, "Host") \
-	row(HTTP2_SETTINGS, "HTTP2-Settings") \
-	row(IF_MATCH, "If-Match") \
-	row(IF_MODIFIED_SINCE, "If-Modified-Since") \
-	row(IF_NONE_MATCH, "If-None-Match") \
-	row(IF_RANGE, "If-Range") \
-	row(IF_UNMODIFIED_SINCE, "If-Unmodified-Since") \
-	row(KEEP_ALIVE, "Keep-Alive") \
-	row(LAST_MODIFIED, "Last-Modified") \
-	row(LOCATION, "Location") \
-	row(MAX_FORWARDS, "Max-Forwards") \
-	row(ORIGIN, "Origin") \
-	row(PRAGMA, "Pragma") \
-	row(PRIORITY, "Priority") \
-	row(PROXY_AUTHENTICATE, "Proxy-Authenticate") \
-	row(PROXY_AUTHENTICATION_INFO, "Proxy-Authentication-Info") \
-	row(PROXY_AUTHORIZATION, "Proxy-Authorization") \
-	row(PROXY_CONNECTION, "Proxy-Connection") \
-	row(PROXY_STATUS, "Proxy-Status") \
-	row(RANGE, "Range") \
-	row(REFERER, "Referer") \
-	row(RETRY_AFTER, "Retry-After") \
-	row(SERVER, "Server") \
-	row(SET_COOKIE, "Set-Cookie") \
-	row(TE, "TE") \
-	row(TRAILER, "Trailer") \
-	row(TRANSFER_ENCODING, "Transfer-Encoding") \
-	row(UPGRADE, "Upgrade") \
-	row(USER_AGENT, "User-Agent") \
-	row(VARY, "Vary") \
-	row(VIA, "Via") \
-	row(WWW_AUTHENTICATE, "WWW-Authenticate") \
-	row(X_FORWARDED_FOR, "X-Forwarded-For") \
-	row(X_FORWARDED_HOST, "X-Forwarded-Host") \
-	row(X_FORWARDED_PROTO, "X-Forwarded-Proto") \
-	row(X_REAL_IP, "X-Real-IP") \
-	row(X_REQUEST_ID, "X-Request-Id")
+	row(ACCEPT, "Accept", "accept") \
+	row(ACCEPT_ENCODING, "Accept-Encoding", "accept-encoding") \
+	row(ACCEPT_LANGUAGE, "Accept-Language", "accept-language") \
+	row(AGE, "Age", "age") \
+	row(ALLOW, "Allow", "allow") \
+	row(AUTHORIZATION, "Authorization", "authorization") \
+	row(CACHE_CONTROL, "Cache-Control", "cache-control") \
+	row(CONNECTION, "Connection", "connection") \
+	row(CONTENT_ENCODING, "Content-Encoding", "content-encoding") \
+	row(CONTENT_LENGTH, "Content-Length", "content-length") \
+	row(CONTENT_RANGE, "Content-Range", "content-range") \
+	row(CONTENT_TYPE, "Content-Type", "content-type") \
+	row(COOKIE, "Cookie", "cookie") \
+	row(DATE, "Date", "date") \
+	row(ETAG, "ETag", "etag") \
+	row(EXPECT, "Expect", "expect") \
+	row(EXPIRES, "Expires", "expires") \
+	row(FORWARDED, "Forwarded", "forwarded") \
+	row(HOST, "Host", "host") \
+	row(HTTP2_SETTINGS, "HTTP2-Settings", "http2-settings") \
+	row(IF_MATCH, "If-Match", "if-match") \
+	row(IF_MODIFIED_SINCE, "If-Modified-Since", "if-modified-since") \
+	row(IF_NONE_MATCH, "If-None-Match", "if-none-match") \
+	row(IF_RANGE, "If-Range", "if-range") \
+	row(IF_UNMODIFIED_SINCE, "If-Unmodified-Since", "if-unmodified-since") \
+	row(KEEP_ALIVE, "Keep-Alive", "keep-alive") \
+	row(LAST_MODIFIED, "Last-Modified", "last-modified") \
+	row(LOCATION, "Location", "location") \
+	row(MAX_FORWARDS, "Max-Forwards", "max-forwards") \
+	row(ORIGIN, "Origin", "origin") \
+	row(PRAGMA, "Pragma", "pragma") \
+	row(PRIORITY, "Priority", "priority") \
+	row(PROXY_AUTHENTICATE, "Proxy-Authenticate", "proxy-authenticate") \
+	row(PROXY_AUTHENTICATION_INFO, "Proxy-Authentication-Info", "proxy-authentication-info") \
+	row(PROXY_AUTHORIZATION, "Proxy-Authorization", "proxy-authorization") \
+	row(PROXY_CONNECTION, "Proxy-Connection", "proxy-connection") \
+	row(PROXY_STATUS, "Proxy-Status", "proxy-status") \
+	row(RANGE, "Range", "range") \
+	row(REFERER, "Referer", "referer") \
+	row(RETRY_AFTER, "Retry-After", "retry-after") \
+	row(SERVER, "Server", "server") \
+	row(SET_COOKIE, "Set-Cookie", "set-cookie") \
+	row(TE, "TE", "te") \
+	row(TRAILER, "Trailer", "trailer") \
+	row(TRANSFER_ENCODING, "Transfer-Encoding", "transfer-encoding") \
+	row(UPGRADE, "Upgrade", "upgrade") \
+	row(USER_AGENT, "User-Agent", "user-agent") \
+	row(VARY, "Vary", "vary") \
+	row(VIA, "Via", "via") \
+	row(WWW_AUTHENTICATE, "WWW-Authenticate", "www-authenticate") \
+	row(X_FORWARDED_FOR, "X-Forwarded-For", "x-forwarded-for") \
+	row(X_FORWARDED_HOST, "X-Forwarded-Host", "x-forwarded-host") \
+	row(X_FORWARDED_PROTO, "X-Forwarded-Proto", "x-forwarded-proto") \
+	row(X_REAL_IP, "X-Real-IP", "x-real-ip") \
+	row(X_REQUEST_ID, "X-Request-Id", "x-request-id")
 // clang-format on
 
 enum field_id {
 	FIELD_OTHER,
-#define FIELD_ENUM(id, name) FIELD_##id,
+#define FIELD_ENUM(id, name, lower) FIELD_##id,
 	WELL_KNOWN_FIELDS(FIELD_ENUM)
 #undef FIELD_ENUM
 		FIELD_COUNT,
@@ -96,6 +96,17 @@ enum field_id field_id_of(struct slice name);
 
 // The name as usher writes it; not for FIELD_OTHER.
 struct slice field_name(enum field_id id);
+
+// The same in lower case, as HTTP/2 has it (RFC 9113 section 8.2.1).
+struct slice field_name_lower(enum field_id id);
+
+// Whether a trailer section may have the field (RFC 9110 section 6.5.1): only those whose
+// definition says so. Of those that usher knows, that is ETag (RFC 9110 section 8.8.3) and
+// Proxy-Status (RFC 9209 section 2); of others it cannot know.
+static inline bool field_may_be_trailer(enum field_id id)
+{
+	return id == FIELD_OTHER || id == FIELD_ETAG || id == FIELD_PROXY_STATUS;
+}
 
 // Makes room for more fields: doubles the capacity. False when memory is out. Adding does
 // this by itself; it is for whoever writes to items[count] directly.

@@ -1,4 +1,5 @@
 #include "http/h1_head.h"
+#include "http/request_rules.h"
 #include "http/syntax.h"
 #include "http/uri.h"
 
@@ -61,23 +62,6 @@ static bool parse_request_line(const char **at, const char *end, const struct h1
 	return true;
 }
 
-static uint16_t default_port(struct slice scheme)
-{
-	return slice_equal(scheme, SLICE("https")) ? 443 : 80;
-}
-
-// RFC 9112 section 3.2.2 has a server ignore Host when the target is absolute; one that
-// looks at Host all the same reads another request when they differ.
-static bool hosts_agree(const struct request *request, struct slice host, uint16_t port)
-{
-	if (!slice_equal_nocase(request->host, host))
-		return false;
-	if (request->target_form == TARGET_AUTHORITY)
-		return port == 0 || port == request->port;
-	uint16_t standard = default_port(request->scheme);
-	return (port != 0 ? port : standard) == (request->port != 0 ? request->port : standard);
-}
-
 // RFC 9112 section 3.2: exactly one valid Host in HTTP/1.1, and RFC 9110 section 7.2.
 static bool parse_host(const struct h1_section *section, struct request *request, struct fault *fault)
 {
@@ -92,33 +76,11 @@ static bool parse_host(const struct h1_section *section, struct request *request
 	if (!uri_parse_authority(value, &host, &port))
 		return h1_refuse(fault, FAULT_BAD_HOST, "Host is not a host and a port");
 	if (request->target_form == TARGET_ABSOLUTE || request->target_form == TARGET_AUTHORITY)
-		return hosts_agree(request, host, port) ||
+		return request_host_agrees(request, host, port) ||
 		       h1_refuse(fault, FAULT_BAD_HOST, "Host differs from the request target");
 	request->host = host;
 	request->port = port;
 	request->authority = value;
-	return true;
-}
-
-// RFC 9110 section 10.1.1; an HTTP/1.0 client cannot mean it.
-static bool parse_expectations(const struct h1_section *section, struct request *request, struct fault *fault)
-{
-	if (!h1_section_has(section, FIELD_EXPECT) || request->version_minor == 0)
-		return true;
-	bool continues = false;
-	for (uint32_t i = 0; i < section->fields.count; i++) {
-		if (section->fields.items[i].id != FIELD_EXPECT)
-			continue;
-		struct slice rest = section->fields.items[i].value, member;
-		while (slice_next_member(&rest, &member)) {
-			if (!slice_equal_nocase(member, SLICE("100-continue")))
-				return h1_refuse(fault, FAULT_UNKNOWN_EXPECTATION,
-						 "an expectation other than 100-continue");
-			continues = true;
-		}
-	}
-	bool has_content = request->framing == BODY_CHUNKED || request->content_length > 0;
-	request->expects_continue = continues && has_content;
 	return true;
 }
 
@@ -173,7 +135,9 @@ static bool parse_head(struct slice head, const struct h1_limits *limits, struct
 	request->content_length = framing.length;
 	request->persistent = h1_is_persistent(&section, request->version_minor);
 	request->wants_upgrade = wants_upgrade(&section, request->version_minor);
-	return parse_expectations(&section, request, fault);
+	// RFC 9110 section 10.1.1: an HTTP/1.0 client cannot mean it.
+	return !h1_section_has(&section, FIELD_EXPECT) || request->version_minor == 0 ||
+	       request_read_expectations(request, fault);
 }
 
 bool h1_parse_request(struct slice head, const struct h1_limits *limits, struct arena *arena,

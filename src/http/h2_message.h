@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 // A header section as it comes, field by field. Names and values are copied into the arena.
 struct h2_section {
@@ -28,7 +29,9 @@ struct h2_section {
 	bool is_response;
 	bool is_trailers; // no pseudo-fields
 	bool regular;	  // a regular field has come: no pseudo-field may follow
-	uint32_t cookies; // how many Cookie fields came
+	uint32_t cookies; // how many Cookie fields came: all of them count as one
+	uint64_t seen;	  // a bit for the id of each field that came
+	uint64_t length;  // as Content-Length says
 	struct fields fields;
 	struct fault fault; // the first thing that was wrong
 };
@@ -41,12 +44,15 @@ void h2_section_init(struct h2_section *section, struct arena *arena, const stru
 void h2_section_add(struct h2_section *section, struct slice name, struct slice value);
 
 // The section is whole: makes a request of it. end_stream: no body follows. Fills in all of
-// struct request but body, as h1_parse_request does; a WebSocket by extended CONNECT (RFC
-// 8441) becomes the GET with Upgrade that it stands for. False with *ret_fault filled in.
+// struct request but body, as h1_parse_request does, Host among its fields; the scheme is
+// what :scheme says. A WebSocket by extended CONNECT (RFC 8441) becomes the GET with Upgrade
+// that it stands for, but for Sec-WebSocket-Key; section->protocol tells it from others.
+// False with *ret_fault filled in; method_name and target stand where they are known.
 bool h2_section_to_request(struct h2_section *section, bool end_stream, struct request *ret_request,
 			   struct fault *ret_fault);
 
-// The same for a response, 1xx included; `method` is the request's.
+// The same for a response, 1xx included; `method` is the request's. 101 is refused (RFC 9113
+// section 8.6): the 2xx to an extended CONNECT is the caller's to tell.
 bool h2_section_to_response(struct h2_section *section, enum method method, bool end_stream,
 			    struct response *ret_response, struct fault *ret_fault);
 
@@ -55,7 +61,10 @@ bool h2_section_to_trailers(struct h2_section *section, struct fields *ret_field
 
 // Header lists to be sent. Names in lower case, no connection-specific field (RFC 9113
 // section 8.2.2), controls in values become spaces. Slices point into the message and the
-// arena. The count, or -1 when memory is out.
+// arena. The count, or -1 when memory is out. Content-Length comes from the framing, not
+// from the fields: a response has it when it is BODY_LENGTH, from content_length; a request
+// from the length of its body. One with `upgrade` is an extended CONNECT (RFC 8441), and
+// goes without Sec-WebSocket-Key.
 ssize_t h2_response_list(const struct response *response, struct arena *arena, nghttp2_nv **ret_list);
 ssize_t h2_request_list(const struct client_request *request, struct arena *arena, nghttp2_nv **ret_list);
 ssize_t h2_trailers_list(const struct fields *fields, struct arena *arena, nghttp2_nv **ret_list);
