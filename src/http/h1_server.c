@@ -161,27 +161,6 @@ static void connection_timeout(struct timer *timer)
 	connection_close(connection);
 }
 
-static bool may_connect(const struct h1_server *server, const struct address *peer)
-{
-	char buffer[ADDRESS_TEXT_MAX];
-	struct slice client = address_format_ip(peer, buffer);
-	switch (connection_count_add(peer, server->settings.connections, server->settings.connections_per_client)) {
-	case CONNECTION_COUNTED:
-		return true;
-	case CONNECTION_TOO_MANY:
-		log_warning("%u connections are open: refusing others (limits.connections)",
-			    server->settings.connections);
-		return false;
-	case CONNECTION_TOO_MANY_FROM_CLIENT:
-		log_warning("%.*s has %u connections open: refusing others (limits.connections_per_client)",
-			    SLICE_ARGUMENTS(client), server->settings.connections_per_client);
-		return false;
-	case CONNECTION_NO_MEMORY:
-		return false;
-	}
-	return false;
-}
-
 static void connection_begin(struct h1_server *server, struct h1_connection *connection, const struct address *peer,
 			     const char *listener)
 {
@@ -211,7 +190,8 @@ void h1_server_accept(struct h1_server *server, int descriptor, const struct add
 	}
 	struct h1_connection *connection = &plain->connection;
 	connection_begin(server, connection, peer, listener);
-	connection->counted = may_connect(server, peer);
+	connection->counted =
+		connection_admit(peer, server->settings.connections, server->settings.connections_per_client);
 	if (!connection->counted) {
 		h1_refuse_bare(connection);
 		connection_close(connection);

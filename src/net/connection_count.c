@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/log.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -94,6 +95,26 @@ enum connection_verdict connection_count_add(const struct address *client, uint3
 	if (verdict != CONNECTION_COUNTED)
 		atomic_fetch_sub_explicit(&all_, 1, memory_order_relaxed);
 	return verdict;
+}
+
+bool connection_admit(const struct address *client, uint32_t limit, uint32_t limit_per_client)
+{
+	char buffer[ADDRESS_TEXT_MAX];
+	struct slice text = address_format_ip(client, buffer);
+	switch (connection_count_add(client, limit, limit_per_client)) {
+	case CONNECTION_COUNTED:
+		return true;
+	case CONNECTION_TOO_MANY:
+		log_warning("%u connections are open: refusing others (limits.connections)", limit);
+		return false;
+	case CONNECTION_TOO_MANY_FROM_CLIENT:
+		log_warning("%.*s has %u connections open: refusing others (limits.connections_per_client)",
+			    SLICE_ARGUMENTS(text), limit_per_client);
+		return false;
+	case CONNECTION_NO_MEMORY:
+		return false;
+	}
+	return false;
 }
 
 void connection_count_remove(const struct address *client)

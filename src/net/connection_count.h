@@ -23,6 +23,9 @@ enum connection_verdict {
 // UNIX sockets only in all.
 enum connection_verdict connection_count_add(const struct address *client, uint32_t limit, uint32_t limit_per_client);
 
+// The same, and says in the log why a connection is refused; whether it was counted.
+bool connection_admit(const struct address *client, uint32_t limit, uint32_t limit_per_client);
+
 // Takes back one that was counted.
 void connection_count_remove(const struct address *client);
 

@@ -5,8 +5,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 
-static const struct stream_operations tcp_operations;
+static const struct stream_operations tcp_operations, owned_operations;
 
 static struct tcp_stream *tcp_of(struct stream *stream)
 {
@@ -22,6 +23,28 @@ int tcp_open(struct tcp_stream *tcp, int descriptor)
 {
 	tcp_init(tcp);
 	return io_open(&tcp->io, descriptor);
+}
+
+// One that nobody embeds.
+struct owned_tcp {
+	struct tcp_stream tcp; // first
+	struct deferred deferred;
+};
+
+struct stream *tcp_new(int descriptor)
+{
+	struct kernel *kernel = loop_kernel();
+	struct owned_tcp *owned = malloc(sizeof *owned);
+	if (!owned) {
+		kernel->close(kernel, descriptor);
+		return NULL;
+	}
+	if (tcp_open(&owned->tcp, descriptor) < 0) {
+		free(owned);
+		return NULL;
+	}
+	owned->tcp.stream.operations = &owned_operations;
+	return &owned->tcp.stream;
 }
 
 int tcp_connect(struct tcp_stream *tcp, const struct address *address, int64_t deadline_ns)
@@ -147,18 +170,25 @@ static void tcp_reset_on_close(struct stream *stream)
 		kernel->reset_on_close(kernel, tcp_of(stream)->io.descriptor);
 }
 
-static const struct stream_operations tcp_operations = {
-	.read = tcp_read,
-	.try_read = tcp_try_read,
-	.wait = tcp_wait,
-	.write = tcp_write,
-	.shutdown = tcp_shutdown,
-	.close = tcp_close,
-	.park = tcp_park,
-	.unpark = tcp_unpark,
-	.plain_io = tcp_plain_io,
-	.set_owner = tcp_set_owner,
-	.is_quiet = tcp_is_quiet,
-	.say_last = tcp_say_last,
-	.reset_on_close = tcp_reset_on_close,
-};
+static void owned_free(struct deferred *deferred)
+{
+	free(LIST_ENTRY((void *)deferred, struct owned_tcp, deferred));
+}
+
+static void owned_close(struct stream *stream)
+{
+	struct owned_tcp *owned = (struct owned_tcp *)stream;
+	tcp_close(stream);
+	loop_defer(&owned->deferred, owned_free);
+}
+
+#define TCP_OPERATIONS(close_it)                                                                                       \
+	{                                                                                                              \
+		.read = tcp_read, .try_read = tcp_try_read, .wait = tcp_wait, .write = tcp_write,                      \
+		.shutdown = tcp_shutdown, .close = (close_it), .park = tcp_park, .unpark = tcp_unpark,                 \
+		.plain_io = tcp_plain_io, .set_owner = tcp_set_owner, .is_quiet = tcp_is_quiet,                        \
+		.say_last = tcp_say_last, .reset_on_close = tcp_reset_on_close,                                        \
+	}
+
+static const struct stream_operations tcp_operations = TCP_OPERATIONS(tcp_close);
+static const struct stream_operations owned_operations = TCP_OPERATIONS(owned_close);

@@ -14,6 +14,10 @@ struct tcp_stream {
 // fails.
 int tcp_open(struct tcp_stream *tcp, int descriptor);
 
+// The same, for a stream of its own memory, which stream_close frees. NULL when that fails;
+// the descriptor is closed then.
+struct stream *tcp_new(int descriptor);
+
 // Connects: 0, or -ECONNREFUSED, -ETIMEDOUT, -ECANCELED or another -errno; nothing is open
 // then. TCP_NODELAY is set. Suspends until the deadline at most.
 int tcp_connect(struct tcp_stream *tcp, const struct address *address, int64_t deadline_ns);

@@ -44,6 +44,9 @@ void tls_acceptor_accept(struct tls_acceptor *acceptor, struct tls_server_source
 // How many connections have not finished their handshake.
 uint32_t tls_acceptor_connections(const struct tls_acceptor *acceptor);
 
+// Closes those that have not begun a handshake.
+void tls_acceptor_drain(struct tls_acceptor *acceptor);
+
 // Closes those that are parked, and cancels the others. Takes effect while the loop turns.
 void tls_acceptor_abort(struct tls_acceptor *acceptor);
 
