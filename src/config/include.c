@@ -32,9 +32,9 @@ static bool nodes_add(struct config_load *load, struct nodes *nodes, const struc
 
 // --- Files
 
-// Malloced bytes.
-static bool read_bytes(struct config_load *load, struct config_source *source, const char *path,
-		       struct config_place place, struct slice *ret_content)
+// Malloced bytes: 0 or -errno, of which only -ENOMEM is noted.
+static int read_quietly(struct config_load *load, struct config_source *source, const char *path,
+			struct slice *ret_content)
 {
 	struct slice content = SLICE_EMPTY;
 	int error = source->read_file(source, path, &content);
@@ -42,17 +42,22 @@ static bool read_bytes(struct config_load *load, struct config_source *source, c
 		free((void *)content.data);
 		error = -EFBIG;
 	}
-	if (error == -ENOMEM) {
+	if (error == -ENOMEM)
 		load_out_of_memory(load);
-		return false;
-	}
-	if (error != 0) {
+	if (error == 0)
+		*ret_content = content;
+	return error;
+}
+
+static bool read_bytes(struct config_load *load, struct config_source *source, const char *path,
+		       struct config_place place, struct slice *ret_content)
+{
+	int error = read_quietly(load, source, path, ret_content);
+	if (error != 0 && error != -ENOMEM) {
 		const char *words = strerrordesc_np(-error);
 		config_error(load, place, "cannot read \"%s\": %s", path, words ? words : "unknown error");
-		return false;
 	}
-	*ret_content = content;
-	return true;
+	return error == 0;
 }
 
 // It may have been a private key.
@@ -62,16 +67,26 @@ static void wipe_and_free(void *content)
 	free(content);
 }
 
-bool include_read_bytes(struct config_load *load, struct config_source *source, const char *path,
-			struct config_place place, struct slice *ret_content)
+// Leaves malloced bytes to the configuration.
+static bool own_bytes(struct config_load *load, struct slice content, struct slice *ret_content)
 {
-	struct slice content;
-	if (!read_bytes(load, source, path, place, &content))
-		return false;
 	if (content.data != NULL && !config_at_free(load, wipe_and_free, (void *)content.data))
 		return false;
 	*ret_content = content.data != NULL ? content : SLICE("");
 	return true;
+}
+
+bool include_read_bytes(struct config_load *load, struct config_source *source, const char *path,
+			struct config_place place, struct slice *ret_content)
+{
+	struct slice content;
+	return read_bytes(load, source, path, place, &content) && own_bytes(load, content, ret_content);
+}
+
+bool include_read_optional(struct config_load *load, const char *path, struct slice *ret_content)
+{
+	struct slice content;
+	return read_quietly(load, load->source, path, &content) == 0 && own_bytes(load, content, ret_content);
 }
 
 static bool check_chain(struct config_load *load, const char *path, const struct document *includer,

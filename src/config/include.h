@@ -24,6 +24,9 @@ const char *include_resolve(struct config_load *load, const char *from, struct s
 bool include_read_bytes(struct config_load *load, struct config_source *source, const char *path,
 			struct config_place place, struct slice *ret_content);
 
+// The same for a file that need not be there: nothing is reported.
+bool include_read_optional(struct config_load *load, const char *path, struct slice *ret_content);
+
 // The names that match a pattern, malloced; false after an error was reported.
 bool include_glob(struct config_load *load, struct config_source *source, const char *pattern,
 		  struct config_place place, struct slice *ret_names);

@@ -8,6 +8,7 @@
 #include "config/suggest.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { MEMORY_MAX_MIB = 1024 };
 
@@ -150,6 +151,23 @@ bool config_is_open_to_others(struct config_load *load, const char *path)
 {
 	struct config_source *source = load_watched(load);
 	return source->is_open_to_others != NULL && source->is_open_to_others(source, path);
+}
+
+bool config_read_if_there(struct config_load *load, const char *path, struct slice *ret_content)
+{
+	struct optional_file *file = load->optional_files;
+	while (file != NULL && strcmp(file->path, path) != 0)
+		file = file->next;
+	if (file == NULL) {
+		file = scratch_alloc(load, sizeof *file);
+		if (file == NULL)
+			return false;
+		*file = (struct optional_file){load->optional_files, path, SLICE_EMPTY, false};
+		load->optional_files = file;
+		file->is_there = include_read_optional(load, path, &file->content);
+	}
+	*ret_content = file->content;
+	return file->is_there;
 }
 
 const char *config_suggestion(struct config_load *load, struct slice given, const struct slice *names, size_t count)

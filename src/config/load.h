@@ -98,6 +98,10 @@ bool config_glob_watched(struct config_load *load, const struct config_text *pat
 // warned of then. `path` as config_resolve gives it. False where that is not known.
 bool config_is_open_to_others(struct config_load *load, const char *path);
 
+// As config_read_file, of an absolute path (a literal), for a file that need not be there: false when it cannot be
+// read, and nothing is reported. What was asked for before is not read again.
+bool config_read_if_there(struct config_load *load, const char *path, struct slice *ret_content);
+
 // A path as seen from the file that it stands in; in the configuration's memory, NUL behind
 // it. .data is NULL when memory is out, which is reported.
 struct slice config_resolve(struct config_load *load, const struct config_text *path);

@@ -61,6 +61,14 @@ struct message {
 	const struct document *document; // of the place; known when it is printed
 };
 
+// A file that need not be there, and was asked for.
+struct optional_file {
+	struct optional_file *next;
+	const char *path; // a literal
+	struct slice content;
+	bool is_there;
+};
+
 // Part of a file that is never shown.
 struct hidden {
 	struct hidden *next;
@@ -91,6 +99,7 @@ struct config_load {
 	size_t message_count, error_count;
 	bool out_of_memory;
 	struct hidden *hidden;
+	struct optional_file *optional_files;
 	struct standard *standards;
 
 	struct loaded **slots; // by the object's address; slot_count is a power of two
