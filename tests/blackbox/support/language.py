@@ -12,3 +12,18 @@ listen: "127.0.0.1:$PORT"
 access_log: off
 proxy: $ORIGIN
 """
+
+# The same by TLS: HTTP/2 and HTTP/1.1, as the client likes.
+TLS = """
+listen: [{address: "127.0.0.1:$PORT", tls: true}]
+access_log: off
+tls: {certificate: $CERTIFICATE, key: $KEY}
+proxy: $ORIGIN
+"""
+
+# And by HTTP/2 without TLS, for clients that know (RFC 9113 section 3.3).
+H2C = """
+listen: [{address: "127.0.0.1:$PORT", h2c: true}]
+access_log: off
+proxy: $ORIGIN
+"""
