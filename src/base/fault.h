@@ -27,8 +27,9 @@
 								row(CLIENT_GONE, 0, "client_gone", "")                 \
 									row(CLIENT_SLOW, 0, "client_slow",             \
 									    "") /* usher's own word */                 \
-		row(NO_SITE, 421, "no_site", "http_request_denied") row(NO_ROUTE, 404, "no_route",                     \
-									"destination_not_found")                       \
+		row(MISDIRECTED, 421, "misdirected", "http_request_denied") row(                                       \
+			NO_SITE, 421, "no_site", "http_request_denied") row(NO_ROUTE, 404, "no_route",                 \
+									    "destination_not_found")                   \
 			row(METHOD_REFUSED, 405, "method_refused", "http_request_denied") row(REFUSED, 403, "refused", \
 											      "http_request_denied")   \
 				row(NOT_IMPLEMENTED, 501, "not_implemented", "http_request_denied") row(               \

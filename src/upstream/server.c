@@ -60,6 +60,7 @@ enum server_outcome server_outcome_of(const struct fault *fault)
 	case FAULT_BODY_TIMEOUT:
 	case FAULT_CLIENT_GONE:
 	case FAULT_CLIENT_SLOW:
+	case FAULT_MISDIRECTED:
 	case FAULT_NO_SITE:
 	case FAULT_NO_ROUTE:
 	case FAULT_METHOD_REFUSED:
