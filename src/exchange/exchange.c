@@ -1,6 +1,7 @@
 #include "exchange/exchange.h"
 
 #include "base/check.h"
+#include "exchange/certificate.h"
 #include "exchange/error_page.h"
 #include "exchange/life.h"
 #include "exchange/route_find.h"
@@ -98,9 +99,12 @@ static bool answer_fault(struct exchange *exchange)
 static int send_response(struct exchange *exchange)
 {
 	struct transaction *transaction = &exchange->transaction;
+	struct fields *fields = &transaction->response.fields;
 	if (exchange->request_id.length)
-		(void)fields_set(&transaction->response.fields, &transaction->arena, FIELD_X_REQUEST_ID,
-				 exchange->request_id);
+		(void)fields_set(fields, &transaction->arena, FIELD_X_REQUEST_ID, exchange->request_id);
+	for (uint32_t i = 0; i < exchange->always.count; i++)
+		(void)fields_set_name(fields, &transaction->arena, exchange->always.items[i].name,
+				      exchange->always.items[i].value);
 	return transaction->operations->respond(transaction);
 }
 
@@ -109,6 +113,7 @@ static void serve(struct exchange *exchange)
 	struct transaction *transaction = &exchange->transaction;
 	if (!exchange_identify(exchange))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "identify client", NULL);
+	certificate_remove_fields(&transaction->request.fields);
 	if (!exchange_failed(exchange) && method_is_served(exchange) && find_route(exchange))
 		exchange_next(exchange);
 	if (!exchange_failed(exchange) && transaction->response.status < 101)
@@ -158,6 +163,12 @@ void exchange_answer(struct exchange *exchange, unsigned status, struct slice co
 	response->framing = BODY_LENGTH; // what HEAD tells of it
 	response->content_length = body.length;
 	response->body = &bytes->body;
+}
+
+void exchange_always(struct exchange *exchange, struct slice name, struct slice value)
+{
+	if (!fields_set_name(&exchange->always, exchange_arena(exchange), name, value))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "set response header", NULL);
 }
 
 void exchange_fail(struct exchange *exchange, enum fault_kind kind, const char *step, const char *detail)

@@ -57,7 +57,8 @@ struct exchange {
 	int64_t retry_after_ns; // with a 503: when another try may succeed; 0: not known
 	struct exchange_server_record server;
 	struct exchange_end *ends;
-	struct trace trace; // last: begun, not cleared
+	struct fields always; // set on whatever response is sent, an error page included
+	struct trace trace;   // last: begun, not cleared
 };
 
 static inline struct request *exchange_request(struct exchange *exchange)
@@ -82,6 +83,10 @@ void exchange_next(struct exchange *exchange);
 // Fills in a response of usher's own: the body is lent and must live as long as the
 // exchange; an empty content_type is left out. Fields that handlers set before stay.
 void exchange_answer(struct exchange *exchange, unsigned status, struct slice content_type, struct slice body);
+
+// Sets a field on the response, whatever becomes of it: an error page has it, too. The slices
+// must live as long as the exchange. Fails the exchange when memory is out.
+void exchange_always(struct exchange *exchange, struct slice name, struct slice value);
 
 // Notes what went wrong (the first fault stands); an error page is made of it.
 // step and detail as in struct fault.

@@ -56,7 +56,7 @@ bool exchange_identify(struct exchange *exchange)
 	const struct fields *fields = &exchange_request(exchange)->fields;
 	struct arena *arena = exchange_arena(exchange);
 	exchange->client = connection->peer;
-	exchange->scheme = connection->scheme;
+	exchange->scheme = connection->tls ? SLICE("https") : connection->scheme;
 	exchange->peer_is_trusted = network_set_contains(&exchange->snapshot->trusted_proxies, &connection->peer);
 	if (exchange->peer_is_trusted) {
 		// A field that is spoilt before it names anybody must not make the client pass

@@ -1,8 +1,10 @@
 #include "exchange/variables.h"
 
 #include "config/load.h"
+#include "exchange/certificate.h"
 #include "exchange/exchange.h"
 #include "http/syntax.h"
+#include "tls/peer.h"
 
 static const char *const names[VARIABLE_COUNT + 1] = {
 	[VARIABLE_HOST] = "host",
@@ -13,6 +15,16 @@ static const char *const names[VARIABLE_COUNT + 1] = {
 	[VARIABLE_CLIENT] = "client",
 	[VARIABLE_METHOD] = "method",
 	[VARIABLE_REQUEST_ID] = "request_id",
+	[VARIABLE_TLS_VERSION] = "tls_version",
+	[VARIABLE_TLS_CIPHER] = "tls_cipher",
+	[VARIABLE_TLS_SERVER_NAME] = "tls_server_name",
+	[VARIABLE_TLS_RESUMED] = "tls_resumed",
+	[VARIABLE_CERTIFICATE_SUBJECT] = "client_certificate_subject",
+	[VARIABLE_CERTIFICATE_ISSUER] = "client_certificate_issuer",
+	[VARIABLE_CERTIFICATE_NAMES] = "client_certificate_names",
+	[VARIABLE_CERTIFICATE_SERIAL] = "client_certificate_serial",
+	[VARIABLE_CERTIFICATE_FINGERPRINT] = "client_certificate_fingerprint",
+	[VARIABLE_CERTIFICATE_VERIFICATION] = "client_certificate_verification",
 	[VARIABLE_CAPTURE] = "1",
 	"2",
 	"3",
@@ -71,6 +83,23 @@ bool variables_load_content(struct config_load *load, const struct config_text *
 	return true;
 }
 
+static void fill_in_tls(const struct exchange *exchange, struct slice values[VARIABLE_COUNT])
+{
+	const struct tls_peer *peer = exchange->transaction.client->tls;
+	struct certificate_texts texts;
+	certificate_texts(exchange, &texts);
+	values[VARIABLE_TLS_VERSION] = peer ? slice_from_string(peer->version) : SLICE_EMPTY;
+	values[VARIABLE_TLS_CIPHER] = peer ? slice_from_string(peer->cipher) : SLICE_EMPTY;
+	values[VARIABLE_TLS_SERVER_NAME] = peer ? peer->server_name : SLICE_EMPTY;
+	values[VARIABLE_TLS_RESUMED] = !peer ? SLICE_EMPTY : peer->resumed ? SLICE("true") : SLICE("false");
+	values[VARIABLE_CERTIFICATE_SUBJECT] = texts.subject;
+	values[VARIABLE_CERTIFICATE_ISSUER] = texts.issuer;
+	values[VARIABLE_CERTIFICATE_NAMES] = texts.names;
+	values[VARIABLE_CERTIFICATE_SERIAL] = texts.serial;
+	values[VARIABLE_CERTIFICATE_FINGERPRINT] = texts.fingerprint;
+	values[VARIABLE_CERTIFICATE_VERIFICATION] = texts.verification;
+}
+
 void variables_fill(const struct exchange *exchange, const struct slice *captures,
 		    struct slice ret_values[VARIABLE_COUNT])
 {
@@ -83,6 +112,7 @@ void variables_fill(const struct exchange *exchange, const struct slice *capture
 	ret_values[VARIABLE_CLIENT] = exchange->client_text;
 	ret_values[VARIABLE_METHOD] = request->method_name;
 	ret_values[VARIABLE_REQUEST_ID] = exchange->request_id;
+	fill_in_tls(exchange, ret_values);
 	for (unsigned i = 0; i < 9; i++)
 		ret_values[VARIABLE_CAPTURE + i] = captures ? captures[i + 1] : SLICE_EMPTY;
 }

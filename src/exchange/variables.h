@@ -8,6 +8,15 @@
 //	$client      the client's address
 //	$method      GET, POST, ...
 //	$request_id  the request's id
+//	$tls_version, $tls_cipher, $tls_server_name
+//	             what the handshake agreed on, and the name that it was made for
+//	$tls_resumed true or false; like those above empty without TLS
+//	$client_certificate_subject, _issuer, _names, _serial
+//	             of the client's certificate; empty unless it was verified
+//	$client_certificate_fingerprint
+//	             SHA-256 of the certificate, in hexadecimal; empty without one
+//	$client_certificate_verification
+//	             SUCCESS, FAILED:reason or NONE; empty without TLS
 //	$1 to $9     groups of the regular expression that is the route's path
 #ifndef USHER_EXCHANGE_VARIABLES_H
 #define USHER_EXCHANGE_VARIABLES_H
@@ -29,6 +38,16 @@ enum variable {
 	VARIABLE_CLIENT,
 	VARIABLE_METHOD,
 	VARIABLE_REQUEST_ID,
+	VARIABLE_TLS_VERSION,
+	VARIABLE_TLS_CIPHER,
+	VARIABLE_TLS_SERVER_NAME,
+	VARIABLE_TLS_RESUMED,
+	VARIABLE_CERTIFICATE_SUBJECT,
+	VARIABLE_CERTIFICATE_ISSUER,
+	VARIABLE_CERTIFICATE_NAMES,
+	VARIABLE_CERTIFICATE_SERIAL,
+	VARIABLE_CERTIFICATE_FINGERPRINT,
+	VARIABLE_CERTIFICATE_VERIFICATION,
 	VARIABLE_CAPTURE, // $1, and eight more
 	VARIABLE_COUNT = VARIABLE_CAPTURE + 9,
 };

@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The certificate that a client showed; all texts are of the peer's memory.
+// The certificate that a client showed; all texts are of the peer's memory, and of printable
+// ASCII only: other bytes are written \XX, so that they fit into fields and logs.
 struct tls_certificate {
 	bool is_verified;
 	struct slice verification;    // "SUCCESS", or "FAILED:" and the reason, for fields to servers

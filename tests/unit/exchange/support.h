@@ -15,6 +15,7 @@
 #include "fiber/kernel.h"
 #include "fiber/loop.h"
 #include "http/uri.h"
+#include "tls/peer.h"
 
 #include <cmocka.h>
 #include <errno.h>
@@ -139,6 +140,7 @@ struct test_request {
 	const char *method, *host, *target;
 	const char *fields[8][2]; // name, value; up to a row without name
 	const char *client;
+	const struct tls_peer *tls;
 };
 
 // Begins an exchange as exchange.c does, up to where its route is looked for.
@@ -151,6 +153,10 @@ static inline void test_exchange_begin(struct exchange *exchange, const struct s
 	const char *detail;
 	arena_init(arena, 1024 * 1024);
 	exchange->snapshot = snapshot;
+	struct client *connection = arena_zalloc(arena, sizeof *connection);
+	assert_non_null(connection);
+	connection->tls = from->tls;
+	exchange->transaction.client = connection;
 	request->method_name = slice_from_string(from->method ? from->method : "GET");
 	request->method = method_of(request->method_name);
 	request->target = slice_from_string(from->target ? from->target : "/");
@@ -164,7 +170,7 @@ static inline void test_exchange_begin(struct exchange *exchange, const struct s
 					    slice_from_string(from->fields[i][1])));
 	exchange->client_text = slice_from_string(from->client ? from->client : "192.0.2.1");
 	assert_true(address_parse_ip(exchange->client_text, 1, &exchange->client));
-	exchange->scheme = SLICE("http");
+	exchange->scheme = from->tls ? SLICE("https") : SLICE("http");
 	exchange->request_id = SLICE("0123456789abcdef");
 	exchange->target = request->target;
 	exchange->host = uri_normal_host(request->host, arena);

@@ -224,7 +224,7 @@ static void test_errors(void **state)
 		{"listen: [\":80\", \":81\", \":80\"]\nanswer: x\n",
 		 "usher.yaml:1:24: the address :80 is listened on at usher.yaml:1 already"},
 		{"listen: {address: \":80\", tls: true, h2c: true}\nanswer: x\n",
-		 "usher.yaml:1:35: h2c is HTTP/2 without TLS"},
+		 "usher.yaml:1:37: h2c is HTTP/2 without TLS"},
 		{"answer: x\nroutes: [{limits: {handshakes: 1}}]\n", "\"limits.handshakes\" rules whole connections"},
 		{"trusted_proxies: [10.0.0.1/8]\nanswer: x\n", "usher.yaml:1:19: \"10.0.0.1/8\" is no network"},
 		{"access_log: {path: x, format: $nothing}\nanswer: x\n",
