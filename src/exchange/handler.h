@@ -19,6 +19,8 @@ struct snapshot;
 
 // From the outermost to the innermost; docs/architecture.md explains the order.
 enum handler_order {
+	HANDLER_HTTPS,
+	HANDLER_HSTS,
 	HANDLER_LIMITS,
 	HANDLER_ACCESS,
 	HANDLER_REDIRECT,

@@ -6,6 +6,7 @@
 #include "exchange/handler.h"
 
 extern const struct handler_type headers_handler;
+extern const struct handler_type hsts_handler;
 extern const struct handler_type limits_handler;
 extern const struct handler_type redirect_handler;
 extern const struct handler_type respond_handler;
