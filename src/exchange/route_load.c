@@ -1,5 +1,6 @@
 // Paths and conditions of routes, from the configuration to what route_find matches.
 #include "config/load.h"
+#include "exchange/certificate_match.h"
 #include "exchange/route_match.h"
 #include "http/message.h"
 #include "http/syntax.h"
@@ -12,6 +13,7 @@ struct route_match_config {
 	struct config_place place;
 	struct config_texts methods, clients;
 	struct config_pairs headers, query;
+	struct certificate_match_config *certificate;
 };
 
 static const struct config_key keys[] = {
@@ -26,6 +28,8 @@ static const struct config_key keys[] = {
 	{"client", CONFIG_TEXTS, offsetof(struct route_match_config, clients),
 	 .help = "the client's address is in one of these networks",
 	 .form = "a network such as 10.0.0.0/8 or an address such as 192.0.2.1"},
+	{"client_certificate", CONFIG_OPTIONAL, offsetof(struct route_match_config, certificate),
+	 .help = "the client showed a certificate that is like this", .section = &certificate_match_section},
 	{0},
 };
 
@@ -149,19 +153,16 @@ static bool load_methods(struct config_load *load, const struct config_texts *te
 	return good;
 }
 
-static bool load_value(struct config_load *load, const struct config_pair *pair, struct match_value *ret_value)
+bool match_value_load(struct config_load *load, const struct config_text *text, struct match_value *ret_value)
 {
-	*ret_value = (struct match_value){
-		.name = pair->name.text,
-		.id = field_id_of(pair->name.text),
-		.text = pair->value.text,
-	};
 	struct slice pattern;
-	if (slice_equal(pair->value.text, SLICE("*"))) {
+	ret_value->kind = VALUE_EQUAL;
+	ret_value->text = text->text;
+	if (slice_equal(text->text, SLICE("*"))) {
 		ret_value->kind = VALUE_PRESENT;
-	} else if (pattern_of(pair->value.text, &pattern)) {
+	} else if (pattern_of(text->text, &pattern)) {
 		ret_value->kind = VALUE_REGEX;
-		ret_value->regex = regex_load(load, &pair->value, pattern);
+		ret_value->regex = regex_load(load, text, pattern);
 		return ret_value->regex != NULL;
 	}
 	return true;
@@ -181,7 +182,8 @@ static bool load_values(struct config_load *load, const struct config_pairs *pai
 				     SLICE_ARGUMENTS(pair->name.text));
 			good = false;
 		}
-		good = load_value(load, pair, &items[i]) && good;
+		items[i] = (struct match_value){.name = pair->name.text, .id = field_id_of(pair->name.text)};
+		good = match_value_load(load, &pair->value, &items[i]) && good;
 		if (i > 0)
 			items[i - 1].or_next = of_header ? slice_equal_nocase(items[i - 1].name, items[i].name)
 							 : slice_equal(items[i - 1].name, items[i].name);
@@ -234,6 +236,11 @@ bool route_match_load(struct config_load *load, const struct route_match_config 
 	good = load_values(load, &config->headers, true, &match->headers) && good;
 	good = load_values(load, &config->query, false, &match->query) && good;
 	good = load_clients(load, &config->clients, match) && good;
-	match->conditions = config->methods.count || match->headers.count || match->query.count || match->clients;
+	if (config->certificate) {
+		match->certificate = certificate_match_load(load, config->certificate);
+		good = match->certificate && good;
+	}
+	match->conditions = config->methods.count || match->headers.count || match->query.count || match->clients ||
+			    match->certificate;
 	return good;
 }

@@ -1,11 +1,12 @@
 #include "exchange/route_match.h"
 
+#include "exchange/certificate_match.h"
 #include "exchange/exchange.h"
 #include "http/syntax.h"
 
 enum { PARAMETER_SHORT = 256 };
 
-static enum match_result field_holds(const struct match_value *wanted, struct slice value)
+enum match_result match_value_holds(const struct match_value *wanted, struct slice value)
 {
 	switch (wanted->kind) {
 	case VALUE_PRESENT:
@@ -26,7 +27,7 @@ static enum match_result header_holds(const struct match_value *wanted, const st
 		if (field->id != wanted->id ||
 		    (wanted->id == FIELD_OTHER && !slice_equal_nocase(field->name, wanted->name)))
 			continue;
-		enum match_result result = field_holds(wanted, field->value);
+		enum match_result result = match_value_holds(wanted, field->value);
 		if (result != MATCH_FAILS)
 			return result;
 	}
@@ -141,6 +142,10 @@ enum match_result route_match_holds(const struct route_match *match, struct exch
 	if (!method_holds(match, exchange_request(exchange)) ||
 	    (match->clients && !network_set_contains(match->clients, &exchange->client)))
 		return MATCH_FAILS;
-	enum match_result result = values_hold(&match->headers, true, exchange);
+	enum match_result result = MATCH_HOLDS;
+	if (match->certificate)
+		result = certificate_match_holds(match->certificate, exchange);
+	if (result == MATCH_HOLDS)
+		result = values_hold(&match->headers, true, exchange);
 	return result == MATCH_HOLDS ? values_hold(&match->query, false, exchange) : result;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct certificate_match;
 struct config_load;
 struct exchange;
 
@@ -48,7 +49,8 @@ struct route_match {
 	struct config_texts other_methods;
 	struct match_values headers;
 	struct match_values query;
-	const struct network_set *clients; // NULL: any
+	const struct network_set *clients;	     // NULL: any
+	const struct certificate_match *certificate; // NULL: any
 };
 
 // The keys of `match`.
@@ -62,6 +64,12 @@ bool route_path_load(struct config_load *load, const struct config_text *text, b
 
 // Reads the loaded `match` (may be NULL) into *match, whose path stands.
 bool route_match_load(struct config_load *load, const struct route_match_config *config, struct route_match *match);
+
+// Reads what a text of `match` wants: "*": any, "~ ...": a regular expression, else the text.
+// False after config_error. The name stays as it is.
+bool match_value_load(struct config_load *load, const struct config_text *text, struct match_value *ret_value);
+
+enum match_result match_value_holds(const struct match_value *wanted, struct slice value);
 
 // Networks, as trusted_proxies and match.client name them; "unix" stands for the peers of
 // UNIX sockets. False after config_error, or when memory is out.

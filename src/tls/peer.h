@@ -13,7 +13,8 @@ struct tls_certificate {
 	bool is_verified;
 	struct slice verification;    // "SUCCESS", or "FAILED:" and the reason, for fields to servers
 	struct slice subject, issuer; // RFC 2253
-	struct slice names;	      // subject alternative names: "DNS:a.example, email:b@example"
+	struct slice names;	      // subject alternative names: "DNS:a.example, email:b@example";
+				      // a comma within one is written \2C
 	struct slice serial;	      // hexadecimal
 	struct slice fingerprint;     // SHA-256, hexadecimal, lower case
 	struct slice der;	      // the certificate itself, for Client-Cert (RFC 9440)
