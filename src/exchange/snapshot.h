@@ -21,6 +21,8 @@ struct error_pages;
 struct route_index;
 struct route_match;
 struct site_index;
+struct tls_server;
+struct tls_site;
 
 struct listen {
 	struct config_place place;
@@ -59,6 +61,7 @@ struct site {
 	struct route *routes;
 	size_t route_count;
 	const struct route_index *index;
+	const struct tls_site *tls; // NULL: the site is not served over TLS
 	bool merge_slashes;
 };
 
@@ -122,6 +125,9 @@ struct snapshot {
 	struct site *all_sites;
 	size_t site_count;
 	const struct site_index *sites;
+	// What handshakes are made with; NULL where no listener needs it. tls_http1 is for listeners
+	// that do not offer HTTP/2.
+	const struct tls_server *tls, *tls_http1;
 	struct access_log_settings access_log_settings;
 	struct access_log *access_log;	       // opened when the snapshot is put to work; NULL: off
 	const char *error_log;		       // a file; NULL: standard error
