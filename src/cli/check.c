@@ -116,9 +116,8 @@ static void print_count(const char *before, size_t count, const char *what)
 static int check_run(const struct invocation *invocation)
 {
 	struct plan plan;
-	if (!plan_load(config_source_disk(), invocation->arguments[0], stderr, command_colours(), &plan))
-		return EXIT_FAILURE;
-	bool well = check_system(&plan);
+	bool well = plan_load(config_source_disk(), invocation->arguments[0], stderr, command_colours(), &plan) &&
+		    check_system(&plan);
 	if (well && !invocation->quiet) {
 		printf("%s: ok", plan.path);
 		print_count(": ", plan.sites, "site");

@@ -1,6 +1,7 @@
 #include "control/bundle.h"
 
 #include "base/check.h"
+#include "base/list.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,43 +68,104 @@ static void record(struct bundle_recorder *recorder, enum bundle_kind kind, cons
 	write_all(recorder, parts, 5);
 }
 
-static int recorder_read_file(struct config_source *source, const char *path, struct slice *ret_content)
+static int read_from(struct bundle_recorder *recorder, struct config_source *from, const char *path,
+		     struct slice *ret_content)
 {
-	struct bundle_recorder *recorder = (struct bundle_recorder *)source;
 	struct slice content = SLICE_EMPTY;
-	int result = recorder->inner->read_file(recorder->inner, path, &content);
+	int result = from->read_file(from, path, &content);
 	record(recorder, BUNDLE_FILE, path, result, content);
 	if (result == 0)
 		*ret_content = content;
 	return result;
 }
 
-static int recorder_glob(struct config_source *source, const char *pattern, struct slice *ret_names)
+static int glob_from(struct bundle_recorder *recorder, struct config_source *from, const char *pattern,
+		     struct slice *ret_names)
 {
-	struct bundle_recorder *recorder = (struct bundle_recorder *)source;
 	struct slice names = SLICE_EMPTY;
-	int result = recorder->inner->glob(recorder->inner, pattern, &names);
+	int result = from->glob(from, pattern, &names);
 	record(recorder, BUNDLE_GLOB, pattern, result, names);
 	if (result == 0)
 		*ret_names = names;
 	return result;
 }
 
+static int recorder_read_file(struct config_source *source, const char *path, struct slice *ret_content)
+{
+	struct bundle_recorder *recorder = LIST_ENTRY(source, struct bundle_recorder, source);
+	return read_from(recorder, recorder->inner, path, ret_content);
+}
+
+static int recorder_glob(struct config_source *source, const char *pattern, struct slice *ret_names)
+{
+	struct bundle_recorder *recorder = LIST_ENTRY(source, struct bundle_recorder, source);
+	return glob_from(recorder, recorder->inner, pattern, ret_names);
+}
+
 static const char *recorder_environment(struct config_source *source, const char *name)
 {
-	struct bundle_recorder *recorder = (struct bundle_recorder *)source;
+	struct bundle_recorder *recorder = LIST_ENTRY(source, struct bundle_recorder, source);
 	const char *value = recorder->inner->environment(recorder->inner, name);
 	record(recorder, BUNDLE_ENVIRONMENT, name, value ? 0 : -ENOENT, value ? slice_from_string(value) : SLICE_EMPTY);
 	return value;
 }
+
+// --- Recording what is watched
+
+static struct config_source *watched_inner(const struct bundle_recorder *recorder)
+{
+	return recorder->inner->watched ? recorder->inner->watched : recorder->inner;
+}
+
+// Before it is read: then what is written meanwhile shows as a change.
+static void watch(struct bundle_recorder *recorder, const char *name, bool is_pattern)
+{
+	if (!watch_list_add(&recorder->watched, name, is_pattern) && !recorder->error)
+		recorder->error = -ENOMEM;
+}
+
+static int watched_read_file(struct config_source *source, const char *path, struct slice *ret_content)
+{
+	struct bundle_recorder *recorder = LIST_ENTRY(source, struct bundle_recorder, watched_source);
+	watch(recorder, path, false);
+	return read_from(recorder, watched_inner(recorder), path, ret_content);
+}
+
+static int watched_glob(struct config_source *source, const char *pattern, struct slice *ret_names)
+{
+	struct bundle_recorder *recorder = LIST_ENTRY(source, struct bundle_recorder, watched_source);
+	watch(recorder, pattern, true);
+	return glob_from(recorder, watched_inner(recorder), pattern, ret_names);
+}
+
+// Not recorded: the worker has nobody to warn.
+static bool watched_is_open_to_others(struct config_source *source, const char *path)
+{
+	struct config_source *inner = watched_inner(LIST_ENTRY(source, struct bundle_recorder, watched_source));
+	return inner->is_open_to_others && inner->is_open_to_others(inner, path);
+}
+
+// --- Beginning and end
 
 int bundle_record(struct bundle_recorder *recorder, struct config_source *inner)
 {
 	int descriptor = memfd_create("usher configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (descriptor < 0)
 		return -errno;
+	// Private keys will be in it: nobody is to open it by way of /proc.
+	if (fchmod(descriptor, 0) < 0) {
+		int error = -errno;
+		close(descriptor);
+		return error;
+	}
 	*recorder = (struct bundle_recorder){
-		.source = {.read_file = recorder_read_file, .glob = recorder_glob, .environment = recorder_environment},
+		.source = {.read_file = recorder_read_file,
+			   .glob = recorder_glob,
+			   .environment = recorder_environment,
+			   .watched = &recorder->watched_source},
+		.watched_source = {.read_file = watched_read_file,
+				   .glob = watched_glob,
+				   .is_open_to_others = watched_is_open_to_others},
 		.inner = inner,
 		.descriptor = descriptor,
 	};
@@ -240,6 +302,21 @@ int bundle_replay(struct bundle_replay *replay, int descriptor)
 		return 0;
 	bundle_replay_end(replay);
 	return -EBADMSG;
+}
+
+static struct slice content_of(const struct bundle_replay *replay)
+{
+	return slice_from(replay->data, replay->size);
+}
+
+bool bundle_equal(int one, int other)
+{
+	struct bundle_replay a = {0}, b = {0};
+	bool equal = bundle_replay(&a, one) == 0 && bundle_replay(&b, other) == 0 &&
+		     slice_equal(content_of(&a), content_of(&b));
+	bundle_replay_end(&a);
+	bundle_replay_end(&b);
+	return equal;
 }
 
 void bundle_replay_end(struct bundle_replay *replay)

@@ -8,15 +8,19 @@
 #define USHER_CONTROL_BUNDLE_H
 
 #include "config/load.h"
+#include "control/watch_list.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
-// Passes everything on to another source and keeps what that answers.
+// Passes everything on to another source and keeps what that answers. It stays where it is.
 struct bundle_recorder {
-	struct config_source source; // to load from; first
+	struct config_source source;	     // to load from
+	struct config_source watched_source; // what that one names for watched files
 	struct config_source *inner;
+	struct watch_list watched; // what was asked of watched_source; the caller's to take
 	int descriptor;
-	int error; // the first one of writing, or 0
+	int error; // the first one, or 0
 };
 
 // Begins a record of what `inner` answers: 0 or -errno.
@@ -25,10 +29,14 @@ int bundle_record(struct bundle_recorder *recorder, struct config_source *inner)
 // Ends it: the sealed bundle's descriptor, which is the caller's, or -errno.
 int bundle_finish(struct bundle_recorder *recorder);
 
-// Ends it without a result.
+// Ends it without a result; what is watched stays.
 void bundle_discard(struct bundle_recorder *recorder);
 
-// Answers from a bundle, and from nothing else.
+// Whether the same was recorded, byte for byte.
+bool bundle_equal(int one, int other);
+
+// Answers from a bundle, and from nothing else; but for watched files, when source.watched is
+// set to where they are to come from.
 struct bundle_replay {
 	struct config_source source; // to load from; first
 	const char *data;

@@ -19,6 +19,7 @@
 enum {
 	WAIT_SIGNALS,
 	WAIT_WORKER,
+	WAIT_WATCHER,
 	WAIT_CONTROL,
 	WAIT_COUNT = WAIT_CONTROL + CONTROL_POLLS,
 };
@@ -64,10 +65,7 @@ static void worker_is_ready(struct master *master)
 		log_info("worker %d serves", (int)master->supervisor.pid);
 	else
 		first_worker_is_ready(master);
-	if (master->reload_again) {
-		master->reload_again = false;
-		reload_begin(master);
-	}
+	reload_next(master);
 }
 
 static void close_ports(struct master *master)
@@ -181,7 +179,7 @@ static void take_signal(struct master *master)
 			begin_stop(master);
 		break;
 	case SIGHUP:
-		reload_begin(master);
+		reload_begin(master, RELOAD_ALL);
 		break;
 	case SIGUSR1:
 		reopen_logs(master);
@@ -219,7 +217,7 @@ static void run_command(void *argument, struct control_client *client)
 		say_status(master);
 		break;
 	case CONTROL_RELOAD:
-		reload_begin(master);
+		reload_begin(master, RELOAD_ALL);
 		break;
 	case CONTROL_STOP:
 		begin_stop(master);
@@ -238,7 +236,7 @@ static void run_command(void *argument, struct control_client *client)
 
 // --- The wait
 
-static int64_t next_deadline(const struct master *master)
+static int64_t worker_deadline(const struct master *master)
 {
 	if (master->stopping)
 		return master->kill_at_ns;
@@ -250,7 +248,7 @@ static int64_t next_deadline(const struct master *master)
 
 static void meet_deadlines(struct master *master)
 {
-	if (clock_now_ns() < next_deadline(master))
+	if (clock_now_ns() < worker_deadline(master))
 		return;
 	if (!master->stopping && master->supervisor.pid == 0) {
 		start_worker(master);
@@ -269,12 +267,19 @@ static void meet_deadlines(struct master *master)
 	master->kill_at_ns = INT64_MAX;
 }
 
+static int64_t next_deadline(const struct master *master)
+{
+	int64_t worker_ns = worker_deadline(master), look_ns = reload_look_at(master);
+	return worker_ns < look_ns ? worker_ns : look_ns;
+}
+
 static void serve(struct master *master)
 {
 	while (!master->stopping || master->supervisor.pid != 0) {
 		struct pollfd waits[WAIT_COUNT];
 		waits[WAIT_SIGNALS] = (struct pollfd){.fd = master->signals, .events = POLLIN};
 		waits[WAIT_WORKER] = (struct pollfd){.fd = master->supervisor.channel, .events = POLLIN};
+		waits[WAIT_WATCHER] = (struct pollfd){.fd = watcher_descriptor(&master->watcher), .events = POLLIN};
 		control_server_poll(&master->control, waits + WAIT_CONTROL);
 		int ready = poll(waits, WAIT_COUNT, clock_poll_ms(next_deadline(master)));
 		if (ready < 0 && errno != EINTR) {
@@ -287,9 +292,12 @@ static void serve(struct master *master)
 				listen_to_worker(master);
 			if (waits[WAIT_SIGNALS].revents)
 				take_signal(master);
+			if (waits[WAIT_WATCHER].revents)
+				watcher_take(&master->watcher, clock_now_ns());
 			control_server_take(&master->control, waits + WAIT_CONTROL, run_command, master);
 		}
 		meet_deadlines(master);
+		reload_look(master);
 	}
 }
 
@@ -382,6 +390,7 @@ static bool start(struct master *master)
 	if (!plan_load(options->source, options->path, stderr, isatty(STDERR_FILENO) && !getenv("NO_COLOR"),
 		       &master->plan))
 		return false;
+	reload_watch(master);
 	master->threads = master->plan.threads;
 	if (!open_control(master) || !open_logs(&master->plan, false, NULL))
 		return false;
@@ -394,6 +403,7 @@ int master_run(const struct master_options *options)
 {
 	struct master master = {.options = options, .signals = -1, .plan = {.bundle = -1}, .next_plan = {.bundle = -1}};
 	supervisor_init(&master.supervisor);
+	watcher_init(&master.watcher);
 	control_server_init(&master.control);
 	if (start(&master)) {
 		start_worker(&master);
@@ -407,6 +417,7 @@ int master_run(const struct master_options *options)
 	free(master.pid_file);
 	close_ports(&master);
 	plan_free(&master.plan);
+	watcher_fini(&master.watcher);
 	log_files_close();
 	control_answer(&master.control, CONTROL_RELOAD, false);
 	control_answer(&master.control, CONTROL_STOP, !master.failed);

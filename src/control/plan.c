@@ -119,7 +119,8 @@ bool plan_load(struct config_source *source, const char *path, FILE *messages, b
 	int error = plan.path ? bundle_record(&recorder, source) : -ENOMEM;
 	if (error < 0) {
 		fprintf(messages, "%s: cannot keep what is read: %s\n", path, strerror(-error));
-		free(plan.path);
+		plan_free(&plan);
+		*ret_plan = plan;
 		return false;
 	}
 	struct snapshot *snapshot = NULL;
@@ -136,12 +137,38 @@ bool plan_load(struct config_source *source, const char *path, FILE *messages, b
 	snapshot_unref(snapshot);
 	// The master may run for years and never load again.
 	(void)malloc_trim(0);
-	if (!well) {
+	if (!well)
 		plan_free(&plan);
+	plan.watched = recorder.watched;
+	*ret_plan = plan;
+	return well;
+}
+
+bool plan_renew(const struct plan *plan, struct config_source *source, FILE *messages, struct plan *ret_plan)
+{
+	struct bundle_replay replay;
+	int error = bundle_replay(&replay, plan->bundle);
+	if (error < 0) {
+		fprintf(messages, "%s: cannot read what was kept: %s\n", plan->path, strerror(-error));
+		*ret_plan = (struct plan){.bundle = -1};
 		return false;
 	}
-	*ret_plan = plan;
-	return true;
+	replay.source.watched = source->watched ? source->watched : source;
+	bool well = plan_load(&replay.source, plan->path, messages, false, ret_plan);
+	bundle_replay_end(&replay);
+	return well;
+}
+
+void plan_review(const struct plan *plan, FILE *messages)
+{
+	struct bundle_replay replay;
+	struct snapshot *snapshot = NULL;
+	if (bundle_replay(&replay, plan->bundle) < 0)
+		return;
+	if (snapshot_load(&replay.source, plan->path, SLICE_EMPTY, &registry, messages, false, &snapshot))
+		snapshot_unref(snapshot);
+	bundle_replay_end(&replay);
+	(void)malloc_trim(0);
 }
 
 void plan_free(struct plan *plan)
@@ -156,6 +183,7 @@ void plan_free(struct plan *plan)
 	free(plan->user);
 	free(plan->pid_file);
 	free(plan->error_log);
+	watch_list_free(&plan->watched);
 	if (plan->bundle >= 0)
 		close(plan->bundle);
 	*plan = (struct plan){.bundle = -1};

@@ -5,6 +5,7 @@
 
 #include "config/load.h"
 #include "control/privileges.h"
+#include "control/watch_list.h"
 #include "net/address.h"
 
 #include <stdbool.h>
@@ -32,11 +33,20 @@ struct plan {
 	char *pid_file;	 // or NULL
 	char *error_log; // or NULL: standard error
 	size_t sites, routes, pools;
+	struct watch_list watched; // what is taken without a reload when it is replaced
 };
 
 // Loads the configuration and checks all that can be checked without opening ports; errors
-// and warnings go to `messages`. False when it is not fit to run.
+// and warnings go to `messages`. False when it is not fit to run: then the plan holds only what
+// it would watch. Free it in any case.
 bool plan_load(struct config_source *source, const char *path, FILE *messages, bool colours, struct plan *ret_plan);
+
+// Loads with no other files than those of the plan's bundle but the watched ones, which come
+// from `source`: what the configuration is now that they were replaced.
+bool plan_renew(const struct plan *plan, struct config_source *source, FILE *messages, struct plan *ret_plan);
+
+// Says again what there is to warn of, today: a certificate has come near its end meanwhile.
+void plan_review(const struct plan *plan, FILE *messages);
 
 // Frees everything, and closes the bundle.
 void plan_free(struct plan *plan);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "control/bundle.h"
 #include "control/clock.h"
 #include "control/log_files.h"
 #include "control/master_state.h"
@@ -11,9 +12,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+// How often it is said again what there is to warn of.
+#define REVIEW_NS (24 * 3600 * SECOND_NS)
 
 // --- What opening takes
 
@@ -111,7 +116,8 @@ static int hand_over(struct master *master)
 static void pass_on(struct master *master, struct slice messages, enum log_level level)
 {
 	struct slice line, rest = messages;
-	control_say(&master->control, CONTROL_RELOAD, messages);
+	if (master->reloading == RELOAD_ALL)
+		control_say(&master->control, CONTROL_RELOAD, messages);
 	while (rest.length > 0) {
 		if (!slice_cut(rest, '\n', &line, &rest))
 			rest = SLICE_EMPTY;
@@ -120,15 +126,49 @@ static void pass_on(struct master *master, struct slice messages, enum log_level
 	}
 }
 
-void reload_begin(struct master *master)
+// Whether there is a next plan that is fit to be handed over.
+static bool load_next(struct master *master, FILE *messages)
 {
+	const struct master_options *options = master->options;
+	if (master->reloading == RELOAD_WATCHED)
+		return plan_renew(&master->plan, options->source, messages, &master->next_plan);
+	if (!plan_load(options->source, options->path, messages, false, &master->next_plan))
+		return false;
+	warn_of_restarts(master, messages);
+	return true;
+}
+
+static void hand_over_next(struct master *master)
+{
+	int error = hand_over(master);
+	if (error == 0)
+		return;
+	log_error("hand the configuration to the worker: %s", strerror(-error));
+	supervisor_kill(&master->supervisor);
+	if (master->supervisor.pid == 0)
+		master->supervisor.start_at_ns = clock_now_ns() + SECOND_NS;
+	reload_lost_worker(master);
+}
+
+static void finish(struct master *master, bool well);
+
+// Only touched, or replaced by the same: the worker hears nothing of it.
+static void end_without_change(struct master *master)
+{
+	watcher_watch(&master->watcher, &master->next_plan.watched, clock_now_ns());
+	finish(master, true);
+}
+
+void reload_begin(struct master *master, enum reload_kind kind)
+{
+	check(kind != RELOAD_NONE);
 	if (master->stopping) {
 		control_say(&master->control, CONTROL_RELOAD, SLICE("usher is stopping\n"));
 		control_answer(&master->control, CONTROL_RELOAD, false);
 		return;
 	}
 	if (master->reloading || master->supervisor.awaiting) {
-		master->reload_again = true;
+		master->reload_again = kind > master->reload_again ? kind : master->reload_again;
 		return;
 	}
 	char *text = NULL;
@@ -140,30 +180,90 @@ void reload_begin(struct master *master)
 		return;
 	}
 	notify_reloading();
-	master->reloading = true;
+	master->reloading = kind;
 	master->reload_started_ns = clock_now_ns();
-	bool fit = plan_load(master->options->source, master->options->path, messages, false, &master->next_plan);
-	if (fit)
-		warn_of_restarts(master, messages);
-	fit = fit && open_next(master, messages);
-	if (fclose(messages) == 0)
+	bool fit = load_next(master, messages) && open_next(master, messages);
+	bool is_new = !fit || !bundle_equal(master->plan.bundle, master->next_plan.bundle);
+	if (fclose(messages) == 0 && (is_new || kind == RELOAD_ALL))
 		pass_on(master, slice_from(text, length), fit ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR);
 	free(text);
-	if (!fit) {
+	if (!fit)
 		reload_end(master, "");
+	else if (kind == RELOAD_WATCHED && !is_new)
+		end_without_change(master);
+	else
+		hand_over_next(master);
+}
+
+void reload_next(struct master *master)
+{
+	enum reload_kind kind = master->reload_again;
+	master->reload_again = RELOAD_NONE;
+	if (kind != RELOAD_NONE && !master->stopping)
+		reload_begin(master, kind);
+}
+
+// --- Watched files
+
+static void review(struct master *master)
+{
+	char *text = NULL;
+	size_t length = 0;
+	master->review_at_ns = clock_now_ns() + REVIEW_NS;
+	FILE *messages = open_memstream(&text, &length);
+	if (!messages)
 		return;
-	}
-	int error = hand_over(master);
-	if (error == 0)
+	plan_review(&master->plan, messages);
+	if (fclose(messages) == 0)
+		pass_on(master, slice_from(text, length), LOG_LEVEL_WARNING);
+	free(text);
+}
+
+void reload_watch(struct master *master)
+{
+	int64_t now_ns = clock_now_ns();
+	watcher_watch(&master->watcher, &master->plan.watched, now_ns);
+	// Loading has just said it.
+	master->review_at_ns = master->watcher.list.count > 0 ? now_ns + REVIEW_NS : INT64_MAX;
+}
+
+int64_t reload_look_at(const struct master *master)
+{
+	if (!master->serving || master->stopping || master->reloading || master->supervisor.awaiting)
+		return INT64_MAX;
+	int64_t look_ns = master->watcher.look_at_ns;
+	return look_ns < master->review_at_ns ? look_ns : master->review_at_ns;
+}
+
+void reload_look(struct master *master)
+{
+	int64_t now_ns = clock_now_ns();
+	const char *first;
+	if (now_ns < reload_look_at(master))
 		return;
-	log_error("hand the configuration to the worker: %s", strerror(-error));
-	supervisor_kill(&master->supervisor);
-	if (master->supervisor.pid == 0)
-		master->supervisor.start_at_ns = clock_now_ns() + SECOND_NS;
-	reload_lost_worker(master);
+	if (now_ns >= master->review_at_ns)
+		review(master);
+	size_t changed = now_ns >= master->watcher.look_at_ns ? watcher_look(&master->watcher, now_ns, &first) : 0;
+	if (changed == 0)
+		return;
+	// The name is gone with the list that it stands in.
+	char name[PATH_MAX];
+	(void)snprintf(name, sizeof name, "%s", first);
+	reload_begin(master, RELOAD_WATCHED);
+	if (master->reloading && changed > 1)
+		log_info("taking %s, which was replaced, and %zu more", name, changed - 1);
+	else if (master->reloading)
+		log_info("taking %s, which was replaced", name);
 }
 
 // --- The end of it
+
+static void drop_next(struct master *master)
+{
+	sockets_unlink(&master->next_sockets);
+	sockets_close(&master->next_sockets);
+	plan_free(&master->next_plan);
+}
 
 static void commit(struct master *master)
 {
@@ -185,13 +285,7 @@ static void commit(struct master *master)
 	master->supervisor.ready = true;
 	error_log_use(master->plan.error_log);
 	log_files_keep((const char *const *)master->plan.logs, master->plan.log_count, 0);
-}
-
-static void drop_next(struct master *master)
-{
-	sockets_unlink(&master->next_sockets);
-	sockets_close(&master->next_sockets);
-	plan_free(&master->next_plan);
+	reload_watch(master);
 }
 
 void reload_lost_worker(struct master *master)
@@ -201,35 +295,58 @@ void reload_lost_worker(struct master *master)
 		return;
 	}
 	log_warning("the worker died while it took the new configuration: trying once more with the next one");
-	master->reloading = false;
-	master->retrying = master->reload_again = true;
+	if (master->reload_again < master->reloading)
+		master->reload_again = master->reloading;
+	master->reloading = RELOAD_NONE;
+	master->retrying = true;
 	drop_next(master);
+}
+
+static void say_success(struct master *master)
+{
+	struct log_place unlimited = {0}; // who reloads often wants to see each
+	double milliseconds = (double)(clock_now_ns() - master->reload_started_ns) / MILLISECOND_NS;
+	if (master->reloading == RELOAD_ALL)
+		log_line(LOG_LEVEL_INFO, &unlimited, "reloaded %s in %.0f ms", master->plan.path, milliseconds);
+	else
+		log_line(LOG_LEVEL_INFO, &unlimited, "took the replaced files in %.0f ms", milliseconds);
+}
+
+static void say_failure(struct master *master, const char *failure)
+{
+	struct log_place unlimited = {0};
+	if (failure[0])
+		pass_on(master, slice_from_string(failure), LOG_LEVEL_ERROR);
+	log_line(LOG_LEVEL_ERROR, &unlimited,
+		 master->reloading == RELOAD_ALL ? "reload failed: the former configuration goes on to rule"
+						 : "the replaced files are not taken: the former ones stay in use");
+}
+
+// Ready for the next one. Who asked while this one was under way gets the answer of the next.
+static void finish(struct master *master, bool well)
+{
+	char text[256];
+	drop_next(master);
+	master->reloading = RELOAD_NONE;
+	master->retrying = false;
+	describe(master, text, sizeof text);
+	notify_ready(text);
+	if (master->reload_again == RELOAD_NONE || master->stopping)
+		control_answer(&master->control, CONTROL_RELOAD, well);
+	reload_next(master);
 }
 
 void reload_end(struct master *master, const char *failure)
 {
-	char text[256];
 	check(master->reloading);
-	master->reloading = false;
 	if (!failure) {
 		commit(master);
-		struct log_place unlimited = {0}; // who reloads often wants to see each
-		log_line(LOG_LEVEL_INFO, &unlimited, "reloaded %s in %.0f ms", master->plan.path,
-			 (double)(clock_now_ns() - master->reload_started_ns) / MILLISECOND_NS);
+		say_success(master);
 	} else {
-		if (failure[0])
-			pass_on(master, slice_from_string(failure), LOG_LEVEL_ERROR);
-		log_error("reload failed: the former configuration goes on to rule");
+		say_failure(master, failure);
+		// What the new files name is watched, too: it may be what is wrong.
+		if (master->reloading == RELOAD_WATCHED)
+			watcher_add(&master->watcher, &master->next_plan.watched, clock_now_ns());
 	}
-	drop_next(master);
-	master->retrying = false;
-	describe(master, text, sizeof text);
-	notify_ready(text);
-	// Who asked while this one was under way gets the answer of the next.
-	if (master->reload_again && !master->stopping) {
-		master->reload_again = false;
-		reload_begin(master);
-		return;
-	}
-	control_answer(&master->control, CONTROL_RELOAD, !failure);
+	finish(master, !failure);
 }
