@@ -1,10 +1,12 @@
 // What the logs say of a finished exchange.
 #include "base/log.h"
 
+#include "exchange/certificate.h"
 #include "exchange/exchange.h"
 #include "exchange/life.h"
 #include "exchange/snapshot.h"
 #include "observe/access_log.h"
+#include "tls/peer.h"
 
 static bool is_servers_fault(enum fault_kind kind)
 {
@@ -38,6 +40,24 @@ static void fill_in_faults(const struct exchange *exchange, struct access_record
 	record->fault_step = fault->step;
 	record->fault_detail = fault->detail;
 	record->fault_setting = fault->setting;
+}
+
+static void fill_in_tls(const struct exchange *exchange, struct access_record *record)
+{
+	const struct tls_peer *peer = exchange->transaction.client->tls;
+	if (!peer)
+		return;
+	record->tls_version = peer->version;
+	record->tls_cipher = peer->cipher;
+	record->tls_resumed = peer->resumed;
+	record->tls_server_name = peer->server_name;
+	if (!peer->certificate)
+		return;
+	struct certificate_texts texts;
+	certificate_texts(exchange, &texts);
+	record->certificate_subject = texts.subject;
+	record->certificate_fingerprint = texts.fingerprint;
+	record->certificate_verification = texts.verification;
 }
 
 void exchange_log(struct exchange *exchange)
@@ -80,6 +100,7 @@ void exchange_log(struct exchange *exchange)
 		.user_agent = fields_value(&request->fields, FIELD_USER_AGENT),
 		.trace = &exchange->trace,
 	};
+	fill_in_tls(exchange, &record);
 	fill_in_faults(exchange, &record);
 	access_log_write(log, &record);
 }

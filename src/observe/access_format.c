@@ -20,6 +20,7 @@ enum kind {
 	KIND_BYTES,	    // a uint64_t
 	KIND_DURATION,	    // an int64_t of nanoseconds; below 0: absent
 	KIND_BOOL,
+	KIND_BOOL_OF_TLS, // absent without TLS
 	KIND_TIME_LOG,
 	KIND_TIME_ISO,
 	KIND_REQUEST,
@@ -57,6 +58,13 @@ static const struct variable variables[] = {
 	TEXT_VARIABLE("query", KIND_SLICE, LONG, query),
 	TEXT_VARIABLE("request", KIND_REQUEST, SHORT + LONG + SHORT, method),
 	TEXT_VARIABLE("protocol", KIND_SLICE, SHORT, protocol),
+	TEXT_VARIABLE("tls_version", KIND_STRING, SHORT, tls_version),
+	TEXT_VARIABLE("tls_cipher", KIND_STRING, SHORT, tls_cipher),
+	TEXT_VARIABLE("tls_server_name", KIND_SLICE, MIDDLE, tls_server_name),
+	NUMBER_VARIABLE("tls_resumed", KIND_BOOL_OF_TLS, tls_resumed),
+	TEXT_VARIABLE("client_certificate_subject", KIND_SLICE, LONG, certificate_subject),
+	TEXT_VARIABLE("client_certificate_fingerprint", KIND_SLICE, SHORT, certificate_fingerprint),
+	TEXT_VARIABLE("client_certificate_verification", KIND_SLICE, MIDDLE, certificate_verification),
 	NUMBER_VARIABLE("status", KIND_COUNT, status),
 	NUMBER_VARIABLE("bytes_received", KIND_BYTES, bytes_received),
 	NUMBER_VARIABLE("bytes_sent", KIND_BYTES, bytes_sent),
@@ -84,11 +92,44 @@ enum { VARIABLE_COUNT = sizeof(variables) / sizeof(variables[0]) };
 
 // What json has, in this order.
 static const char *const json_members[] = {
-	"time_iso",    "client",     "user",	    "request_id", "method",	    "scheme",	     "host",
-	"path",	       "query",	     "protocol",    "status",	  "bytes_received", "bytes_sent",    "body_bytes_sent",
-	"duration_ms", "site",	     "route",	    "pool",	  "server",	    "server_status", "tries",
-	"reused",      "connect_ms", "response_ms", "fault",	  "fault_step",	    "fault_detail",  "fault_setting",
-	"referer",     "user_agent", "trace",
+	"time_iso",
+	"client",
+	"user",
+	"request_id",
+	"method",
+	"scheme",
+	"host",
+	"path",
+	"query",
+	"protocol",
+	"status",
+	"bytes_received",
+	"bytes_sent",
+	"body_bytes_sent",
+	"duration_ms",
+	"site",
+	"route",
+	"pool",
+	"server",
+	"server_status",
+	"tries",
+	"reused",
+	"connect_ms",
+	"response_ms",
+	"fault",
+	"fault_step",
+	"fault_detail",
+	"fault_setting",
+	"tls_version",
+	"tls_cipher",
+	"tls_server_name",
+	"tls_resumed",
+	"client_certificate_subject",
+	"client_certificate_fingerprint",
+	"client_certificate_verification",
+	"referer",
+	"user_agent",
+	"trace",
 };
 
 enum { JSON_MEMBER_COUNT = sizeof(json_members) / sizeof(json_members[0]) };
@@ -179,6 +220,8 @@ static bool is_absent(const struct access_record *record, const struct variable 
 		return record->trace == NULL || record->trace->count == 0;
 	case KIND_BYTES:
 		return variable == &body_bytes_or_none && *(const uint64_t *)at == 0;
+	case KIND_BOOL_OF_TLS:
+		return record->tls_version == NULL;
 	case KIND_COUNT:
 	case KIND_BOOL:
 	case KIND_TIME_LOG:
@@ -205,6 +248,7 @@ static char *put_variable(char *to, const struct access_record *record, const st
 	case KIND_DURATION:
 		return put_milliseconds(to, *(const uint64_t *)at);
 	case KIND_BOOL:
+	case KIND_BOOL_OF_TLS:
 		return put_string(to, *(const bool *)at ? "true" : "false");
 	case KIND_TIME_LOG:
 		return put_bytes(to, date_log(record->time_ns / SECOND_NS));

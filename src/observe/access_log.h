@@ -28,6 +28,12 @@ struct access_record {
 	struct slice target; // as the client sent it, with its query
 	struct slice path, query;
 	struct slice protocol;	 // "HTTP/1.1"
+	const char *tls_version; // "TLSv1.3"; NULL without TLS, and then all of TLS is absent
+	const char *tls_cipher;
+	bool tls_resumed;
+	struct slice tls_server_name;
+	struct slice certificate_subject; // of the client, as the next two
+	struct slice certificate_fingerprint, certificate_verification;
 	unsigned status;	 // of the response; 0: none was sent
 	uint64_t bytes_received; // of the request's body
 	uint64_t bytes_sent;	 // of the response, head included
@@ -55,8 +61,9 @@ struct access_record {
 //
 // The variables are time (combined's), time_iso (RFC 3339), client, user, request_id,
 // method, scheme, host, target, path, query, request (method, target and protocol),
-// protocol, status, bytes_received, bytes_sent, body_bytes_sent, duration_ms, site, route,
-// pool, server, server_status, tries, reused, connect_ms, response_ms, fault, fault_step,
+// protocol, tls_version, tls_cipher, tls_server_name, tls_resumed, client_certificate_subject,
+// client_certificate_fingerprint, client_certificate_verification, status, bytes_received, bytes_sent, body_bytes_sent,
+// duration_ms, site, route, pool, server, server_status, tries, reused, connect_ms, response_ms, fault, fault_step,
 // fault_detail, fault_setting, referer, user_agent, trace; $$ is a dollar. Values are
 // escaped as in combined (\", \\, \n, \xNN); outside of double quotes blanks are, too, so
 // that no value can pass for two. Absent ones are "-". Values longer than 4 KiB are cut.

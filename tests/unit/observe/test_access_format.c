@@ -117,6 +117,33 @@ static void writes_json(void **state)
 	assert_true(test_is_json(format_line("json", &nothing)));
 }
 
+// What certificates say is chosen by whoever made them.
+static void tells_of_tls(void **state)
+{
+	struct access_record record = ordinary();
+	static const char own[] = "$tls_version $tls_cipher $tls_server_name $tls_resumed "
+				  "\"$client_certificate_subject\" $client_certificate_fingerprint "
+				  "$client_certificate_verification";
+	assert_text(format_line(own, &record), "- - - - \"-\" - -");
+	assert_null(test_json_member(format_line("json", &record), "tls_resumed").data);
+	record.tls_version = "TLSv1.3";
+	record.tls_cipher = "TLS_AES_128_GCM_SHA256";
+	assert_text(format_line(own, &record), "TLSv1.3 TLS_AES_128_GCM_SHA256 - false \"-\" - -");
+	record.tls_resumed = true;
+	record.tls_server_name = SLICE("shop.example.com");
+	record.certificate_subject = SLICE("CN=\"\n1.2.3.4 - -");
+	record.certificate_fingerprint = SLICE("00ff");
+	record.certificate_verification = SLICE("FAILED:certificate has expired");
+	assert_text(format_line(own, &record),
+		    "TLSv1.3 TLS_AES_128_GCM_SHA256 shop.example.com true \"CN=\\\"\\n1.2.3.4 - -\" 00ff "
+		    "FAILED:certificate\\x20has\\x20expired");
+	struct slice text = format_line("json", &record);
+	assert_true(test_is_json(text));
+	assert_text(test_json_member(text, "tls_version"), "\"TLSv1.3\"");
+	assert_text(test_json_member(text, "tls_resumed"), "true");
+	assert_text(test_json_member(text, "client_certificate_subject"), "\"CN=\\\"\\u000a1.2.3.4 - -\"");
+}
+
 static void writes_formats_of_ones_own(void **state)
 {
 	struct access_record record = ordinary();
@@ -206,9 +233,13 @@ int main(void)
 	setenv("TZ", "UTC0", 1);
 	tzset();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(writes_combined),     cmocka_unit_test(combined_cannot_be_forged),
-		cmocka_unit_test(writes_json),	       cmocka_unit_test(writes_formats_of_ones_own),
-		cmocka_unit_test(refuses_bad_formats), cmocka_unit_test(any_bytes_make_one_line),
+		cmocka_unit_test(writes_combined),
+		cmocka_unit_test(combined_cannot_be_forged),
+		cmocka_unit_test(writes_json),
+		cmocka_unit_test(tells_of_tls),
+		cmocka_unit_test(writes_formats_of_ones_own),
+		cmocka_unit_test(refuses_bad_formats),
+		cmocka_unit_test(any_bytes_make_one_line),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
