@@ -183,6 +183,13 @@ ssize_t io_write(struct io *io, const struct iovec *parts, int count, int flags,
 	return written;
 }
 
+ssize_t io_try_write(struct io *io, const struct iovec *parts, int count, int flags)
+{
+	if (io->descriptor < 0)
+		return -ECANCELED;
+	return (io->ready & KERNEL_WRITABLE) != 0 ? write_now(io, parts, count, flags) : -EAGAIN;
+}
+
 // --- Parking, and what the kernel says.
 
 void io_park(struct io *io, void (*parked)(struct io *io))

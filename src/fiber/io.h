@@ -48,6 +48,10 @@ ssize_t io_try_read(struct io *io, void *to, size_t size);
 // At least one byte of the parts: its count, or -errno as above. flags: 0 or MSG_MORE.
 ssize_t io_write(struct io *io, const struct iovec *parts, int count, int flags, const char *what, int64_t deadline_ns);
 
+// Tries once, without suspending: as io_write, or -EAGAIN; also before the kernel has said for
+// the first time that there is room.
+ssize_t io_try_write(struct io *io, const struct iovec *parts, int count, int flags);
+
 // Suspends until the io is readable (writable): 0, -ETIMEDOUT, -ECANCELED.
 int io_wait_readable(struct io *io, const char *what, int64_t deadline_ns);
 int io_wait_writable(struct io *io, const char *what, int64_t deadline_ns);
