@@ -3,7 +3,7 @@
 #   make build   the release binary, build/usher
 #   make run     usher on http://localhost:8080 in front of three built-in origins
 #   make test    everything that can be checked; ends with "N passed, M failed"
-#   make bench   usher beside nginx, HAProxy and a bare forwarder (QUICK=1: under 90 s)
+#   make bench   usher beside nginx, HAProxy, H2O and a bare forwarder (QUICK=1: under four minutes)
 #   make fuzz    each fuzz target for SECONDS=60
 #   make docs    docs/configuration.md, written anew from the program's own tables
 #   make install DESTDIR= PREFIX=/usr/local
@@ -37,7 +37,7 @@ test:
 
 bench: build
 	@tools/install-packages bench
-	@tools/quietly build-bench ninja -C build -j$(JOBS) bench/floor bench/origin bench/load bench/libcount_malloc.so
+	@tools/quietly build-bench ninja -C build -j$(JOBS) bench/floor bench/origin bench/load bench/tls_load bench/libcount_malloc.so
 	@bench/run $(if $(QUICK),--quick)
 
 fuzz:
