@@ -16,8 +16,20 @@
 struct tls_site_config; // what the key `tls` of a site holds
 
 // The key `tls`, as it stands at the top or in a site: certificate, key (several of each, or
-// a folder), policy, client certificates, OCSP, redirect to https.
+// a folder), policy, client certificates, OCSP, redirect to https. Its value is a struct
+// tls_site_config *.
 extern const struct config_key tls_key;
+
+// The key `tls_policy` of the top: the policy of each `tls` that has none of its own. Its
+// value is an int, to be handed on as it is.
+extern const struct config_key tls_policy_key;
+
+// What a site's TLS is made of: what its own `tls` says (NULL: it has none), and what that
+// leaves as the top's does (NULL as well), each key on its own; certificate, key and folder go
+// together. `policy` is the value of tls_policy, NULL when it is absent. NULL when there is no
+// certificate in either: the site has no TLS; or when memory is out, which is reported.
+struct tls_site_config *tls_site_inherit(struct config_load *load, struct tls_site_config *own,
+					 struct tls_site_config *top, const int *policy);
 
 // One site's TLS, frozen. What others need of it stands here.
 struct tls_site {
@@ -42,6 +54,7 @@ struct tls_server {
 	// For clients that name no host, or one that no site has; NULL: such a handshake is
 	// refused (unrecognized_name, RFC 6066 section 3).
 	const struct tls_site *standard;
+	bool http2;  // is offered by ALPN, before HTTP/1.1
 	void *first; // a context to begin handshakes with; see tls_server_prepare
 };
 
