@@ -7,6 +7,8 @@
 #include "exchange/route_find.h"
 #include "exchange/snapshot.h"
 #include "http/uri.h"
+#include "tls/peer.h"
+#include "tls/server.h"
 
 void exchange_begin(struct exchange *exchange, const struct client *client)
 {
@@ -29,6 +31,16 @@ static struct slice origin_target(struct exchange *exchange)
 	return arena_printf(exchange_arena(exchange), "/?%.*s", SLICE_ARGUMENTS(request->query));
 }
 
+// A connection serves the sites that are served alike: those with the settings that its
+// handshake was made by (RFC 9113 section 9.1.1). With others a client would be taken for one
+// who has shown a certificate there (RFC 9110 section 15.5.20).
+static bool site_is_meant(const struct exchange *exchange)
+{
+	const struct tls_peer *peer = exchange->transaction.client->tls;
+	const struct tls_site *tls = exchange->site->tls;
+	return !peer || (tls && tls->key == peer->site);
+}
+
 // Finds the site and the route, and notes what was found, or fails.
 static bool find_route(struct exchange *exchange)
 {
@@ -47,6 +59,11 @@ static bool find_route(struct exchange *exchange)
 		return false;
 	}
 	trace_note(&exchange->trace, "site", site->name, site->place.file, site->place.line, TRACE_NO_VALUE);
+	if (!site_is_meant(exchange)) {
+		exchange_fail(exchange, FAULT_MISDIRECTED, "find site",
+			      "the connection's handshake was made for another site");
+		return false;
+	}
 	struct uri_normal_options options = {.merge_slashes = site->merge_slashes};
 	exchange->path = uri_normal_path(request->path, &options, exchange_arena(exchange));
 	if (!exchange->path.data) {

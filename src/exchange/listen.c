@@ -53,11 +53,9 @@ const struct config_section listen_section = {
 	.finish = finish_listen,
 };
 
-bool listens_load(struct snapshot_loading *loading)
+static bool check_addresses(struct snapshot_loading *loading)
 {
-	struct snapshot *snapshot = loading->snapshot;
-	snapshot->listens = loading->top->listens.items;
-	snapshot->listen_count = loading->top->listens.count;
+	const struct snapshot *snapshot = loading->snapshot;
 	bool good = true;
 	for (size_t i = 0; i < snapshot->listen_count; i++)
 		for (size_t j = 0; j < i; j++) {
@@ -70,4 +68,56 @@ bool listens_load(struct snapshot_loading *loading)
 			good = false;
 		}
 	return good;
+}
+
+bool listens_check_tls(struct snapshot_loading *loading)
+{
+	const struct snapshot *snapshot = loading->snapshot;
+	struct config_load *load = loading->load;
+	bool has_tls = snapshot_has_tls(snapshot), good = true, any = false;
+	for (size_t i = 0; i < snapshot->listen_count; i++) {
+		const struct listen *listen = &snapshot->listens[i];
+		any = any || listen->tls;
+		if (!listen->tls || has_tls)
+			continue;
+		config_error(
+			load, config_where(load, listen, "tls"),
+			"no site has a certificate to speak TLS with; add `tls: {certificate: FILE, key: FILE}` to a "
+			"site or at the top");
+		good = false;
+	}
+	if (has_tls && !any)
+		config_warning(
+			load, config_where(load, loading->top, "listen"),
+			"sites have TLS, but no listener speaks it; add one such as {address: \":443\", tls: true}");
+	return good;
+}
+
+static bool standard_listen(struct snapshot_loading *loading, struct slice address, bool tls, struct listen *ret_listen)
+{
+	struct config_place place = loading->top->scope.place;
+	*ret_listen = (struct listen){.place = place, .text = {address, place}, .tls = tls, .http2 = true};
+	return refine_listen(loading->load, ret_listen, &ret_listen->text);
+}
+
+// What stands when nothing is written, and sites have TLS: the ports that browsers try.
+static bool load_standard(struct snapshot_loading *loading)
+{
+	struct snapshot *snapshot = loading->snapshot;
+	snapshot->listens = config_alloc(loading->load, 2 * sizeof *snapshot->listens);
+	if (!snapshot->listens)
+		return false;
+	snapshot->listen_count = 2;
+	return standard_listen(loading, SLICE(":80"), false, &snapshot->listens[0]) &&
+	       standard_listen(loading, SLICE(":443"), true, &snapshot->listens[1]);
+}
+
+bool listens_load(struct snapshot_loading *loading)
+{
+	struct snapshot *snapshot = loading->snapshot;
+	if (!config_is_set(loading->load, loading->top, "listen") && snapshot_has_tls(snapshot))
+		return load_standard(loading);
+	snapshot->listens = loading->top->listens.items;
+	snapshot->listen_count = loading->top->listens.count;
+	return check_addresses(loading);
 }

@@ -9,7 +9,11 @@
 
 extern const struct config_section listen_section;
 
-// Makes the snapshot's listens. False after config_error.
+// Makes the snapshot's listens, once its sites are made. False after config_error.
 bool listens_load(struct snapshot_loading *loading);
+
+// A listener with TLS needs a certificate, and certificates a listener. False after
+// config_error.
+bool listens_check_tls(struct snapshot_loading *loading);
 
 #endif

@@ -47,8 +47,7 @@ static bool load_top(struct snapshot_loading *loading)
 	snapshot->workers = top->workers > 0 ? (unsigned)top->workers : core_count();
 	snapshot->user = top->user;
 	snapshot->http2 = top->http2;
-	bool good = listens_load(loading);
-	good = load_logs(loading) && good;
+	bool good = load_logs(loading);
 	good = resolve_optional(loading->load, &top->error_log, &snapshot->error_log) && good;
 	good = resolve_optional(loading->load, &top->pid_file, &snapshot->pid_file) && good;
 	return network_set_load(loading->load, &top->trusted_proxies, &snapshot->trusted_proxies) && good;
@@ -60,7 +59,7 @@ static bool load_sections(struct snapshot_loading *loading)
 	bool good = true;
 	for (size_t i = 0; types[i]; i++) {
 		check(i < SNAPSHOT_SECTIONS_MAX);
-		void *value = loading->top->scope.values[loading->schema->scoped_count + i];
+		void *value = loading->top->scope.values[loading->schema->sections + i];
 		if (!types[i]->load)
 			loading->snapshot->sections[i] = value;
 		else
@@ -105,7 +104,14 @@ static bool load_snapshot(struct snapshot_loading *loading)
 	snapshot->limits = inherited.limits;
 	snapshot->timeouts = inherited.timeouts;
 	snapshot->errors = inherited.errors;
-	good = sites_load(loading, &inherited) && good;
+	// Routes may ask whether their site has TLS, and on which port.
+	bool sites_are_good = sites_load(loading);
+	if (!snapshot->all_sites)
+		return false;
+	good = listens_load(loading) && sites_are_good && good;
+	if (sites_are_good)
+		good = listens_check_tls(loading) && tls_servers_load(loading) && good;
+	good = sites_load_routes(loading, &inherited) && good;
 	return finish_sections(loading) && good;
 }
 

@@ -7,6 +7,7 @@
 #include "exchange/route_match.h"
 #include "exchange/scope.h"
 #include "observe/access_log.h"
+#include "tls/server.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +119,8 @@ static const struct config_section site_section = {
 };
 
 static const struct config_key top_keys[] = {
-	{"listen", CONFIG_LIST, offsetof(struct top_config, listens), "\":8080\"", "where clients come in",
+	{"listen", CONFIG_LIST, offsetof(struct top_config, listens), "\":8080\"",
+	 "where clients come in; when it is absent and a site has TLS: [\":80\", {address: \":443\", tls: true}]",
 	 .section = &listen_section},
 	{"http2", CONFIG_SECTION, offsetof(struct top_config, http2), .help = "bounds of HTTP/2 connections",
 	 .section = &http2_section},
@@ -168,11 +170,22 @@ static void copy_keys(struct config_key *to, size_t room, const struct config_ke
 	} while (from[count++].name);
 }
 
+// Behind the keys that are there; its index.
+static size_t add_key(const struct config_key **keys, const struct config_key *key)
+{
+	size_t count = 0;
+	while (keys[count])
+		count++;
+	check(count < SCOPED_MAX);
+	keys[count] = key;
+	return count;
+}
+
 static void add_scoped(struct snapshot_schema *schema, const struct config_key *key, const struct handler_type *type)
 {
-	check(schema->scoped_count < SCOPED_MAX);
-	schema->scoped[schema->scoped_count] = key;
-	schema->types[schema->scoped_count++] = type;
+	size_t index = add_key(schema->scoped, key);
+	schema->types[index] = type;
+	schema->scoped_count = index + 1;
 }
 
 struct snapshot_schema *snapshot_schema_new(const struct snapshot_registry *registry)
@@ -186,16 +199,17 @@ struct snapshot_schema *snapshot_schema_new(const struct snapshot_registry *regi
 	for (const struct handler_type *const *type = registry->handlers; *type; type++)
 		if ((*type)->key.name)
 			add_scoped(schema, &(*type)->key, *type);
-	memcpy(schema->top, schema->scoped, sizeof schema->top);
-	size_t count = schema->scoped_count;
-	for (const struct top_section_type *const *type = registry->sections; *type; type++) {
-		check(count < SCOPED_MAX);
-		schema->top[count++] = &(*type)->key;
-	}
+	memcpy(schema->sited, schema->scoped, sizeof schema->sited);
+	schema->tls = add_key(schema->sited, &tls_key);
+	memcpy(schema->top, schema->sited, sizeof schema->top);
+	schema->tls_policy = add_key(schema->top, &tls_policy_key);
+	schema->sections = schema->tls_policy + 1;
+	for (const struct top_section_type *const *type = registry->sections; *type; type++)
+		(void)add_key(schema->top, &(*type)->key);
 	schema->route_section = route_section;
 	schema->route_section.extra = schema->scoped;
 	schema->site_section = site_section;
-	schema->site_section.extra = schema->scoped;
+	schema->site_section.extra = schema->sited;
 	schema->site_section.keys = schema->site_keys;
 	schema->root = root_section;
 	schema->root.extra = schema->top;

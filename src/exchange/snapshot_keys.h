@@ -12,7 +12,9 @@
 struct route_match_config;
 
 // Keys that stand at the top, in a site or in a route alike: those of this folder, then one
-// for each handler type that has a key; at the top, those of sections follow.
+// for each handler type that has a key. At the top and in sites those follow that stand there
+// only, since they count before it is known which route a request takes; at the top, those of
+// sections.
 enum { SCOPED_LIMITS, SCOPED_TIMEOUTS, SCOPED_ERROR_PAGES, SCOPED_OWN };
 enum { SCOPED_MAX = 64 };
 
@@ -54,10 +56,14 @@ struct top_config {
 
 // All tables, with what the registry brings. The root section's struct is top_config.
 struct snapshot_schema {
-	const struct config_key *scoped[SCOPED_MAX + 1]; // of sites and routes
+	const struct config_key *scoped[SCOPED_MAX + 1]; // of routes
+	const struct config_key *sited[SCOPED_MAX + 1];	 // of sites
 	const struct config_key *top[SCOPED_MAX + 1];
 	const struct handler_type *types[SCOPED_MAX]; // of scoped key i; NULL for those of this folder
 	size_t scoped_count;
+	size_t tls;	   // the index of `tls`, at the top and in sites
+	size_t tls_policy; // of `tls_policy`, at the top
+	size_t sections;   // of the first section, at the top
 	struct config_section route_section, site_section, root;
 	struct config_key site_keys[8], top_keys[16]; // with the sections of this schema
 };

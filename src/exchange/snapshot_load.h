@@ -34,8 +34,23 @@ bool scope_ends(const struct snapshot_schema *schema, const struct scope *scope)
 // Whether at most one does. False after config_error.
 bool scope_check_ends(struct snapshot_loading *loading, const struct scope *scope);
 
-// Makes all sites. False after config_error.
-bool sites_load(struct snapshot_loading *loading, const struct inherited *top);
+// Makes all sites, without their routes. False after config_error.
+bool sites_load(struct snapshot_loading *loading);
+
+// Makes their routes. False after config_error.
+bool sites_load_routes(struct snapshot_loading *loading, const struct inherited *top);
+
+// A site's TLS, by its scope (NULL for the site that the top stands for) and the top's. False
+// after config_error.
+bool site_tls_load(struct snapshot_loading *loading, struct site *site, const struct scope *scope,
+		   const struct config_texts *hosts);
+
+// Whether a site has TLS, once sites are made.
+bool snapshot_has_tls(const struct snapshot *snapshot);
+
+// What the handshakes of listeners are made with, once sites and listens are made. False after
+// config_error.
+bool tls_servers_load(struct snapshot_loading *loading);
 
 // Makes the routes of a site, whose other fields stand: those written in the list, and where
 // the site or the top answers by itself, one for what they leave. `scope` is the site's, or

@@ -91,30 +91,27 @@ static bool add_hosts(struct hosts_loading *hosts, struct site *site, const stru
 }
 
 static bool load_site(struct snapshot_loading *loading, struct hosts_loading *hosts, struct site *site,
-		      const struct site_config *config, const struct inherited *top)
+		      const struct site_config *config)
 {
-	struct inherited inherited;
 	site->place = config->scope.place;
 	site->name = config->hosts.count > 0 ? config->hosts.items[0].text : SLICE("default");
 	site->merge_slashes = config_is_set(loading->load, config, "merge_slashes") ? config->merge_slashes
 										    : loading->top->merge_slashes;
 	bool good = add_hosts(hosts, site, &config->hosts);
-	if (!scope_inherit(loading, &config->scope, top, &inherited))
-		return false;
-	return routes_load(loading, site, &config->routes, &config->scope, &inherited) && good;
+	return site_tls_load(loading, site, &config->scope, &config->hosts) && good;
 }
 
 // Without sites, what stands at the top is the default site.
-static bool load_only_site(struct snapshot_loading *loading, struct hosts_loading *hosts, struct site *site,
-			   const struct inherited *top)
+static bool load_only_site(struct snapshot_loading *loading, struct hosts_loading *hosts, struct site *site)
 {
+	static const struct config_texts no_hosts;
 	site->place = loading->top->scope.place;
 	site->name = SLICE("default");
 	site->merge_slashes = loading->top->merge_slashes;
-	return add_default(hosts, site, site->place) && routes_load(loading, site, &loading->top->routes, NULL, top);
+	return add_default(hosts, site, site->place) && site_tls_load(loading, site, NULL, &no_hosts);
 }
 
-bool sites_load(struct snapshot_loading *loading, const struct inherited *inherited)
+bool sites_load(struct snapshot_loading *loading)
 {
 	const struct top_config *top = loading->top;
 	struct snapshot *snapshot = loading->snapshot;
@@ -123,14 +120,37 @@ bool sites_load(struct snapshot_loading *loading, const struct inherited *inheri
 	for (size_t i = 0; i < count; i++)
 		hosts_count += configs[i].hosts.count;
 	snapshot->site_count = count > 0 ? count : 1;
-	snapshot->all_sites = config_alloc(loading->load, snapshot->site_count * sizeof *snapshot->all_sites);
 	struct hosts_loading hosts = {.loading = loading,
 				      .index = site_index_new(config_arena(loading->load), hosts_count)};
-	if (!snapshot->all_sites || !hosts.index)
-		return false;
 	snapshot->sites = hosts.index;
+	if (!hosts.index)
+		return false;
+	snapshot->all_sites = config_alloc(loading->load, snapshot->site_count * sizeof *snapshot->all_sites);
+	if (!snapshot->all_sites)
+		return false;
 	if (count == 0)
-		return load_only_site(loading, &hosts, &snapshot->all_sites[0], inherited);
+		return load_only_site(loading, &hosts, &snapshot->all_sites[0]);
+	bool good = true;
+	for (size_t i = 0; i < count; i++)
+		good = load_site(loading, &hosts, &snapshot->all_sites[i], &configs[i]) && good;
+	return good;
+}
+
+static bool load_site_routes(struct snapshot_loading *loading, struct site *site, const struct site_config *config,
+			     const struct inherited *top)
+{
+	struct inherited inherited;
+	return scope_inherit(loading, &config->scope, top, &inherited) &&
+	       routes_load(loading, site, &config->routes, &config->scope, &inherited);
+}
+
+bool sites_load_routes(struct snapshot_loading *loading, const struct inherited *inherited)
+{
+	const struct top_config *top = loading->top;
+	struct site *sites = loading->snapshot->all_sites;
+	const struct site_config *configs = top->sites.items;
+	if (top->sites.count == 0)
+		return routes_load(loading, &sites[0], &top->routes, NULL, inherited);
 	bool good = true;
 	if (top->routes.count > 0) {
 		config_error(loading->load, config_where(loading->load, top, "routes"),
@@ -139,7 +159,7 @@ bool sites_load(struct snapshot_loading *loading, const struct inherited *inheri
 			     "the requests for hosts that no other site has");
 		good = false;
 	}
-	for (size_t i = 0; i < count; i++)
-		good = load_site(loading, &hosts, &snapshot->all_sites[i], &configs[i], inherited) && good;
+	for (size_t i = 0; i < top->sites.count; i++)
+		good = load_site_routes(loading, &sites[i], &configs[i], inherited) && good;
 	return good;
 }
