@@ -73,7 +73,7 @@ static bool reserve(struct watch_list *list, size_t count)
 	if (count <= list->capacity)
 		return true;
 	size_t capacity = count < 2 * list->capacity ? 2 * list->capacity : count;
-	struct watched *items = reallocarray(list->items, capacity, sizeof *items);
+	struct watched *items = realloc(list->items, capacity * sizeof *items);
 	if (!items)
 		return false;
 	list->items = items;
@@ -85,9 +85,11 @@ bool watch_list_add(struct watch_list *list, const char *name, bool is_pattern)
 {
 	if (!reserve(list, list->count + 1))
 		return false;
-	char *copy = strdup(name);
+	size_t size = strlen(name) + 1;
+	char *copy = malloc(size);
 	if (!copy)
 		return false;
+	memcpy(copy, name, size);
 	list->items[list->count++] =
 		(struct watched){.name = copy, .is_pattern = is_pattern, .mark = watch_mark(name, is_pattern)};
 	return true;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct slice allocated(const char *data, size_t length)
@@ -130,6 +131,126 @@ static void test_cannot_be_changed(void **state)
 	close(descriptor);
 }
 
+// --- Watched files
+
+static const char *certificate = "old";
+
+static int disk_read_file(struct config_source *source, const char *path, struct slice *ret_content)
+{
+	assert_string_not_equal(path, "main.yaml");
+	if (strcmp(path, "a.pem") != 0)
+		return -ENOENT;
+	*ret_content = allocated(certificate, strlen(certificate));
+	return 0;
+}
+
+static int disk_glob(struct config_source *source, const char *pattern, struct slice *ret_names)
+{
+	*ret_names = allocated("a.pem\0", 6);
+	return 0;
+}
+
+static bool disk_is_open_to_others(struct config_source *source, const char *path)
+{
+	return strcmp(path, "a.pem") == 0;
+}
+
+static struct config_source disk = {
+	.read_file = disk_read_file, .glob = disk_glob, .is_open_to_others = disk_is_open_to_others};
+
+// Loads from this, watched files from where it says: a bundle, and what is watched.
+static int load_from(struct config_source *source, struct watch_list *ret_watched)
+{
+	struct bundle_recorder recorder;
+	struct slice names;
+	assert_int_equal(bundle_record(&recorder, source), 0);
+	read_and_expect(&recorder.source, "main.yaml", 0, "proxy: a\n", 9);
+	assert_string_equal(recorder.source.environment(&recorder.source, "HOME"), "/root");
+	struct config_source *watched = recorder.source.watched;
+	assert_int_equal(watched->glob(watched, "*.pem", &names), 0);
+	assert_int_equal(names.length, 6);
+	free((void *)names.data);
+	read_and_expect(watched, "a.pem", 0, certificate, strlen(certificate));
+	read_and_expect(watched, "b.pem", -ENOENT, "", 0);
+	*ret_watched = recorder.watched;
+	int descriptor = bundle_finish(&recorder);
+	assert_true(descriptor >= 0);
+	return descriptor;
+}
+
+static int load_first(struct watch_list *ret_watched)
+{
+	struct config_source first = fake;
+	first.watched = &disk;
+	certificate = "old";
+	return load_from(&first, ret_watched);
+}
+
+static void test_tells_what_is_watched(void **state)
+{
+	struct watch_list watched;
+	close(load_first(&watched));
+	assert_int_equal(watched.count, 3);
+	assert_string_equal(watched.items[0].name, "*.pem");
+	assert_true(watched.items[0].is_pattern);
+	assert_string_equal(watched.items[1].name, "a.pem");
+	assert_string_equal(watched.items[2].name, "b.pem"); // it may come
+	watch_list_free(&watched);
+}
+
+static void test_passes_on_who_may_read(void **state)
+{
+	struct bundle_recorder recorder;
+	struct config_source first = fake;
+	for (unsigned round = 0; round < 2; round++) {
+		first.watched = round == 0 ? &disk : NULL;
+		assert_int_equal(bundle_record(&recorder, &first), 0);
+		struct config_source *watched = recorder.source.watched;
+		assert_int_equal(watched->is_open_to_others(watched, "a.pem"), round == 0);
+		assert_false(watched->is_open_to_others(watched, "b.pem"));
+		bundle_discard(&recorder);
+	}
+}
+
+// The configuration as it was, with watched files as they are.
+static void test_replays_with_watched_files_from_elsewhere(void **state)
+{
+	struct watch_list watched, again;
+	struct bundle_replay replay;
+	int first = load_first(&watched);
+	assert_int_equal(bundle_replay(&replay, first), 0);
+	replay.source.watched = &disk;
+	int same = load_from(&replay.source, &again);
+	assert_true(bundle_equal(first, same));
+	assert_int_equal(again.count, watched.count);
+	watch_list_free(&again);
+	certificate = "new";
+	int renewed = load_from(&replay.source, &again);
+	assert_false(bundle_equal(first, renewed));
+	watch_list_free(&again);
+	bundle_replay_end(&replay);
+	// From here on the new one is all there is.
+	assert_int_equal(bundle_replay(&replay, renewed), 0);
+	read_and_expect(&replay.source, "a.pem", 0, "new", 3);
+	read_and_expect(&replay.source, "main.yaml", 0, "proxy: a\n", 9);
+	bundle_replay_end(&replay);
+	watch_list_free(&watched);
+	close(first);
+	close(same);
+	close(renewed);
+}
+
+// Not even its own user can open it once more.
+static void test_is_for_nobody_else(void **state)
+{
+	struct stat status;
+	int descriptor = make_bundle();
+	assert_int_equal(fstat(descriptor, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0);
+	assert_int_equal(fcntl(descriptor, F_GETFD), FD_CLOEXEC);
+	close(descriptor);
+}
+
 static int descriptor_of(const void *bytes, size_t size)
 {
 	int descriptor = memfd_create("test", MFD_CLOEXEC);
@@ -198,10 +319,17 @@ static void test_refuses_lengths_that_lie(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_replays_what_was_answered), cmocka_unit_test(test_replays_in_any_order),
-		cmocka_unit_test(test_knows_nothing_else),	  cmocka_unit_test(test_cannot_be_changed),
-		cmocka_unit_test(test_refuses_what_is_no_bundle), cmocka_unit_test(test_refuses_what_was_cut),
+		cmocka_unit_test(test_replays_what_was_answered),
+		cmocka_unit_test(test_replays_in_any_order),
+		cmocka_unit_test(test_knows_nothing_else),
+		cmocka_unit_test(test_cannot_be_changed),
+		cmocka_unit_test(test_refuses_what_is_no_bundle),
+		cmocka_unit_test(test_refuses_what_was_cut),
 		cmocka_unit_test(test_refuses_lengths_that_lie),
+		cmocka_unit_test(test_tells_what_is_watched),
+		cmocka_unit_test(test_passes_on_who_may_read),
+		cmocka_unit_test(test_replays_with_watched_files_from_elsewhere),
+		cmocka_unit_test(test_is_for_nobody_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
