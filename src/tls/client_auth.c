@@ -12,6 +12,8 @@ enum { SUBJECT_SIZE = 256 };
 
 static const char *const mode_names[] = {"off", "optional", "required", NULL};
 
+static const char *const fields_names[] = {"off", "x", "standard", "both", NULL};
+
 static bool finish_client_auth(struct config_load *load, void *section_struct)
 {
 	const struct client_auth_config *config = section_struct;
@@ -36,6 +38,12 @@ static const struct config_key client_auth_keys[] = {
 	 .watched = true},
 	{"depth", CONFIG_INTEGER, offsetof(struct client_auth_config, depth), "3",
 	 "how many authorities may stand between a client's certificate and a root", .min = 0, .max = 10},
+	{"fields", CONFIG_CHOICE, offsetof(struct client_auth_config, fields), "x",
+	 "what servers are told: `x`: X-Client-Certificate-Verification (SUCCESS, FAILED:reason, NONE) and "
+	 "-Fingerprint, and "
+	 "of a verified one -Subject, -Issuer, -Names and -Serial; `standard`: Client-Cert (RFC 9440), the certificate "
+	 "itself, once verified; `both`; `off`. Such fields are never taken from clients",
+	 .choices = fields_names},
 	{0},
 };
 

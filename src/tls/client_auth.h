@@ -16,6 +16,7 @@ struct client_auth_config {
 	int mode; // enum client_auth_mode
 	struct config_file ca, crl;
 	int64_t depth;
+	int fields; // enum tls_certificate_fields
 };
 
 extern const struct config_section client_auth_section;

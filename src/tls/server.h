@@ -31,12 +31,23 @@ extern const struct config_key tls_policy_key;
 struct tls_site_config *tls_site_inherit(struct config_load *load, struct tls_site_config *own,
 					 struct tls_site_config *top, const int *policy);
 
+// Which fields tell servers of a client's certificate: X-Client-Certificate-*, those of RFC
+// 9440, or both.
+enum tls_certificate_fields {
+	TLS_CERTIFICATE_FIELDS_OFF,
+	TLS_CERTIFICATE_FIELDS_X,
+	TLS_CERTIFICATE_FIELDS_STANDARD,
+	TLS_CERTIFICATE_FIELDS_BOTH,
+};
+
 // One site's TLS, frozen. What others need of it stands here.
 struct tls_site {
-	uint64_t key;	// the same for sites with the same settings, and after a reload: a
-			// connection made for one may be used for the other
-	bool redirects; // requests that come without TLS are redirected
-	void *contexts; // the files of this folder know
+	uint64_t key;		   // the same for sites with the same settings, and after a reload: a
+				   // connection made for one may be used for the other
+	bool redirects;		   // requests that come without TLS are redirected
+	bool requires_certificate; // of clients: nobody without one gets in
+	enum tls_certificate_fields certificate_fields; // off where clients are not asked for one
+	void *contexts;					// the files of this folder know
 	const struct tls_site_config *config;
 };
 

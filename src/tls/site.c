@@ -129,6 +129,9 @@ static struct tls_contexts *make_contexts(struct config_load *load, const struct
 	if (!contexts || !identify(load, config, contexts))
 		return NULL;
 	contexts->site.redirects = config->redirect;
+	contexts->site.requires_certificate = client && client->mode == CLIENT_AUTH_REQUIRED;
+	if (client && client->mode != CLIENT_AUTH_OFF)
+		contexts->site.certificate_fields = (enum tls_certificate_fields)client->fields;
 	contexts->site.contexts = contexts;
 	contexts->site.config = config;
 	bool good = client_auth_load(load, client ? client : &nobody, &making.client_auth);
