@@ -189,6 +189,20 @@ bool address_equal_ip(const struct address *a, const struct address *b)
 	return strncmp(a->local.sun_path, b->local.sun_path, sizeof(a->local.sun_path)) == 0;
 }
 
+bool address_client_key(const struct address *client, uint64_t ret_key[2])
+{
+	ret_key[0] = ret_key[1] = 0;
+	switch (client->any.sa_family) {
+	case AF_INET:
+		ret_key[1] = UINT64_C(1) << 32 | client->v4.sin_addr.s_addr;
+		return true;
+	case AF_INET6:
+		memcpy(&ret_key[0], client->v6.sin6_addr.s6_addr, sizeof ret_key[0]);
+		return true;
+	}
+	return false;
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
 	return address_equal_ip(a, b) && address_port(a) == address_port(b);

@@ -39,6 +39,10 @@ void address_set_port(struct address *address, uint16_t port);
 bool address_equal(const struct address *a, const struct address *b);
 bool address_equal_ip(const struct address *a, const struct address *b);
 
+// Who a client is, for counting: IPv6 clients by their /64, of which anyone has as many
+// addresses as he likes. False for those of UNIX sockets, who are nobody in particular.
+bool address_client_key(const struct address *client, uint64_t ret_key[2]);
+
 // What a configuration may name: "host:port", ":port" (every address), "10.0.0.1:80",
 // "[::1]:80", "unix:/path", and where default_port is not 0 also a host alone.
 struct endpoint {

@@ -34,20 +34,6 @@ static void begin(void)
 		pthread_mutex_init(&shards_[i].lock, NULL);
 }
 
-static bool client_key(const struct address *client, uint64_t ret_key[2])
-{
-	ret_key[0] = ret_key[1] = 0;
-	switch (client->any.sa_family) {
-	case AF_INET:
-		ret_key[1] = UINT64_C(1) << 32 | client->v4.sin_addr.s_addr;
-		return true;
-	case AF_INET6:
-		memcpy(&ret_key[0], client->v6.sin6_addr.s6_addr, sizeof ret_key[0]);
-		return true;
-	}
-	return false;
-}
-
 // The link that points to the client's entry, or the NULL at the end of its chain.
 static struct counted **find(struct shard *shard, uint64_t hash, const uint64_t key[2])
 {
@@ -87,7 +73,7 @@ enum connection_verdict connection_count_add(const struct address *client, uint3
 	uint64_t key[2], hash;
 	uint32_t before = atomic_fetch_add_explicit(&all_, 1, memory_order_relaxed);
 	enum connection_verdict verdict = limit && before >= limit ? CONNECTION_TOO_MANY : CONNECTION_COUNTED;
-	if (verdict == CONNECTION_COUNTED && client_key(client, key)) {
+	if (verdict == CONNECTION_COUNTED && address_client_key(client, key)) {
 		struct shard *shard = lock_shard(key, &hash);
 		verdict = count_in(shard, hash, key, limit_per_client);
 		pthread_mutex_unlock(&shard->lock);
@@ -121,7 +107,7 @@ void connection_count_remove(const struct address *client)
 {
 	uint64_t key[2], hash;
 	atomic_fetch_sub_explicit(&all_, 1, memory_order_relaxed);
-	if (!client_key(client, key))
+	if (!address_client_key(client, key))
 		return;
 	struct shard *shard = lock_shard(key, &hash);
 	struct counted **at = find(shard, hash, key), *counted = *at;
