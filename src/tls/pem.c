@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <string.h>
 
 // A key that is locked by a password cannot be used by a server that starts by itself.
 static int no_password(char *buffer, int size, int is_writing, void *argument)
@@ -51,6 +52,13 @@ STACK_OF(X509) * pem_certificates(struct slice pem, const char **ret_wrong)
 	return NULL;
 }
 
+// OpenSSL's error does not tell a file without a key from one with a key that is broken.
+static bool has_key(struct slice pem)
+{
+	static const char mark[] = "PRIVATE KEY-----";
+	return pem.length > 0 && memmem(pem.data, pem.length, mark, sizeof(mark) - 1) != NULL;
+}
+
 EVP_PKEY *pem_private_key(struct slice pem, const char **ret_wrong)
 {
 	ERR_clear_error();
@@ -58,10 +66,11 @@ EVP_PKEY *pem_private_key(struct slice pem, const char **ret_wrong)
 	bool asked = false;
 	EVP_PKEY *key = bytes ? PEM_read_bio_PrivateKey(bytes, NULL, no_password, &asked) : NULL;
 	if (!key)
-		*ret_wrong = !bytes	? "memory is out"
-			     : asked	? "its key is locked by a password; usher needs one without"
-			     : at_end() ? "it holds no private key (a PEM file has -----BEGIN PRIVATE KEY----- in it)"
-					: "its private key is broken";
+		*ret_wrong = !bytes  ? "memory is out"
+			     : asked ? "its key is locked by a password; usher needs one without"
+			     : !has_key(pem)
+				     ? "it holds no private key (a PEM file has -----BEGIN PRIVATE KEY----- in it)"
+				     : "its private key is broken";
 	ERR_clear_error();
 	BIO_free(bytes);
 	return key;

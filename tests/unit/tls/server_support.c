@@ -182,15 +182,6 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
-static int add_raw_name(SSL *ssl, unsigned type, unsigned context, const unsigned char **out, size_t *out_length,
-			X509 *certificate, size_t index, int *alert, void *argument)
-{
-	const struct slice *name = argument;
-	*out = (const unsigned char *)name->data;
-	*out_length = name->length;
-	return 1;
-}
-
 static SSL_CTX *client_context(const struct test_client *wishes)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
@@ -280,10 +271,6 @@ struct test_handshake test_handshake(const struct test_server *test, const struc
 	struct test_handshake handshake = {0};
 	struct standing standing = {.server = &test->server};
 	SSL_CTX *context = client_context(wishes);
-	if (wishes->raw_name.data)
-		assert_int_equal(SSL_CTX_add_custom_ext(context, TLSEXT_TYPE_server_name, SSL_EXT_CLIENT_HELLO,
-							add_raw_name, NULL, (void *)&wishes->raw_name, NULL, NULL),
-				 1);
 	SSL *client = client_new(context, wishes, &handshake), *server = SSL_new(test->server.first);
 	assert_non_null(server);
 	SSL_set_accept_state(server);

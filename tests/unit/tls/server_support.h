@@ -64,7 +64,6 @@ struct test_client {
 	const struct pki *certificate;
 	SSL_SESSION *session;
 	bool wants_staple;
-	struct slice raw_name; // instead of a name: the content of the extension
 };
 
 struct test_handshake test_handshake(const struct test_server *server, const struct test_client *client);
