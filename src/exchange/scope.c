@@ -26,7 +26,7 @@ static const struct config_key limits_keys[] = {
 	 "TLS handshakes under way at once in each thread; others wait; 0: no limit. Only at the top",
 	 .max = CONNECTIONS_MAX},
 	{"handshake_rate", CONFIG_INTEGER, offsetof(struct limits, handshake_rate), "0",
-	 "TLS handshakes that one client address (of IPv6: its /64) may begin in a second, in each thread; beyond it "
+	 "TLS handshakes that one client address (of IPv6: its /64) may begin in a second; beyond it "
 	 "connections are closed; 0: no limit. Only at the top",
 	 .max = 1000000},
 	{"handshake_burst", CONFIG_INTEGER, offsetof(struct limits, handshake_burst), "50",

@@ -16,7 +16,7 @@ struct tls_acceptor;
 struct tls_acceptor_settings {
 	uint32_t handshakes;   // under way in this thread; others wait, parked; 0: no limit
 	int64_t timeout_ns;    // from the accept to the end of the handshake
-	uint32_t client_rate;  // handshakes a second for each client address (IPv6: /64); 0: no limit
+	uint32_t client_rate;  // handshakes a second for each client address (IPv6: /64), in all threads; 0: no limit
 	uint32_t client_burst; // that may come at once
 	uint32_t connections, connections_per_client; // as limits.*; 0: no limit
 };

@@ -60,7 +60,7 @@ static void free_now(struct deferred *deferred)
 
 void tls_stream_free(struct tls_stream *tls)
 {
-	check(tls->state == TLS_FRESH);
+	check(tls->state == TLS_FRESH && tls->wire.tcp.io.descriptor < 0);
 	loop_defer(&tls->deferred, free_now);
 }
 
