@@ -116,7 +116,10 @@ bool plan_load(struct config_source *source, const char *path, FILE *messages, b
 {
 	struct bundle_recorder recorder;
 	struct plan plan = {.bundle = -1, .path = strdup(path)};
-	int error = plan.path ? bundle_record(&recorder, source) : -ENOMEM;
+	// Private keys come into memory now.
+	int error = privileges_hide_memory();
+	if (error == 0)
+		error = plan.path ? bundle_record(&recorder, source) : -ENOMEM;
 	if (error < 0) {
 		fprintf(messages, "%s: cannot keep what is read: %s\n", path, strerror(-error));
 		plan_free(&plan);

@@ -112,8 +112,14 @@ int privileges_drop(const struct privileges *privileges)
 		if (error < 0)
 			return error;
 	}
+	int error = privileges_hide_memory();
+	if (error == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		error = -errno;
+	return error;
+}
+
+int privileges_hide_memory(void)
+{
 	// The leak check at the end of a sanitizer build needs to look at the process.
-	if (SANITIZE_ADDRESS && prctl(PR_SET_DUMPABLE, 1) < 0)
-		return -errno;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+	return prctl(PR_SET_DUMPABLE, SANITIZE_ADDRESS) < 0 ? -errno : 0;
 }

@@ -1,4 +1,4 @@
-// Whom the worker runs as.
+// Whom the worker runs as, and who may look into what has private keys in memory.
 #ifndef USHER_CONTROL_PRIVILEGES_H
 #define USHER_CONTROL_PRIVILEGES_H
 
@@ -23,6 +23,10 @@ bool privileges_find(struct slice text, struct privileges *ret_privileges, struc
 // rights (no_new_privs). For a process with one thread. 0 or -errno, with nothing or only a
 // part done: the process must end then.
 int privileges_drop(const struct privileges *privileges);
+
+// From here on nobody but root looks into this process, neither by a core dump nor by /proc
+// nor by a debugger. To be done once more after a change of the user. 0 or -errno.
+int privileges_hide_memory(void);
 
 // Whether the process may become another user at all.
 bool privileges_can_drop(void);

@@ -113,6 +113,7 @@ static void expect_error(const char *configuration, const char *expected)
 	struct plan plan;
 	char *messages;
 	assert_false(load(configuration, &plan, &messages));
+	plan_free(&plan);
 	assert_non_null(strstr(messages, expected));
 	free(messages);
 }
@@ -151,10 +152,8 @@ static void test_memory_runs_out(void **state)
 		struct plan plan;
 		bool well = plan_load(&text_source, "usher.yaml", stderr, false, &plan);
 		(void)fail_alloc_stop();
-		if (well)
-			plan_free(&plan);
-		else
-			failures++;
+		plan_free(&plan);
+		failures += !well;
 	}
 	assert_true(failures > 10);
 }
