@@ -58,9 +58,16 @@ struct tls_sessions *tls_stream_sessions(const SSL *ssl)
 static void explain_alert(struct tls_stream *tls, int alert)
 {
 	const char *what = SSL_alert_desc_string_long(alert);
+	tls->failure = TLS_FAILURE_ALERT;
 	if (asprintf(&tls->reason_text, "%s (alert from the %s)", what, tls->server ? "client" : "server") < 0)
 		tls->reason_text = NULL;
 	tls->reason = tls->reason_text ? tls->reason_text : what;
+}
+
+static void explain_certificate(struct tls_stream *tls)
+{
+	tls->failure = TLS_FAILURE_CERTIFICATE;
+	tls->reason = X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
 }
 
 void tls_stream_explain(struct tls_stream *tls)
@@ -73,7 +80,7 @@ void tls_stream_explain(struct tls_stream *tls)
 	if (tls->wire.is_not_tls)
 		tls->reason = "what came is not TLS";
 	else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		tls->reason = X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
+		explain_certificate(tls);
 	else if (reason > SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + UINT8_MAX)
 		explain_alert(tls, reason - SSL_AD_REASON_OFFSET);
 	else if (error)
@@ -82,6 +89,11 @@ void tls_stream_explain(struct tls_stream *tls)
 		tls->reason = strerrordesc_np(-tls->wire.failed);
 	if (!tls->reason)
 		tls->reason = "internal error";
+}
+
+enum tls_failure tls_stream_failure(const struct tls_stream *tls)
+{
+	return tls->failure;
 }
 
 const char *tls_stream_reason(const struct tls_stream *tls)

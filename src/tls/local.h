@@ -31,6 +31,7 @@ struct tls_stream {
 	const struct tls_server *server; // while shaking hands
 	const struct tls_site *site;
 	struct tls_sessions *sessions;
+	enum tls_failure failure;
 	const char *reason; // why it failed
 	char *reason_text;  // its memory, when it is no literal
 	struct deferred deferred;

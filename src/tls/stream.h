@@ -45,6 +45,14 @@ enum tls_result tls_stream_accept(struct tls_stream *tls, const struct tls_serve
 enum tls_result tls_stream_connect(struct tls_stream *tls, struct tls_client *client, struct tls_sessions *sessions,
 				   struct slice name, struct slice alpn, int64_t deadline_ns);
 
+// Whose objection it was, where the result is TLS_FAILED.
+enum tls_failure {
+	TLS_FAILURE_PROTOCOL,
+	TLS_FAILURE_CERTIFICATE, // of the other side: it is not good, or not for the name
+	TLS_FAILURE_ALERT,	 // the other side sent one
+};
+enum tls_failure tls_stream_failure(const struct tls_stream *tls);
+
 // Why the handshake failed, in words: "certificate has expired", "unknown ca (alert from
 // the client)". A literal, or of the stream's memory.
 const char *tls_stream_reason(const struct tls_stream *tls);
