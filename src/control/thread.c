@@ -3,12 +3,12 @@
 #include "base/block.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "control/carriers.h"
 #include "exchange/service.h"
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/kernel.h"
 #include "fiber/loop.h"
-#include "http/h1_server.h"
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "net/stream.h"
@@ -34,6 +34,7 @@ struct thread_port {
 	struct deferred deferred;
 	struct port *port;
 	struct thread *thread;
+	struct listen listen; // what it speaks, by the current configuration
 };
 
 struct thread {
@@ -43,9 +44,10 @@ struct thread {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct exchange_service *service;
-	struct h1_server *server;
-	struct list_link ports; // of struct thread_port
-	struct timer alive;	// keeps the loop waiting where nothing else does
+	struct carriers *carriers;
+	struct snapshot *snapshot; // the current one; the service holds it
+	struct list_link ports;	   // of struct thread_port
+	struct timer alive;	   // keeps the loop waiting where nothing else does
 	struct timer drain;
 	int64_t close_at_ns; // idle connections, in a drain
 	bool draining, closing, aborting;
@@ -98,7 +100,7 @@ static int thread_do(struct thread *thread, int (*run)(struct thread *thread, vo
 static void accepted(struct listener *listener, int descriptor, const struct address *peer)
 {
 	struct thread_port *port = listener->argument;
-	h1_server_accept(port->thread->server, descriptor, peer, port->port->name);
+	carriers_accept(port->thread->carriers, &port->listen, descriptor, peer, port->port->name);
 }
 
 static struct thread_port *find_port(struct thread *thread, const struct port *port)
@@ -111,6 +113,17 @@ static struct thread_port *find_port(struct thread *thread, const struct port *p
 	return NULL;
 }
 
+// A port that the configuration does not name any more goes on as it was, until it is closed.
+static void port_configure(struct thread_port *port, const struct snapshot *snapshot)
+{
+	struct slice name = slice_from_string(port->port->name);
+	for (size_t i = 0; i < snapshot->listen_count; i++) {
+		char text[ADDRESS_TEXT_MAX];
+		if (slice_equal(address_format(&snapshot->listens[i].address, text), name))
+			port->listen = snapshot->listens[i];
+	}
+}
+
 static int do_listen(struct thread *thread, void *argument)
 {
 	struct port *port = argument;
@@ -121,6 +134,7 @@ static int do_listen(struct thread *thread, void *argument)
 		return -ENOMEM;
 	own->port = port;
 	own->thread = thread;
+	port_configure(own, thread->snapshot);
 	own->listener.accepted = accepted;
 	own->listener.argument = own;
 	check(port->descriptors && thread->number < port->count);
@@ -165,31 +179,16 @@ void thread_unlisten(struct thread *thread, struct port *port)
 
 // --- Configuration
 
-static struct h1_server_settings settings_of(const struct snapshot *snapshot)
-{
-	const struct limits *limits = snapshot->limits;
-	const struct timeouts *timeouts = snapshot->timeouts;
-	return (struct h1_server_settings){
-		.header_bytes = (uint32_t)limits->header_bytes,
-		.limits = {.fields = (uint32_t)limits->fields, .target_bytes = (uint32_t)limits->target_bytes},
-		.header_timeout_ns = timeouts->header_ns,
-		.idle_timeout_ns = timeouts->idle_ns,
-		.body_timeout_ns = timeouts->body_ns,
-		.send_timeout_ns = timeouts->send_ns,
-		.tunnel_timeout_ns = timeouts->tunnel_ns,
-		.connections = (uint32_t)limits->connections,
-		.connections_per_client = (uint32_t)limits->connections_per_client,
-	};
-}
-
 static int do_use(struct thread *thread, void *argument)
 {
 	struct snapshot *snapshot = argument;
 	check(snapshot && loop_current() == thread->loop);
 	if (!exchange_service_set_snapshot(thread->service, snapshot))
 		return -ENOMEM;
-	struct h1_server_settings settings = settings_of(snapshot);
-	h1_server_set(thread->server, &settings);
+	thread->snapshot = snapshot;
+	carriers_set(thread->carriers, snapshot);
+	for (struct list_link *link = thread->ports.next; link != &thread->ports; link = link->next)
+		port_configure(LIST_ENTRY(link, struct thread_port, link), snapshot);
 	return 0;
 }
 
@@ -202,7 +201,7 @@ int thread_use(struct thread *thread, struct snapshot *snapshot)
 
 static bool is_idle(const struct thread *thread)
 {
-	return h1_server_connections(thread->server) == 0 && exchange_service_running(thread->service) == 0;
+	return carriers_connections(thread->carriers) == 0 && exchange_service_running(thread->service) == 0;
 }
 
 static void drain_look(struct timer *timer)
@@ -210,11 +209,11 @@ static void drain_look(struct timer *timer)
 	struct thread *thread = LIST_ENTRY(timer, struct thread, drain);
 	if (!thread->closing && loop_now() >= thread->close_at_ns) {
 		thread->closing = true;
-		h1_server_drain(thread->server);
+		carriers_drain(thread->carriers);
 	}
 	// Connections that lingered only now are to end, too.
 	if (thread->aborting)
-		h1_server_abort(thread->server);
+		carriers_abort(thread->carriers);
 	if (!is_idle(thread)) {
 		timer_start(&thread->drain, loop_now() + DRAIN_LOOK_NS);
 		return;
@@ -232,7 +231,7 @@ static void begin_drain(struct thread *thread)
 		port_stop(LIST_ENTRY(thread->ports.next, struct thread_port, link), true);
 	// Requests that are on their way are answered, each with the word that it was the
 	// last; a connection that is closed under its client's request is a request lost.
-	h1_server_announce_drain(thread->server);
+	carriers_announce_drain(thread->carriers);
 	thread->close_at_ns = loop_now() + CLOSE_IDLE_NS;
 	timer_start(&thread->drain, loop_now() + DRAIN_LOOK_NS);
 }
@@ -285,8 +284,7 @@ static void stay_alive(struct timer *timer)
 static void thread_close(struct thread *thread)
 {
 	check(list_is_empty(&thread->ports));
-	if (thread->server)
-		h1_server_free(thread->server);
+	carriers_free(thread->carriers);
 	if (thread->service)
 		exchange_service_free(thread->service);
 	if (thread->resolver) {
@@ -334,9 +332,9 @@ static int thread_open(struct thread *thread, struct snapshot *snapshot)
 	thread->service = exchange_service_new(snapshot);
 	if (!thread->service)
 		return -ENOMEM;
-	struct h1_server_settings settings = settings_of(snapshot);
-	thread->server = h1_server_new(exchange_service_http(thread->service), &settings);
-	return thread->server ? 0 : -ENOMEM;
+	thread->snapshot = snapshot;
+	thread->carriers = carriers_new(exchange_service_http(thread->service), snapshot);
+	return thread->carriers ? 0 : -ENOMEM;
 }
 
 struct thread_birth {

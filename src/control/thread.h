@@ -20,9 +20,8 @@ struct thread;
 // while a thread runs: connections point at the name.
 struct port {
 	struct list_link link;
-	struct address address; // as configured
-	char name[ADDRESS_TEXT_MAX];
-	int *descriptors; // one for each thread; NULL when it is closed
+	char name[ADDRESS_TEXT_MAX]; // its address, as configured
+	int *descriptors;	     // one for each thread; NULL when it is closed
 	unsigned count;
 	bool wanted; // by the configuration being taken
 };
