@@ -39,27 +39,33 @@
 							row(STOPPING, 503, "stopping", "proxy_internal_response")      \
 								row(LOOP, 508, "loop",                                 \
 								    "proxy_loop_detected") /* the server's side */     \
-		row(DNS_FAILED, 502, "dns_failed", "dns_error") row(DNS_TIMEOUT, 504, "dns_timeout", "dns_timeout")    \
-			row(NO_SERVER, 503, "no_server", "destination_unavailable") row(                               \
-				CONNECT_REFUSED, 502, "connect_refused",                                               \
-				"connection_refused") row(CONNECT_FAILED, 502, "connect_failed",                       \
-							  "destination_ip_unroutable") row(CONNECT_TIMEOUT, 504,       \
-											   "connect_timeout",          \
-											   "connection_timeout")       \
-				row(SEND_FAILED, 502, "send_failed", "connection_terminated") row(                     \
-					SEND_TIMEOUT, 504, "send_timeout", "connection_write_timeout")                 \
-					row(SERVER_CLOSED, 502, "server_closed", "connection_terminated") row(         \
-						RESPONSE_TIMEOUT, 504, "response_timeout", "http_response_timeout")    \
-						row(RESPONSE_BAD, 502, "response_bad", "http_protocol_error") row(     \
-							RESPONSE_HEADER_TOO_LARGE, 502, "response_header_too_large",   \
-							"http_response_header_section_size")                           \
-							row(RESPONSE_TRUNCATED, 502, "response_truncated",             \
-							    "http_response_incomplete")                                \
-								row(RESPONSE_BODY_TIMEOUT, 504,                        \
-								    "response_body_timeout",                           \
-								    "connection_read_timeout")                         \
-									row(UPGRADE_FAILED, 502, "upgrade_failed",     \
-									    "http_upgrade_failed")
+		row(DNS_FAILED, 502, "dns_failed", "dns_error") row(                                                   \
+			DNS_TIMEOUT, 504, "dns_timeout",                                                               \
+			"dns_timeout") row(NO_SERVER, 503, "no_server",                                                \
+					   "destination_unavailable") row(CONNECT_REFUSED, 502, "connect_refused",     \
+									  "connection_refused")                        \
+			row(CONNECT_FAILED, 502, "connect_failed", "destination_ip_unroutable") row(                   \
+				CONNECT_TIMEOUT, 504, "connect_timeout",                                               \
+				"connection_timeout") row(SEND_FAILED, 502, "send_failed", "connection_terminated")    \
+				row(SEND_TIMEOUT, 504, "send_timeout", "connection_write_timeout") row(                \
+					SERVER_CLOSED, 502, "server_closed",                                           \
+					"connection_terminated") row(RESPONSE_TIMEOUT, 504, "response_timeout",        \
+								     "http_response_timeout")                          \
+					row(RESPONSE_BAD, 502, "response_bad", "http_protocol_error") row(             \
+						RESPONSE_HEADER_TOO_LARGE, 502, "response_header_too_large",           \
+						"http_response_header_section_size") row(RESPONSE_TRUNCATED, 502,      \
+											 "response_truncated",         \
+											 "http_response_incomplete")   \
+						row(RESPONSE_BODY_TIMEOUT, 504, "response_body_timeout",               \
+						    "connection_read_timeout") row(UPGRADE_FAILED, 502,                \
+										   "upgrade_failed",                   \
+										   "http_upgrade_failed")              \
+							row(TLS_FAILED, 502, "tls_failed", "tls_protocol_error") row(  \
+								TLS_CERTIFICATE, 502, "tls_certificate",               \
+								"tls_certificate_error")                               \
+								row(TLS_ALERT, 502, "tls_alert", "tls_alert_received") \
+									row(CONNECTION_LIMIT, 503, "connection_limit", \
+									    "connection_limit_reached")
 
 enum fault_kind {
 #define FAULT_ENUM(kind, status, word, token) FAULT_##kind,

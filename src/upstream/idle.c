@@ -23,15 +23,18 @@ static bool is_over(int64_t since_ns, _Atomic int64_t *limit_ns)
 	return limit > 0 && loop_now() - since_ns >= limit;
 }
 
-static bool is_too_old(struct upstream_connection *connection)
+bool connection_is_aged(const struct upstream_connection *connection)
 {
-	struct server_settings *settings = &connection->server->settings;
-	return is_over(connection->idle_since_ns, &settings->idle_timeout_ns) ||
-	       is_over(connection->opened_ns, &settings->idle_age_ns);
+	return is_over(connection->opened_ns, &connection->server->settings.idle_age_ns);
 }
 
-// Whether the server's name still has the address that the connection goes to.
-static bool has_address(struct upstream_connection *connection)
+bool connection_is_too_old(struct upstream_connection *connection)
+{
+	return is_over(connection->idle_since_ns, &connection->server->settings.idle_timeout_ns) ||
+	       connection_is_aged(connection);
+}
+
+bool connection_has_address(struct upstream_connection *connection)
 {
 	const struct host_name *name = connection->server->name;
 	if (!name)
@@ -72,7 +75,7 @@ struct upstream_connection *idle_take(struct server_local *local)
 		remove_idle(newest);
 		if (!stream_is_quiet(newest->stream, false)) {
 			local_count(&local->stale, 1);
-		} else if (!is_too_old(newest) && has_address(newest)) {
+		} else if (!connection_is_too_old(newest) && connection_has_address(newest)) {
 			local_count(&local->reuses, 1);
 			newest->reused = true;
 			return newest;
@@ -122,7 +125,7 @@ bool idle_keep(struct upstream_connection *connection)
 	struct server_local *local = connection->local;
 	struct server *server = connection->server;
 	connection->idle_since_ns = loop_now();
-	if (atomic_load_explicit(&server->sets, memory_order_relaxed) == 0 || is_too_old(connection) ||
+	if (atomic_load_explicit(&server->sets, memory_order_relaxed) == 0 || connection_is_too_old(connection) ||
 	    !make_room(thread, server->family->number) || !is_within_bounds(local))
 		return false;
 
@@ -185,7 +188,7 @@ static unsigned close_all(bool (*is_due)(struct upstream_connection *connection)
 
 static void ageing_due(struct timer *timer)
 {
-	close_all(is_too_old);
+	close_all(connection_is_too_old);
 	if (!list_is_empty(&upstream_thread.with_idle))
 		timer_start(timer, loop_now() + AGEING_NS);
 }
@@ -215,7 +218,7 @@ bool idle_close_one(void)
 	return true;
 }
 
-unsigned upstream_thread_close_idle(void)
+unsigned idle_close_all(void)
 {
 	return close_all(is_idle);
 }

@@ -15,8 +15,18 @@ bool idle_keep(struct upstream_connection *connection);
 
 void idle_close_retired(void);
 
+// How many there were.
+unsigned idle_close_all(void);
+
 // Closes an idle connection, for its descriptor. False when there is none.
 bool idle_close_one(void);
+
+// Whether it was opened too long ago to carry more requests; or lay idle for too long.
+bool connection_is_aged(const struct upstream_connection *connection);
+bool connection_is_too_old(struct upstream_connection *connection);
+
+// Whether the server's name still has the address that it goes to.
+bool connection_has_address(struct upstream_connection *connection);
 
 // Structs of connections, used again. NULL when memory is out; returned ones are given
 // back at the end of the loop's turn.

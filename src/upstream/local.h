@@ -1,4 +1,5 @@
-// What a thread has of each server: its idle connections, and its counters.
+// What a thread has of each server: its idle connections, those that speak HTTP/2, sessions of
+// TLS, and its counters.
 //
 // Found by the server's number in a table of the thread; written by that thread alone.
 // Counters are read by others, so they are stored whole. For the files of this folder.
@@ -7,6 +8,8 @@
 
 #include "base/list.h"
 #include "fiber/loop.h"
+#include "fiber/wait.h"
+#include "tls/client.h"
 #include "upstream/server.h"
 
 #include <stdatomic.h>
@@ -18,6 +21,22 @@ struct server_local {
 	struct list_link idle;	    // connections, newest first
 	struct list_link with_idle; // on the thread's list while there are any
 	struct server *server;
+	struct tls_sessions *sessions; // NULL before there are any
+	char tls_reason[160];	       // why the last handshake failed
+
+	// HTTP/2 (links.h).
+	struct list_link links;	  // struct server_link, oldest first
+	struct fiber *opener;	  // opens another one; NULL: none is being opened
+	struct list_link opening; // on the thread's list while there is an opener
+	int64_t open_deadline_ns; // of the opener
+	uint64_t open_failures;	  // of openers
+	struct fault open_fault;  // of the last one
+	int open_error;		  // the same
+	bool prefers_http1;	  // what ALPN chose last
+	struct wait_queue stream_waiters;
+	uint32_t waiting;
+	_Atomic uint64_t link_count;
+
 	_Atomic uint64_t idle_count;
 	_Atomic uint64_t requests, answers, answer_ns, connects, connect_ns, reuses, stale;
 	_Atomic uint64_t failures[SERVER_FAULT_KINDS];
@@ -44,6 +63,9 @@ struct upstream_thread {
 	uint32_t pool_count;
 	struct list_link with_idle; // of server_local
 	struct timer ageing;	    // runs while there are idle connections
+	struct list_link links;	    // of server_link, of all servers
+	struct list_link openers;   // of server_local
+	struct timer link_ageing;   // runs while there are any
 	struct list_link spare;	    // structs of closed connections
 	unsigned spare_count;
 	// Posted by others: servers were retired.

@@ -145,6 +145,12 @@ static void apply_settings(struct pool *pool, const struct pool_config *config)
 		atomic_store(&settings->idle_connections, (uint32_t)config->idle.connections);
 		atomic_store(&settings->idle_timeout_ns, config->idle.timeout_ns);
 		atomic_store(&settings->idle_age_ns, config->idle.age_ns);
+		atomic_store(&settings->h2_connections, (uint32_t)config->h2.connections);
+		atomic_store(&settings->h2_streams, (uint32_t)config->h2.streams);
+		atomic_store(&settings->h2_queue, (uint32_t)config->h2.queue);
+		atomic_store(&settings->h2_window_bytes, (uint32_t)config->h2.window_bytes);
+		atomic_store(&settings->h2_ping_ns, config->h2.ping_ns);
+		atomic_store(&settings->h2_ping_timeout_ns, config->h2.ping_timeout_ns);
 		if (!rests || config->rest.after == 0)
 			atomic_store(&server->rest_until_ns, 0);
 	}

@@ -153,6 +153,50 @@ static void warn_of_useless(struct config_load *load, const struct pool_config *
 		config_warning(load, pool->place, "all servers of this pool are backups: they get all requests");
 }
 
+// One whose address was wrong has none.
+static bool has_address(const struct server_config *server)
+{
+	return server->where.endpoint.host.length > 0 || server->where.endpoint.path.length > 0;
+}
+
+static bool complete_servers(struct config_load *load, struct pool_config *pool)
+{
+	bool good = true;
+	for (size_t i = 0; i < pool->servers.count; i++) {
+		struct server_config *server = server_at(pool, i);
+		good &= has_address(server) &&
+			server_config_complete(load, server, (enum server_protocol)pool->protocol);
+	}
+	return good;
+}
+
+static const struct server_config *first_over_tls(const struct pool_config *pool)
+{
+	for (size_t i = 0; i < pool->servers.count; i++)
+		if (server_at(pool, i)->where.over_tls)
+			return server_at(pool, i);
+	return NULL;
+}
+
+static bool set_tls(struct config_load *load, struct pool_config *pool)
+{
+	const struct server_config *first = first_over_tls(pool);
+	if (!first && pool->tls)
+		config_error(
+			load, config_where(load, pool, "tls"),
+			"no server of this pool is spoken to over TLS: write its address https://HOST or h2://HOST, "
+			"or leave out tls");
+	if (!first)
+		return !pool->tls;
+	if (pool->tls && !config_is_whole(load, pool->tls))
+		return false;
+	struct tls_client *client = tls_client_load(load, pool->tls, first->address.place);
+	for (size_t i = 0; i < pool->servers.count; i++)
+		if (server_at(pool, i)->where.over_tls)
+			server_at(pool, i)->tls = client;
+	return client != NULL;
+}
+
 bool pool_config_check(struct config_load *load, struct pool_config *pool)
 {
 	if (pool->servers.count == 0 || pool->servers.count > POOL_SERVERS_MAX) {
@@ -162,7 +206,8 @@ bool pool_config_check(struct config_load *load, struct pool_config *pool)
 	}
 	if (config_error_count(load) == 0)
 		warn_of_useless(load, pool);
-	bool good = check_repeated(load, pool);
+	bool good = complete_servers(load, pool) && set_tls(load, pool);
+	good &= check_repeated(load, pool);
 	return check_durations(load, pool) && good;
 }
 

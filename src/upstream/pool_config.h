@@ -10,6 +10,8 @@
 #include "config/load.h"
 #include "exchange/snapshot.h"
 #include "net/address.h"
+#include "tls/client.h"
+#include "upstream/server.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,13 +24,32 @@ enum {
 	POOL_WEIGHT_MAX = 1000,
 };
 
+// What an address of a server says.
+struct server_address {
+	struct endpoint endpoint;
+	bool over_tls; // https://, h2://
+	bool is_http2; // h2://, h2c://
+};
+
 struct server_config {
 	struct config_place place;
-	struct config_text address; // "10.0.0.1:80", "http://app.internal", "unix:/run/app.sock"
-	int64_t weight;		    // 0: gets no requests
-	bool backup;		    // only when no other is left
-	struct endpoint endpoint;   // of the address
-	struct slice name;	    // the address in its plain form: "app.internal:80"
+	struct config_text address;  // "10.0.0.1:80", "https://app.internal", "unix:/run/app.sock"
+	int64_t weight;		     // 0: gets no requests
+	bool backup;		     // only when no other is left
+	struct server_address where; // of the address
+	enum server_protocol protocol;
+	struct slice name;	// the address in its plain form: "app.internal:80", "h2://10.0.0.1:443"
+	struct slice authority; // of the name, what is behind its scheme
+	struct tls_client *tls; // NULL: without TLS
+};
+
+struct pool_h2_config {
+	int64_t connections;  // to each server, by each thread
+	int64_t streams;      // at once on each
+	int64_t queue;	      // requests that wait, of each thread for each server
+	int64_t window_bytes; // of each stream
+	int64_t ping_ns;      // 0: never
+	int64_t ping_timeout_ns;
 };
 
 struct pool_idle_config {
@@ -49,10 +70,13 @@ struct pool_dns_config {
 
 struct pool_config {
 	struct config_place place;
-	struct config_text name;    // of an implicit one: its addresses, joined by ", "
-	struct config_list servers; // of struct server_config
-	int balance;		    // index into balancer_types
-	int64_t tries;		    // servers that one request may be sent to
+	struct config_text name;       // of an implicit one: its addresses, joined by ", "
+	struct config_list servers;    // of struct server_config
+	int balance;		       // index into balancer_types
+	int64_t tries;		       // servers that one request may be sent to
+	int protocol;		       // enum server_protocol, where the address does not say it
+	struct tls_client_config *tls; // NULL: all defaults
+	struct pool_h2_config h2;
 	struct pool_idle_config idle;
 	struct pool_rest_config rest;
 	struct pool_dns_config dns;
@@ -87,9 +111,9 @@ struct pool_config *pool_set_find(const struct pool_set *set, struct slice name)
 // suggests the nearest name.
 struct pool_config *pool_set_target(struct config_load *load, struct pool_set *set, const struct config_texts *targets);
 
-// The address of a server, as configured: "host:port", "unix:/path", or a URL with the
-// scheme http, whose port is 80 unless it says otherwise, without path, query or user.
-// NULL, or what is wrong with it.
-const char *server_address_parse(struct slice text, struct endpoint *ret_endpoint);
+// The address of a server, as configured: "host:port", "unix:/path", or a URL without path,
+// query and user, with the scheme http or h2c (port 80 unless it says otherwise), https or
+// h2 (443). NULL, or what is wrong with it.
+const char *server_address_parse(struct slice text, struct server_address *ret_address);
 
 #endif

@@ -1,112 +1,8 @@
-// The tables of keys for pools and their servers, and the checks of what they hold.
+// The tables of keys for pools.
 #include "upstream/pool_keys.h"
 
 #include "upstream/balancer.h"
 #include "upstream/pool_config.h"
-
-#define ADDRESS_FORM "an address such as 10.0.0.1:8080, app.internal:80, unix:/run/app.sock or http://10.0.0.1"
-
-// --- Servers
-
-const char *server_address_parse(struct slice text, struct endpoint *ret_endpoint)
-{
-	uint16_t default_port = 0;
-	if (slice_starts_with(text, SLICE("http://"))) {
-		text = slice_after(text, 7);
-		default_port = 80;
-		if (slice_ends_with(text, SLICE("/")))
-			text = slice_first(text, text.length - 1);
-		if (slice_find(text, '/') < text.length || slice_find(text, '?') < text.length ||
-		    slice_find(text, '#') < text.length)
-			return "a server's address has no path: rewrite or strip change the path that is sent on";
-		if (slice_find(text, '@') < text.length)
-			return "a server's address has no user name";
-		if (slice_starts_with(text, SLICE("unix:")))
-			return "a UNIX socket is written unix:/path, without http://";
-	} else if (slice_starts_with(text, SLICE("https://"))) {
-		return "servers are spoken to without TLS as yet: write http:// or host:port";
-	}
-	struct endpoint endpoint;
-	if (!endpoint_parse(text, default_port, &endpoint))
-		return "expected " ADDRESS_FORM;
-	if (endpoint.path.length == 0 && endpoint.host.length == 0)
-		return "a server's address needs a host: write 127.0.0.1 for this machine";
-	if (endpoint.path.length == 0 && endpoint.port == 0)
-		return "a server's port is 1 to 65535";
-	*ret_endpoint = endpoint;
-	return NULL;
-}
-
-// The plain form, so that http://10.0.0.1 and 10.0.0.1:80 are the same server.
-static bool name_server(struct config_load *load, struct server_config *server)
-{
-	const struct endpoint *endpoint = &server->endpoint;
-	struct arena *arena = config_arena(load);
-	bool is_v6 = slice_find(endpoint->host, ':') < endpoint->host.length;
-	if (endpoint->path.length > 0)
-		server->name = arena_printf(arena, "unix:%.*s", SLICE_ARGUMENTS(endpoint->path));
-	else
-		server->name = arena_printf(arena, is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARGUMENTS(endpoint->host),
-					    endpoint->port);
-	if (!server->name.data)
-		config_error(load, server->address.place, "memory is out");
-	return server->name.data != NULL;
-}
-
-bool server_config_set_address(struct config_load *load, struct server_config *server,
-			       const struct config_text *address)
-{
-	server->address = *address;
-	const char *wrong = server_address_parse(address->text, &server->endpoint);
-	if (wrong) {
-		config_error(load, address->place, "%s", wrong);
-		return false;
-	}
-	return name_server(load, server);
-}
-
-static bool refine_address(struct config_load *load, void *section_struct, const struct config_text *text)
-{
-	return server_config_set_address(load, section_struct, text);
-}
-
-static const struct config_key server_keys[] = {
-	{
-		.name = "address",
-		.kind = CONFIG_TEXT,
-		.offset = offsetof(struct server_config, address),
-		.required = true,
-		.help = "Where the server listens. All addresses of a name are used.",
-		.form = ADDRESS_FORM,
-		.refine = refine_address,
-	},
-	{
-		.name = "weight",
-		.kind = CONFIG_INTEGER,
-		.offset = offsetof(struct server_config, weight),
-		.standard = "1",
-		.max = POOL_WEIGHT_MAX,
-		.help = "The server's share, in proportion to the others'. 0: it gets no requests.",
-	},
-	{
-		.name = "backup",
-		.kind = CONFIG_BOOL,
-		.offset = offsetof(struct server_config, backup),
-		.standard = "false",
-		.help = "Gets requests only when no other server is left.",
-	},
-	{0},
-};
-
-static const struct config_section server_section = {
-	.name = "pools.NAME.servers",
-	.help = "A server: its address, or a map.",
-	.size = sizeof(struct server_config),
-	.keys = server_keys,
-	.place_offset = offsetof(struct server_config, place),
-	.name_offset = CONFIG_NO_OFFSET,
-	.shorthand = "address",
-};
 
 // --- Idle connections, rest, DNS
 
@@ -235,7 +131,78 @@ static const struct config_section dns_section = {
 	.name_offset = CONFIG_NO_OFFSET,
 };
 
+// --- HTTP/2
+
+static const struct config_key h2_keys[] = {
+	{
+		.name = "connections",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct pool_h2_config, connections),
+		.standard = "16",
+		.min = 1,
+		.max = 1000,
+		.help = "Connections that each thread opens to one server, at most; another one only when those "
+			"there are take no more requests.",
+	},
+	{
+		.name = "streams",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct pool_h2_config, streams),
+		.standard = "100",
+		.min = 1,
+		.max = 10000,
+		.help = "Requests at once on one connection, at most, however many the server allows.",
+	},
+	{
+		.name = "queue",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct pool_h2_config, queue),
+		.standard = "10000",
+		.max = 1000000,
+		.help = "Requests of each thread that wait for a connection to one server, at most, and no longer than "
+			"timeouts.connect; others get 503, or another server.",
+	},
+	{
+		.name = "window",
+		.kind = CONFIG_SIZE,
+		.offset = offsetof(struct pool_h2_config, window_bytes),
+		.standard = "128KiB",
+		.min = 16 * 1024,
+		.max = 64 << 20,
+		.help = "What usher takes of one response before its visitor has read it.",
+	},
+	{
+		.name = "ping",
+		.kind = CONFIG_DURATION,
+		.offset = offsetof(struct pool_h2_config, ping_ns),
+		.standard = "20s",
+		.help = "When nothing has come for so long while requests wait, the server is asked whether it is "
+			"there; off: never.",
+	},
+	{
+		.name = "ping_timeout",
+		.kind = CONFIG_DURATION,
+		.offset = offsetof(struct pool_h2_config, ping_timeout_ns),
+		.standard = "10s",
+		.min = 1000000,
+		.help = "How long its answer may take.",
+	},
+	{0},
+};
+
+static const struct config_section h2_section = {
+	.name = "pools.NAME.h2",
+	.help = "Connections that speak HTTP/2, and carry many requests at once.",
+	.size = sizeof(struct pool_h2_config),
+	.keys = h2_keys,
+	.place_offset = CONFIG_NO_OFFSET,
+	.name_offset = CONFIG_NO_OFFSET,
+};
+
 // --- Pools
+
+static const char *const protocol_names[] = {
+	[SERVER_HTTP1] = "http1", [SERVER_HTTP2] = "h2", [SERVER_NEGOTIATED] = "auto", NULL};
 
 static bool finish_pool(struct config_load *load, void *section_struct)
 {
@@ -248,7 +215,7 @@ static const struct config_key pool_keys[] = {
 		.name = "servers",
 		.kind = CONFIG_LIST,
 		.offset = offsetof(struct pool_config, servers),
-		.section = &server_section,
+		.section = &server_config_section,
 		.required = true,
 		.help = "The servers: addresses, or maps with more.",
 	},
@@ -269,6 +236,30 @@ static const struct config_key pool_keys[] = {
 		.min = 1,
 		.max = PICK_TRIES_MAX,
 		.help = "How many servers one request may be tried at, where it may be repeated.",
+	},
+	{
+		.name = "protocol",
+		.kind = CONFIG_CHOICE,
+		.offset = offsetof(struct pool_config, protocol),
+		.standard = "http1",
+		.choices = protocol_names,
+		.help = "What is spoken where the address does not say it: HTTP/1.1, HTTP/2, or (auto) what an "
+			"https:// "
+			"server prefers. h2:// and h2c:// always mean HTTP/2.",
+	},
+	{
+		.name = "tls",
+		.kind = CONFIG_OPTIONAL,
+		.offset = offsetof(struct pool_config, tls),
+		.section = &tls_client_section,
+		.help = "TLS with the servers that are written https:// or h2://.",
+	},
+	{
+		.name = "h2",
+		.kind = CONFIG_SECTION,
+		.offset = offsetof(struct pool_config, h2),
+		.section = &h2_section,
+		.help = "Connections that speak HTTP/2, and carry many requests at once.",
 	},
 	{
 		.name = "idle",

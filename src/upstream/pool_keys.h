@@ -7,11 +7,17 @@
 
 #include <stdbool.h>
 
-// Fills in address, endpoint and name. False after config_error.
+// The table of keys of a server.
+extern const struct config_section server_config_section;
+
+// Fills in the address and where that is. False after config_error.
 bool server_config_set_address(struct config_load *load, struct server_config *server,
 			       const struct config_text *address);
 
-// Checks over all keys of a pool. False after config_error.
+// Fills in what also depends on the pool: protocol, name, authority. False after config_error.
+bool server_config_complete(struct config_load *load, struct server_config *server, enum server_protocol of_pool);
+
+// Checks over all keys of a pool, and completes it. False after config_error.
 bool pool_config_check(struct config_load *load, struct pool_config *pool);
 
 // A pool with all keys at their defaults.

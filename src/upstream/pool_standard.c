@@ -5,6 +5,16 @@
 
 const struct pool_config pool_config_standard = {
 	.tries = 5,
+	.protocol = SERVER_HTTP1,
+	.h2 =
+		{
+			.connections = 16,
+			.streams = 100,
+			.queue = 10000,
+			.window_bytes = 128 * 1024,
+			.ping_ns = 20 * SECOND_NS,
+			.ping_timeout_ns = 10 * SECOND_NS,
+		},
 	.idle =
 		{
 			.connections = 512,

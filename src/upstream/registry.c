@@ -136,25 +136,33 @@ static bool locate(struct server *server, const struct endpoint *endpoint, const
 static struct server *server_new(struct pool_family *family, const struct server_config *config,
 				 const struct pool_dns_config *dns)
 {
-	struct slice text = config->name;
-	size_t size = sizeof(struct server) + text.length;
+	struct slice text = config->name, tls_name = config->where.endpoint.host;
+	if (config->tls && tls_client_name(config->tls).length > 0)
+		tls_name = tls_client_name(config->tls);
+	size_t size = sizeof(struct server) + text.length + tls_name.length;
 	struct server *server = aligned_alloc(_Alignof(struct server), (size + 63) / 64 * 64);
 	if (!server)
 		return NULL;
 	memset(server, 0, sizeof(*server));
-	memcpy(server + 1, text.data, text.length);
-	server->text = slice_from(server + 1, text.length);
+	char *room = (char *)(server + 1);
+	memcpy(room, text.data, text.length);
+	memcpy(room + text.length, tls_name.data, tls_name.length);
+	server->text = slice_from(room, text.length);
+	server->authority = slice_after(server->text, text.length - config->authority.length);
+	server->tls_name = slice_from(room + text.length, tls_name.length);
 	if (!number_take(&registry.server_numbers, &server->number)) {
 		free(server);
 		return NULL;
 	}
-	if (!locate(server, &config->endpoint, dns)) {
+	if (!locate(server, &config->where.endpoint, dns)) {
 		number_give(&registry.server_numbers, server->number);
 		free(server);
 		return NULL;
 	}
 	server->id = ++registry.last_id;
 	server->references = 1;
+	server->protocol = config->protocol;
+	server->tls = config->tls ? tls_client_ref(config->tls) : NULL;
 	server->family = family;
 	family->references++;
 	server->next = family->servers;
@@ -173,10 +181,20 @@ static bool ref_if_alive(struct server *server)
 	return false;
 }
 
+// With other authorities or another certificate it is another server: no connection that the
+// old ones vouch for is used again.
+static bool has_tls(const struct server *server, const struct tls_client *tls)
+{
+	if (!server->tls || !tls)
+		return server->tls == tls;
+	return tls_client_key(server->tls) == tls_client_key(tls);
+}
+
 bool family_server_matches(const struct server *server, const struct server_config *config,
 			   const struct pool_dns_config *dns)
 {
-	if (!slice_equal(server->text, config->name))
+	if (!slice_equal(server->text, config->name) || server->protocol != config->protocol ||
+	    !has_tls(server, config->tls))
 		return false;
 	struct discovery_settings settings = discovery_of(dns);
 	return !server->name || host_name_has_settings(server->name, &settings);
@@ -208,9 +226,12 @@ static void server_free(struct server *server)
 	struct server_local *next;
 	for (struct server_local *local = server->locals; local; local = next) {
 		next = local->next;
-		check(list_is_empty(&local->idle));
+		check(list_is_empty(&local->idle) && list_is_empty(&local->links));
+		tls_sessions_free(local->sessions);
 		free(local);
 	}
+	if (server->tls)
+		tls_client_unref(server->tls);
 	free(server);
 }
 

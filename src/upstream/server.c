@@ -32,6 +32,9 @@ enum server_outcome server_outcome_of(const struct fault *fault)
 		return is_own_trouble(fault->system_error) ? SERVER_ABANDONED : SERVER_FAILED;
 	case FAULT_CONNECT_REFUSED:
 	case FAULT_CONNECT_TIMEOUT:
+	case FAULT_TLS_FAILED:
+	case FAULT_TLS_CERTIFICATE:
+	case FAULT_TLS_ALERT:
 	case FAULT_SEND_FAILED:
 	case FAULT_SEND_TIMEOUT:
 	case FAULT_SERVER_CLOSED:
@@ -47,6 +50,7 @@ enum server_outcome server_outcome_of(const struct fault *fault)
 	case FAULT_RESPONSE_HEADER_TOO_LARGE:
 	case FAULT_UPGRADE_FAILED:
 	case FAULT_NO_SERVER:
+	case FAULT_CONNECTION_LIMIT:
 	case FAULT_BAD_REQUEST:
 	case FAULT_BAD_FRAMING:
 	case FAULT_BAD_HOST:
@@ -167,6 +171,7 @@ static void add_local(struct server_local *local, struct server_status *status)
 	status->reuses += sum(&local->reuses);
 	status->stale += sum(&local->stale);
 	status->idle += sum(&local->idle_count);
+	status->links += sum(&local->link_count);
 	for (unsigned i = 0; i < SERVER_FAULT_KINDS; i++)
 		status->failures[i] += sum(&local->failures[i]);
 }

@@ -18,6 +18,14 @@
 struct host_name;
 struct pool_family;
 struct server_local;
+struct tls_client;
+
+// What is spoken with a server.
+enum server_protocol {
+	SERVER_HTTP1,
+	SERVER_HTTP2,	   // over TLS it must be agreed upon (ALPN), without TLS it is taken for known
+	SERVER_NEGOTIATED, // over TLS only: what the server prefers
+};
 
 // What a reload may change without the server becoming another one.
 struct server_settings {
@@ -27,6 +35,12 @@ struct server_settings {
 	_Atomic uint32_t idle_connections; // kept by each thread
 	_Atomic int64_t idle_timeout_ns;   // that one may lie idle
 	_Atomic int64_t idle_age_ns;	   // since it was opened
+	_Atomic uint32_t h2_connections;   // opened by each thread, at most
+	_Atomic uint32_t h2_streams;	   // at once on each
+	_Atomic uint32_t h2_queue;	   // requests of each thread that wait
+	_Atomic uint32_t h2_window_bytes;
+	_Atomic int64_t h2_ping_ns; // 0: never
+	_Atomic int64_t h2_ping_timeout_ns;
 };
 
 struct server {
@@ -42,7 +56,11 @@ struct server {
 	uint64_t id;		// never used again
 	// Seldom written.
 	_Alignas(64) struct server_settings settings;
-	struct slice text; // as configured: "10.0.0.1:80", "unix:/run/app.sock"
+	struct slice text;	// as configured: "10.0.0.1:80", "h2://app.internal:443", "unix:/run/app.sock"
+	struct slice authority; // the same without its scheme
+	struct slice tls_name;	// sent as SNI, and verified
+	enum server_protocol protocol;
+	struct tls_client *tls; // holds a reference; NULL: without TLS
 	struct pool_family *family;
 	struct address address;	      // without a name
 	uint16_t port;		      // with a name
@@ -57,10 +75,22 @@ struct server {
 void server_ref(struct server *server);
 void server_unref(struct server *server);
 
-// As configured: "10.0.0.1:80". Lives as long as the server.
+// As configured: "10.0.0.1:80", with a scheme where that is not plain HTTP/1.1. Lives as
+// long as the server.
 static inline struct slice server_name(const struct server *server)
 {
 	return server->text;
+}
+
+// For Host and :authority: "10.0.0.1:80". Lives as long as the server.
+static inline struct slice server_authority(const struct server *server)
+{
+	return server->authority;
+}
+
+static inline bool server_is_over_tls(const struct server *server)
+{
+	return server->tls != NULL;
 }
 
 // The pool's name.
@@ -115,6 +145,7 @@ struct server_status {
 	uint64_t reuses;		       // connections that were taken from idle ones
 	uint64_t stale;			       // idle ones that turned out to be closed or to have sent bytes
 	uint64_t idle;			       // idle connections now
+	uint64_t links;			       // connections now that speak HTTP/2
 	uint64_t failures[SERVER_FAULT_KINDS]; // requests that it failed, by kind of fault
 };
 

@@ -1,6 +1,7 @@
 #include "base/check.h"
 #include "upstream/connection.h"
 #include "upstream/idle.h"
+#include "upstream/links.h"
 #include "upstream/local.h"
 
 #include <errno.h>
@@ -42,6 +43,9 @@ struct server_local *server_local_new(struct server *server)
 	local->server = server;
 	list_init(&local->idle);
 	list_init(&local->with_idle);
+	list_init(&local->links);
+	list_init(&local->opening);
+	wait_queue_init(&local->stream_waiters);
 	local->next = atomic_load_explicit(&server->locals, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&server->locals, &local->next, local, memory_order_release,
 						      memory_order_relaxed))
@@ -56,8 +60,10 @@ static void retired_arrived(struct loop_message *message)
 	pthread_mutex_lock(&threads.lock);
 	thread->posted = false;
 	pthread_mutex_unlock(&threads.lock);
-	if (thread->started)
-		idle_close_retired();
+	if (!thread->started)
+		return;
+	idle_close_retired();
+	links_close_retired();
 }
 
 int upstream_thread_start(void)
@@ -70,6 +76,7 @@ int upstream_thread_start(void)
 		return -ENOMEM;
 	}
 	idle_init(thread);
+	links_init(thread);
 	thread->retired.run = retired_arrived;
 	pthread_mutex_lock(&threads.lock);
 	thread->next = threads.first;
@@ -92,9 +99,15 @@ void upstream_thread_stop(void)
 	upstream_thread_close_idle();
 	thread->started = false;
 	idle_fini(thread);
+	links_fini(thread);
 	free(thread->slots);
 	thread->slots = NULL;
 	thread->slot_count = 0;
+}
+
+unsigned upstream_thread_close_idle(void)
+{
+	return idle_close_all() + links_close_idle();
 }
 
 void upstream_threads_sweep(void)

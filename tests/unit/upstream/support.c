@@ -36,8 +36,9 @@ static void server_from(struct server_config *server, char *word)
 		server->weight = strtol(star + 1, NULL, 10);
 		length = (size_t)(star - word);
 	}
-	server->address.text = server->name = slice_from(word, length);
-	assert_true(endpoint_parse(server->name, 0, &server->endpoint));
+	server->address.text = server->name = server->authority = slice_from(word, length);
+	assert_null(server_address_parse(server->name, &server->where));
+	server->protocol = server->where.is_http2 ? SERVER_HTTP2 : SERVER_HTTP1;
 }
 
 struct pool_config *test_pool_add(struct test_pools *pools, const char *name, const struct balancer_type *balancer,

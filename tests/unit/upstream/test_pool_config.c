@@ -128,18 +128,20 @@ static const struct server_config *server_at(const struct pool_config *pool, siz
 
 static void loads_everything(void **state)
 {
-	struct result result = load_good("pools:\n"
-					 "  api:\n"
-					 "    servers:\n"
-					 "      - 10.0.0.1:8080\n"
-					 "      - {address: app.internal:80, weight: 0}\n"
-					 "      - {address: \"http://[2001:db8::1]\", weight: 1000, backup: true}\n"
-					 "      - unix:/run/app.sock\n"
-					 "    balance: least_requests\n"
-					 "    tries: 2\n"
-					 "    idle: {connections: 0, pool_connections: 7, timeout: 3s, age: off}\n"
-					 "    rest: {after: 1, for: 250ms, max: 2s}\n"
-					 "    dns: {refresh: 10s, min: 2s, max: 5m, timeout: 1s}\n");
+	struct result result =
+		load_good("pools:\n"
+			  "  api:\n"
+			  "    servers:\n"
+			  "      - 10.0.0.1:8080\n"
+			  "      - {address: app.internal:80, weight: 0}\n"
+			  "      - {address: \"http://[2001:db8::1]\", weight: 1000, backup: true}\n"
+			  "      - unix:/run/app.sock\n"
+			  "    balance: least_requests\n"
+			  "    tries: 2\n"
+			  "    h2: {connections: 2, streams: 5, queue: 0, window: 1MiB, ping: off, ping_timeout: 1s}\n"
+			  "    idle: {connections: 0, pool_connections: 7, timeout: 3s, age: off}\n"
+			  "    rest: {after: 1, for: 250ms, max: 2s}\n"
+			  "    dns: {refresh: 10s, min: 2s, max: 5m, timeout: 1s}\n");
 	assert_int_equal(result.set->count, 1);
 	const struct pool_config *pool = pool_set_find(result.set, SLICE("api"));
 	assert_non_null(pool);
@@ -155,6 +157,12 @@ static void loads_everything(void **state)
 	expect_slice(server_at(pool, 3)->name, "unix:/run/app.sock");
 	assert_ptr_equal(balancer_types[pool->balance], &balance_least_requests);
 	assert_int_equal(pool->tries, 2);
+	assert_int_equal(pool->h2.connections, 2);
+	assert_int_equal(pool->h2.streams, 5);
+	assert_int_equal(pool->h2.queue, 0);
+	assert_int_equal(pool->h2.window_bytes, 1024 * 1024);
+	assert_int_equal(pool->h2.ping_ns, 0);
+	assert_int_equal(pool->h2.ping_timeout_ns, SECOND_NS);
 	assert_int_equal(pool->idle.connections, 0);
 	assert_int_equal(pool->idle.pool_connections, 7);
 	assert_int_equal(pool->idle.timeout_ns, 3 * SECOND_NS);
@@ -178,6 +186,9 @@ static void has_the_defaults_of_pools_made_of_addresses(void **state)
 	assert_int_equal(loaded.servers.count, 1);
 	assert_int_equal(loaded.balance, standard->balance);
 	assert_int_equal(loaded.tries, standard->tries);
+	assert_int_equal(loaded.protocol, standard->protocol);
+	assert_null(loaded.tls);
+	assert_memory_equal(&loaded.h2, &standard->h2, sizeof(loaded.h2));
 	assert_memory_equal(&loaded.idle, &standard->idle, sizeof(loaded.idle));
 	assert_memory_equal(&loaded.rest, &standard->rest, sizeof(loaded.rest));
 	assert_memory_equal(&loaded.dns, &standard->dns, sizeof(loaded.dns));
@@ -198,7 +209,10 @@ static void names_what_is_wrong_with_addresses(void **state)
 		{"a b:80", FORM},
 		{"10.0.0.1:0", "a server's port is 1 to 65535"},
 		{"http://10.0.0.1:0", "a server's port is 1 to 65535"},
-		{"https://10.0.0.1", "servers are spoken to without TLS as yet: write http:// or host:port"},
+		{"h3://10.0.0.1", FORM},
+		{"https://10.0.0.1/api", "a server's address has no path: rewrite or strip change the path that is "
+					 "sent on"},
+		{"h2c://10.0.0.1:0", "a server's port is 1 to 65535"},
 		{"http://10.0.0.1/api", "a server's address has no path: rewrite or strip change the path that is "
 					"sent on"},
 		{"http://10.0.0.1?a=b", "a server's address has no path: rewrite or strip change the path that is "
@@ -294,6 +308,62 @@ static void warns_of_pools_without_use(void **state)
 		       "      ^\n");
 }
 
+static void tells_what_is_spoken(void **state)
+{
+	struct result result =
+		load_good("pools:\n"
+			  "  a: {servers: [\"http://[::1]\", https://a.internal, h2://a.internal, h2c://10.0.0.1]}\n"
+			  "  b: {servers: [10.0.0.1:80, https://10.0.0.1, unix:/s], protocol: auto}\n"
+			  "  c: {servers: [10.0.0.1:80, https://10.0.0.1:8443/, unix:/s], protocol: h2}\n");
+	static const struct {
+		const char *pool, *name, *authority;
+		enum server_protocol protocol;
+		bool over_tls;
+	} rows[] = {
+		{"a", "[::1]:80", "[::1]:80", SERVER_HTTP1, false},
+		{"a", "https://a.internal:443", "a.internal:443", SERVER_HTTP1, true},
+		{"a", "h2://a.internal:443", "a.internal:443", SERVER_HTTP2, true},
+		{"a", "h2c://10.0.0.1:80", "10.0.0.1:80", SERVER_HTTP2, false},
+		{"b", "10.0.0.1:80", "10.0.0.1:80", SERVER_HTTP1, false},
+		{"b", "https://10.0.0.1:443", "10.0.0.1:443", SERVER_NEGOTIATED, true},
+		{"b", "unix:/s", "unix:/s", SERVER_HTTP1, false},
+		{"c", "h2c://10.0.0.1:80", "10.0.0.1:80", SERVER_HTTP2, false},
+		{"c", "h2://10.0.0.1:8443", "10.0.0.1:8443", SERVER_HTTP2, true},
+		{"c", "h2c://unix:/s", "unix:/s", SERVER_HTTP2, false},
+	};
+	const char *last = "";
+	for (size_t i = 0, at = 0; i < COUNT(rows); i++, at++) {
+		if (strcmp(rows[i].pool, last) != 0)
+			at = 0;
+		last = rows[i].pool;
+		const struct pool_config *pool = pool_set_find(result.set, slice_from_string(rows[i].pool));
+		expect_slice(server_at(pool, at)->name, rows[i].name);
+		expect_slice(server_at(pool, at)->authority, rows[i].authority);
+		assert_int_equal(server_at(pool, at)->protocol, rows[i].protocol);
+		assert_int_equal(server_at(pool, at)->tls != NULL, rows[i].over_tls);
+	}
+	result_free(&result);
+}
+
+static void tells_what_is_wrong_with_tls(void **state)
+{
+	expect_errors("pools: {a: {servers: [10.0.0.1:443], tls: {verify: false}}}\n",
+		      "a.yaml:1:38: no server of this pool is spoken to over TLS: write its address https://HOST or "
+		      "h2://HOST, or leave out tls\n"
+		      "  pools: {a: {servers: [10.0.0.1:443], tls: {verify: false}}}\n"
+		      "                                       ^\n");
+	expect_warning("pools: {a: {servers: [https://10.0.0.1], tls: {verify: false}}}\n",
+		       "a.yaml:1:48: warning: certificates of these servers are not verified: whoever stands between "
+		       "usher and them can read and change everything; rather name their authority under ca\n"
+		       "  pools: {a: {servers: [https://10.0.0.1], tls: {verify: false}}}\n"
+		       "                                                 ^\n");
+	expect_errors(
+		"pools: {a: {servers: [https://10.0.0.1], tls: {min_version: 1.1}}}\n",
+		"a.yaml:1:61: expected one of 1.2 or 1.3 for \"min_version\", not \"1.1\"; did you mean \"1.2\"?\n"
+		"  pools: {a: {servers: [https://10.0.0.1], tls: {min_version: 1.1}}}\n"
+		"                                                              ^\n");
+}
+
 // --- What `proxy` names
 
 static void finds_pools_by_name(void **state)
@@ -343,7 +413,7 @@ static void makes_many_pools(void **state)
 		snprintf(name, sizeof(name), "pool%u", i);
 		const struct pool_config *pool = pool_set_find(result.set, slice_from_string(name));
 		assert_non_null(pool);
-		assert_int_equal(server_at(pool, 0)->endpoint.port, i + 1);
+		assert_int_equal(server_at(pool, 0)->where.endpoint.port, i + 1);
 	}
 	result_free(&result);
 	free(text);
@@ -372,10 +442,6 @@ static void says_what_proxy_may_name(void **state)
 		      "instead\n"
 		      "  proxies: [{to: [10.0.0.2:80, http://10.0.0.2:80]}]\n"
 		      "                               ^\n");
-	expect_errors("proxies: [https://10.0.0.2]\n",
-		      "a.yaml:1:11: servers are spoken to without TLS as yet: write http:// or host:port\n"
-		      "  proxies: [https://10.0.0.2]\n"
-		      "            ^\n");
 }
 
 // --- Memory
@@ -405,6 +471,8 @@ int main(void)
 		cmocka_unit_test(finds_all_that_is_wrong),
 		cmocka_unit_test(bounds_the_servers_of_a_pool),
 		cmocka_unit_test(warns_of_pools_without_use),
+		cmocka_unit_test(tells_what_is_spoken),
+		cmocka_unit_test(tells_what_is_wrong_with_tls),
 		cmocka_unit_test(finds_pools_by_name),
 		cmocka_unit_test(makes_pools_of_addresses),
 		cmocka_unit_test(makes_many_pools),

@@ -1,0 +1,17 @@
+// Makes a connection to a server: its name, its addresses in turn, and the handshake of TLS. For
+// the files of this folder.
+#ifndef USHER_UPSTREAM_CONNECT_H
+#define USHER_UPSTREAM_CONNECT_H
+
+#include "upstream/connection.h"
+#include "upstream/local.h"
+
+// 0 and a connection that nobody else knows, with a reference to its server; `is_http2` tells
+// what is to be spoken on it. Or -errno with *ret_fault filled in. Suspends.
+int connect_new(struct server_local *local, int64_t deadline_ns, struct fault *ret_fault,
+		struct upstream_connection **ret_connection);
+
+// Fills in *fault; returns `error`, a -errno.
+int connect_fail(struct fault *fault, enum fault_kind kind, int error, const char *step, int64_t begun_ns);
+
+#endif
