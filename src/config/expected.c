@@ -53,10 +53,50 @@ static void add_keys(struct text *text, const struct config_section *section)
 	}
 }
 
+// The keys of this name in sections around this one, of which the root's map is "the top":
+// where they stand, as words; none: no bytes.
+static void add_places(struct text *text, struct config_load *load, const struct config_section *section,
+		       const struct node_entry *entry)
+{
+	struct section_list list;
+	section_list_collect(&list, load->root);
+	for (size_t i = 0; i < list.count; i++) {
+		const struct config_section *around = list.items[i];
+		const struct config_key *key = section_find_key(around, entry->name->text);
+		if (around == section || key == NULL || !section_holds(around, section))
+			continue;
+		if (key->secret)
+			message_hide(load, entry->value);
+		text_add_string(text, text->length > 0 ? " or " : "");
+		if (around == load->root)
+			text_add_string(text, "at the top");
+		else
+			text_printf(text, "in \"%s\"", around->name);
+	}
+}
+
+// Such a key was not misspelt, but put too deep.
+static bool report_too_deep(struct config_load *load, const struct config_section *section,
+			    const struct node_entry *entry)
+{
+	char buffer[600];
+	struct text places;
+	text_init(&places, buffer, sizeof buffer);
+	add_places(&places, load, section, entry);
+	if (places.length == 0)
+		return false;
+	config_error(load, node_place(entry->name), "unknown key \"%.*s\"; it stands %.*s, not in \"%s\"",
+		     SLICE_ARGUMENTS(slice_first(entry->name->text, SHOWN_MAX)), (int)places.length, places.data,
+		     section->name);
+	return true;
+}
+
 void expected_report_unknown(struct config_load *load, const struct config_section *section,
 			     const struct node_entry *entry)
 {
 	struct slice given = slice_first(entry->name->text, SHOWN_MAX);
+	if (report_too_deep(load, section, entry))
+		return;
 	struct suggestion suggestion;
 	suggest_begin(&suggestion, given);
 	const struct config_key *key;

@@ -60,3 +60,14 @@ void section_list_collect(struct section_list *list, const struct config_section
 		}
 	}
 }
+
+bool section_holds(const struct config_section *outer, const struct config_section *inner)
+{
+	struct section_list list;
+	section_list_collect(&list, outer);
+	for (size_t i = 1; i < list.count; i++) {
+		if (list.items[i] == inner)
+			return true;
+	}
+	return false;
+}

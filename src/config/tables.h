@@ -15,6 +15,9 @@ const struct config_key *section_find_key(const struct config_section *section, 
 // The key that stands for the whole section, or NULL.
 const struct config_key *section_shorthand(const struct config_section *section);
 
+// Whether a key of `outer`, or one below it, holds `inner`.
+bool section_holds(const struct config_section *outer, const struct config_section *inner);
+
 struct section_list {
 	const struct config_section *items[SECTIONS_MAX];
 	size_t count;
