@@ -44,6 +44,22 @@ void text_add_hex(struct text *text, uint64_t number, unsigned digits)
 		room[i] = "0123456789abcdef"[number >> ((digits - 1 - i) * 4) & 15];
 }
 
+void text_add_base64(struct text *text, struct slice bytes)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *from = (const unsigned char *)bytes.data;
+	char *room = text_room(text, TEXT_BASE64_LENGTH(bytes.length));
+	for (size_t i = 0; room != NULL && i < bytes.length; i += 3) {
+		size_t left = bytes.length - i;
+		unsigned second = left > 1 ? from[i + 1] : 0, third = left > 2 ? from[i + 2] : 0;
+		unsigned group = (unsigned)from[i] << 16 | second << 8 | third;
+		*room++ = digits[group >> 18];
+		*room++ = digits[group >> 12 & 63];
+		*room++ = left > 1 ? digits[group >> 6 & 63] : '=';
+		*room++ = left > 2 ? digits[group & 63] : '=';
+	}
+}
+
 void text_printf(struct text *text, const char *format, ...)
 {
 	if (text->overflow)

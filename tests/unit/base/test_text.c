@@ -75,9 +75,38 @@ static void leaves_out_what_does_not_fit(void **state)
 	assert_true(text.overflow);
 }
 
+// RFC 4648 section 10.
+static void base64(void **state)
+{
+	static const char *const rows[][2] = {{"", ""},
+					      {"f", "Zg=="},
+					      {"fo", "Zm8="},
+					      {"foo", "Zm9v"},
+					      {"foob", "Zm9vYg=="},
+					      {"fooba", "Zm9vYmE="},
+					      {"foobar", "Zm9vYmFy"},
+					      {"\xff\xfb\xf0", "//vw"}};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char buffer[16];
+		struct text text;
+		size_t length = strlen(rows[i][1]);
+		text_init(&text, buffer, length);
+		text_add_base64(&text, slice_from_string(rows[i][0]));
+		assert_false(text.overflow);
+		assert_true(slice_equal(text_slice(&text), slice_from_string(rows[i][1])));
+		if (length == 0)
+			continue;
+		text_init(&text, buffer, length - 1);
+		text_add_base64(&text, slice_from_string(rows[i][0]));
+		assert_true(text.overflow);
+		assert_int_equal(text.length, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(base64),
 		cmocka_unit_test(builds),
 		cmocka_unit_test(leaves_out_what_does_not_fit),
 	};
