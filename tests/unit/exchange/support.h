@@ -71,14 +71,17 @@ struct test_loaded {
 	char *messages;
 };
 
+static struct config_source *test_source; // of another place for files; NULL: test_files
+
 static inline struct test_loaded test_load(const char *text, const struct snapshot_registry *registry)
 {
-	struct config_source source = {test_read_file, test_glob, test_environment};
+	struct config_source memory = {test_read_file, test_glob, test_environment};
 	struct test_loaded loaded = {0};
 	size_t size;
 	FILE *messages = open_memstream(&loaded.messages, &size);
 	assert_non_null(messages);
-	if (!snapshot_load(&source, "usher.yaml", slice_from_string(text), registry, messages, false, &loaded.snapshot))
+	if (!snapshot_load(test_source ? test_source : &memory, "usher.yaml", slice_from_string(text), registry,
+			   messages, false, &loaded.snapshot))
 		loaded.snapshot = NULL;
 	fclose(messages);
 	return loaded;
