@@ -5,6 +5,7 @@
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
 #include "http/h1_client.h"
+#include "http/h2_client.h"
 #include "http/uri.h"
 #include "upstream/connection.h"
 #include "upstream/pool.h"
@@ -99,7 +100,10 @@ struct proxying {
 	struct server *server;			// of this try; NULL between tries
 	struct upstream_connection *connection; // of this try, once there is one
 	struct http_client *client;		// on the connection
-	struct h1_client h1;
+	union {
+		struct h1_client h1;
+		struct h2_client h2;
+	} kind;
 	struct exchange_end end;
 	int64_t step_started_ns;
 	bool answered;	 // the head of the final response came
@@ -198,9 +202,15 @@ static void proxy_handle(struct exchange *exchange, const void *config)
 
 static void begin_client(struct proxying *proxying)
 {
-	h1_client_init(&proxying->h1, &proxying->settings, proxying->connection->stream,
-		       exchange_arena(proxying->exchange));
-	proxying->client = &proxying->h1.client;
+	struct upstream_connection *connection = proxying->connection;
+	struct arena *arena = exchange_arena(proxying->exchange);
+	if (connection->h2) {
+		h2_client_init(&proxying->kind.h2, &proxying->settings, connection->h2, arena);
+		proxying->client = &proxying->kind.h2.client;
+	} else {
+		h1_client_init(&proxying->kind.h1, &proxying->settings, connection->stream, arena);
+		proxying->client = &proxying->kind.h1.client;
+	}
 }
 
 static int connect_server(struct proxying *proxying, bool fresh, struct fault *ret_fault)
@@ -222,7 +232,7 @@ static int converse(struct proxying *proxying, struct response *ret_response, st
 {
 	struct exchange *exchange = proxying->exchange;
 	struct http_client *client = proxying->client;
-	proxy_request_address(&proxying->request, exchange, &proxying->config->request, proxying->server->text);
+	proxy_request_address(&proxying->request, exchange, &proxying->config->request, proxying->server);
 	proxying->step_started_ns = loop_now();
 	if (client_send(client, &proxying->request, ret_fault) < 0)
 		return -1;
@@ -264,6 +274,18 @@ static bool is_repeatable(const struct proxying *proxying)
 	       (proxying->request.framing == BODY_NONE || request->body->length == 0);
 }
 
+// Whether the same server may be asked again on another connection. A request that the server
+// says it has not seen may always be sent again (RFC 9113 section 8.7), as long as its body is
+// still there.
+static bool deserves_another(const struct proxying *proxying, const struct fault *fault)
+{
+	if (fault->kind == FAULT_CLIENT_GONE)
+		return false;
+	if (proxying->client->unseen)
+		return fault->retry_safe;
+	return died_idle(proxying, fault) && is_repeatable(proxying);
+}
+
 static void drop_connection(struct proxying *proxying)
 {
 	if (!proxying->connection)
@@ -277,7 +299,7 @@ static void drop_connection(struct proxying *proxying)
 static bool is_alive(struct proxying *proxying)
 {
 	return !proxying->connection->reused || is_repeatable(proxying) ||
-	       stream_is_quiet(proxying->connection->stream, true);
+	       upstream_connection_is_alive(proxying->connection);
 }
 
 // 0 when the head of the final response has come and stands in the exchange.
@@ -292,7 +314,7 @@ static int try_server(struct proxying *proxying, struct fault *ret_fault)
 			return -1;
 	}
 	int result = converse(proxying, &response, ret_fault);
-	if (result < 0 && died_idle(proxying, ret_fault) && is_repeatable(proxying)) {
+	if (result < 0 && deserves_another(proxying, ret_fault)) {
 		trace_note(&proxying->exchange->trace, "reconnect", proxying->server->text, NULL, 0, TRACE_NO_VALUE);
 		drop_connection(proxying);
 		*ret_fault = (struct fault){0};

@@ -136,18 +136,20 @@ bool proxy_request_make(struct exchange *exchange, const struct proxy_request_op
 }
 
 void proxy_request_address(struct client_request *request, const struct exchange *exchange,
-			   const struct proxy_request_options *options, struct slice server)
+			   const struct proxy_request_options *options, const struct server *server)
 {
 	struct slice host = exchange->transaction.request.authority;
 	switch (options->host) {
 	case PROXY_HOST_PRESERVE:
 		break;
 	case PROXY_HOST_SERVER:
-		host = server;
+		host = server_authority(server);
 		break;
 	case PROXY_HOST_FIXED:
 		host = options->host_text;
 		break;
 	}
-	request->authority = host.length ? host : server;
+	request->authority = host.length ? host : server_authority(server);
+	// RFC 9113 section 8.3.1: that of the target, which is the server's here.
+	request->scheme = server->tls ? SLICE("https") : SLICE("http");
 }

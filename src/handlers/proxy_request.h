@@ -5,6 +5,7 @@
 #include "base/slice.h"
 #include "exchange/exchange.h"
 #include "http/client.h"
+#include "upstream/server.h"
 
 #include <stdbool.h>
 
@@ -25,6 +26,6 @@ bool proxy_request_make(struct exchange *exchange, const struct proxy_request_op
 
 // Addresses it to one server, whose name is lent.
 void proxy_request_address(struct client_request *request, const struct exchange *exchange,
-			   const struct proxy_request_options *options, struct slice server);
+			   const struct proxy_request_options *options, const struct server *server);
 
 #endif

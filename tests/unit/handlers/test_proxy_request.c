@@ -157,7 +157,8 @@ static void assert_head(const struct row *row, struct slice head)
 
 static struct slice head_for(struct exchange *exchange, struct client_request *request, const struct row *row)
 {
-	proxy_request_address(request, exchange, &row->options, SLICE("10.0.0.1:80"));
+	static const struct server server = {.authority = {"10.0.0.1:80", 11}};
+	proxy_request_address(request, exchange, &row->options, &server);
 	return h1_request_head(request, exchange_arena(exchange));
 }
 
