@@ -5,8 +5,10 @@
 
 #include "exchange/handler.h"
 
+extern const struct handler_type client_certificate_handler;
 extern const struct handler_type headers_handler;
 extern const struct handler_type hsts_handler;
+extern const struct handler_type https_handler;
 extern const struct handler_type limits_handler;
 extern const struct handler_type redirect_handler;
 extern const struct handler_type respond_handler;

@@ -32,9 +32,17 @@ static const struct handler_type test_server_handler = {
 	.ends = true,
 };
 
-static const struct handler_type *const test_handlers[] = {&test_server_handler, &redirect_handler, &respond_handler,
-							   &strip_handler,	 &rewrite_handler,  &headers_handler,
-							   &hsts_handler,	 &limits_handler,   NULL};
+static const struct handler_type *const test_handlers[] = {&test_server_handler,
+							   &redirect_handler,
+							   &respond_handler,
+							   &strip_handler,
+							   &rewrite_handler,
+							   &headers_handler,
+							   &hsts_handler,
+							   &https_handler,
+							   &client_certificate_handler,
+							   &limits_handler,
+							   NULL};
 static const struct top_section_type *const test_sections[] = {NULL};
 static const struct snapshot_registry test_registry = {test_handlers, test_sections};
 
