@@ -9,6 +9,7 @@
 #include "exchange/snapshot.h"
 #include "fiber/offload.h"
 #include "observe/access_log.h"
+#include "tls/staple.h"
 #include "upstream/pool.h"
 
 #include <errno.h>
@@ -215,6 +216,8 @@ static bool activate(struct snapshot *snapshot, char failure[HANDOFF_TEXT_MAX])
 static bool start_threads(struct work *work, struct snapshot *snapshot, unsigned count, char failure[HANDOFF_TEXT_MAX])
 {
 	int error = offload_start(OFFLOAD_THREADS, OFFLOAD_QUEUE);
+	if (error == 0)
+		error = staple_fetch_start();
 	work->threads = calloc(count, sizeof *work->threads);
 	if (!work->threads)
 		error = -ENOMEM;
@@ -321,8 +324,10 @@ void work_free(struct work *work)
 {
 	for (unsigned i = 0; i < work->thread_count; i++)
 		thread_join(work->threads[i]);
-	if (work->threads)
+	if (work->threads) {
+		staple_fetch_stop();
 		offload_stop();
+	}
 	free(work->threads);
 	if (work->snapshot)
 		pools_retire(registry_pools(work->snapshot));

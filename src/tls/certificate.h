@@ -7,10 +7,21 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // By which algorithm it signs; a client says which ones it takes.
 enum certificate_kind { CERTIFICATE_ECDSA, CERTIFICATE_RSA, CERTIFICATE_EDDSA };
 enum { CERTIFICATE_KINDS = 3 };
+
+struct staple;
+
+// What its authority says of it, to be sent along; see stapling.h.
+struct certificate_staple {
+	struct staple *fetched; // NULL: what a file held, if anything
+	struct slice response;
+	int64_t until_s;
+	bool is_revoked;
+};
 
 struct certificate {
 	struct config_place place; // what names it in the configuration
@@ -21,6 +32,7 @@ struct certificate {
 	EVP_PKEY *key;
 	struct slice *names; // those it is for: hosts in lower case, "*.example.com"
 	size_t name_count;
+	struct certificate_staple staple;
 };
 
 // Loads it from the PEM files at the two paths, which may be the same; they are resolved as

@@ -1,6 +1,7 @@
 #include "tls/site.h"
 
 #include "base/check.h"
+#include "tls/stapling.h"
 #include "tls/tickets.h"
 
 #include <openssl/err.h>
@@ -115,6 +116,7 @@ static SSL_CTX *new_context(struct config_load *load, void *argument, const stru
 		good = !set->certificates[i] || use_certificate(load, context, set->certificates[i]);
 	SSL_CTX_set_app_data(context, (void *)set);
 	tls_server_attach(context);
+	stapling_attach(context);
 	return good ? context : NULL;
 }
 
@@ -136,6 +138,7 @@ static struct tls_contexts *make_contexts(struct config_load *load, const struct
 	contexts->site.config = config;
 	bool good = client_auth_load(load, client ? client : &nobody, &making.client_auth);
 	good = site_certificates_load(load, config, &contexts->certificates, &contexts->certificate_count) && good;
+	good = good && stapling_load(load, &config->ocsp, contexts->certificates, contexts->certificate_count);
 	return good && tls_sets_build(load, contexts, new_context, &making) ? contexts : NULL;
 }
 
