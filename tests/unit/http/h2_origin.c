@@ -127,13 +127,18 @@ void origin_head(struct origin *origin, const struct origin_stream *stream, cons
 	flush(origin);
 }
 
-void origin_data(struct origin *origin, struct origin_stream *stream, struct slice bytes, bool ends)
+void origin_data_start(struct origin *origin, struct origin_stream *stream, struct slice bytes, bool ends)
 {
 	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = pull};
 	stream->data = bytes;
 	stream->data_ends = ends;
 	assert_int_equal(nghttp2_submit_data(origin->session, NGHTTP2_FLAG_END_STREAM, stream->id, &provider), 0);
 	flush(origin);
+}
+
+void origin_data(struct origin *origin, struct origin_stream *stream, struct slice bytes, bool ends)
+{
+	origin_data_start(origin, stream, bytes, ends);
 	origin_until(stream->data.length == 0 || stream->is_closed || origin->is_over);
 }
 

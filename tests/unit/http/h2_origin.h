@@ -53,7 +53,8 @@ struct origin_stream *origin_request(struct origin *origin, unsigned number);
 // Sends a header section: lines of "name: value".
 void origin_head(struct origin *origin, const struct origin_stream *stream, const char *lines, bool ends);
 
-// Sends data, and waits until the windows let it out.
+// Sends data as the windows let it out; the second one waits until all is.
+void origin_data_start(struct origin *origin, struct origin_stream *stream, struct slice bytes, bool ends);
 void origin_data(struct origin *origin, struct origin_stream *stream, struct slice bytes, bool ends);
 
 void origin_reset(struct origin *origin, const struct origin_stream *stream, uint32_t code);
