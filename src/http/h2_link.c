@@ -162,33 +162,47 @@ void h2_link_write_soon(struct h2_link *link)
 
 // --- Whether the server is there
 
-static int64_t watch_due(const struct h2_link *link)
+// RFC 9113 section 6.5.3: the time for the server to acknowledge the settings.
+static int64_t introduction_due(const struct h2_link *link)
+{
+	return link->opened_ns + link->settings.ping_after_ns + link->settings.ping_timeout_ns;
+}
+
+static int64_t ping_due(const struct h2_link *link)
 {
 	return link->pinged_ns ? link->pinged_ns + link->settings.ping_timeout_ns
 			       : link->heard_ns + link->settings.ping_after_ns;
 }
 
+static void watch_on(struct h2_link *link)
+{
+	int64_t due = ping_due(link), introduction = introduction_due(link);
+	if (!link->is_broken)
+		timer_start(&link->watch, link->is_acknowledged || due < introduction ? due : introduction);
+}
+
+static void ask(struct h2_link *link)
+{
+	link->pinged_ns = loop_now();
+	(void)nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL);
+	h2_link_write_soon(link);
+}
+
 static void watch_fired(struct timer *timer)
 {
 	struct h2_link *link = LIST_ENTRY((void *)timer, struct h2_link, watch);
-	int64_t now = loop_now(), patience_ns = link->settings.ping_after_ns + link->settings.ping_timeout_ns;
+	int64_t now = loop_now();
 	if (link->exchanges == 0 && !link->writer)
 		return;
-	// RFC 9113 section 6.5.3: SETTINGS_TIMEOUT.
-	if (!link->is_acknowledged && now >= link->opened_ns + patience_ns) {
+	if (!link->is_acknowledged && now >= introduction_due(link)) {
 		(void)nghttp2_session_terminate_session(link->session, NGHTTP2_SETTINGS_TIMEOUT);
 		h2_link_break(link, FAULT_SERVER_CLOSED, "the server did not acknowledge the settings", ETIMEDOUT);
-	} else if (now >= watch_due(link) && link->pinged_ns) {
+	} else if (now >= ping_due(link) && link->pinged_ns) {
 		h2_link_break(link, FAULT_SERVER_CLOSED, "the server did not answer a PING", ETIMEDOUT);
-	} else {
-		if (now >= watch_due(link)) {
-			link->pinged_ns = now;
-			(void)nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL);
-			h2_link_write_soon(link);
-		}
-		if (!link->is_broken)
-			timer_start(&link->watch, watch_due(link));
+	} else if (now >= ping_due(link)) {
+		ask(link);
 	}
+	watch_on(link);
 	h2_link_settle(link);
 }
 
@@ -198,7 +212,7 @@ void h2_link_watch(struct h2_link *link)
 		return;
 	// What did not come while nobody waited for it says nothing.
 	link->heard_ns = loop_now();
-	timer_start(&link->watch, watch_due(link));
+	watch_on(link);
 }
 
 int h2_link_meet(struct h2_link *link, int64_t deadline_ns)
