@@ -81,7 +81,8 @@ static bool wrong_file(struct config_load *load, const struct config_file *file,
 	return false;
 }
 
-static bool load_names(struct config_load *load, const STACK_OF(X509) * authorities, struct client_auth *client_auth)
+static bool load_names(struct config_load *load, struct config_place place, const STACK_OF(X509) * authorities,
+		       struct client_auth *client_auth)
 {
 	client_auth->authorities = sk_X509_NAME_new_null();
 	bool good = client_auth->authorities != NULL;
@@ -94,6 +95,7 @@ static bool load_names(struct config_load *load, const STACK_OF(X509) * authorit
 	if (good)
 		return config_at_free(load, free_names, client_auth->authorities);
 	free_names(client_auth->authorities);
+	config_error(load, place, "memory is out");
 	return false;
 }
 
@@ -198,7 +200,8 @@ bool client_auth_load(struct config_load *load, const struct client_auth_config 
 	STACK_OF(X509) *authorities = pem_certificates(config->ca.content, &wrong);
 	if (!authorities)
 		return wrong_file(load, &config->ca, wrong);
-	bool good = check_roots(load, &config->ca, authorities) && load_names(load, authorities, &client_auth);
+	bool good = check_roots(load, &config->ca, authorities) &&
+		    load_names(load, config->place, authorities, &client_auth);
 	if (good && config->crl.path.text.data)
 		good = load_lists(load, &config->crl, authorities, client_auth.store);
 	free_certificates(authorities);

@@ -89,7 +89,12 @@ static bool load_fetched(struct config_load *load, struct config_place place, st
 			       certificate->path);
 	} else {
 		certificate->staple.fetched = staple_get(certificate->leaf, issuer, url);
-		good = certificate->staple.fetched && config_at_free(load, give_back, certificate->staple.fetched);
+		if (certificate->staple.fetched) {
+			good = config_at_free(load, give_back, certificate->staple.fetched);
+		} else {
+			config_error(load, place, "memory is out");
+			good = false;
+		}
 	}
 	free(url);
 	return good;
