@@ -194,7 +194,8 @@ static void count_message(int is_written, int version, int type, const void *byt
 			  void *argument)
 {
 	struct tls_stream *tls = argument;
-	if (type != SSL3_RT_HANDSHAKE && type != SSL3_RT_ALERT)
+	// An attempt to renegotiate shows in the alert that answers it.
+	if (type != SSL3_RT_ALERT && (type != SSL3_RT_HANDSHAKE || is_written))
 		return;
 	uint64_t payload = tls->stream.bytes_read + tls->stream.bytes_written;
 	if (++tls->messages <= MESSAGES_FREE + payload / PAYLOAD_PER_MESSAGE)

@@ -282,10 +282,9 @@ static ssize_t tls_write(struct stream *stream, const struct iovec *parts, int c
 {
 	struct tls_stream *tls = tls_of(stream);
 	size_t size = parts_size(parts, count);
-	check(size > 0 && size >= tls->unreported);
 	if (tls->write_failed || tls->state == TLS_BROKEN)
 		return tls->write_failed ? tls->write_failed : tls->wire.failed;
-	check(tls->state == TLS_OPEN);
+	check(tls->state == TLS_OPEN && size > 0 && size >= tls->unreported);
 	// Who is cancelled here has begun nothing.
 	ssize_t written = io_wait_writable(&tls->wire.tcp.io, what, deadline_ns);
 	if (written == 0)

@@ -48,7 +48,7 @@ struct test_ends {
 	enum tls_result client_result, server_result;
 };
 
-// Over TCP, before the handshake. `buffer_size`: of each socket; 0: the kernel's.
+// Over TCP, before the handshake. `buffer_size`: for what each socket sends; 0: the kernel's.
 void test_ends_open(struct test_ends *ends, int buffer_size);
 
 // Both handshakes at once, to their ends.
