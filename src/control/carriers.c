@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "exchange/snapshot.h"
 #include "http/h1_server.h"
+#include "http/h2_memory.h"
+#include "http/h2_server.h"
 #include "http/preface.h"
 #include "net/connection_count.h"
 #include "net/tcp.h"
@@ -20,6 +22,7 @@ struct certificates {
 struct carriers {
 	struct snapshot *snapshot; // the current one
 	struct h1_server *h1;
+	struct h2_server *h2;
 	struct tls_acceptor *acceptor;
 	struct prefaces *prefaces;
 	struct certificates certificates[2]; // by whether HTTP/2 is offered
@@ -44,6 +47,27 @@ static struct h1_server_settings h1_settings(const struct snapshot *snapshot)
 	};
 }
 
+static struct h2_server_settings h2_settings(const struct snapshot *snapshot)
+{
+	const struct limits *limits = snapshot->limits;
+	const struct timeouts *timeouts = snapshot->timeouts;
+	const struct http2_settings *http2 = &snapshot->http2;
+	return (struct h2_server_settings){
+		.header_bytes = (uint32_t)limits->header_bytes,
+		.limits = {.fields = (uint32_t)limits->fields, .target_bytes = (uint32_t)limits->target_bytes},
+		.streams = (uint32_t)http2->streams,
+		.stream_window = (uint32_t)http2->stream_window,
+		.window = (uint32_t)http2->window,
+		.header_timeout_ns = timeouts->header_ns,
+		.idle_timeout_ns = timeouts->idle_ns,
+		.body_timeout_ns = timeouts->body_ns,
+		.send_timeout_ns = timeouts->send_ns,
+		.tunnel_timeout_ns = timeouts->tunnel_ns,
+		.resets = (uint32_t)http2->resets,
+		.controls = (uint32_t)http2->controls,
+	};
+}
+
 static struct tls_acceptor_settings acceptor_settings(const struct snapshot *snapshot)
 {
 	const struct limits *limits = snapshot->limits;
@@ -60,8 +84,10 @@ static struct tls_acceptor_settings acceptor_settings(const struct snapshot *sna
 void carriers_set(struct carriers *carriers, struct snapshot *snapshot)
 {
 	struct h1_server_settings h1 = h1_settings(snapshot);
+	struct h2_server_settings h2 = h2_settings(snapshot);
 	struct tls_acceptor_settings acceptor = acceptor_settings(snapshot);
 	h1_server_set(carriers->h1, &h1);
+	h2_server_set(carriers->h2, &h2);
 	tls_acceptor_set(carriers->acceptor, &acceptor);
 	snapshot_ref(snapshot);
 	snapshot_unref(carriers->snapshot);
@@ -74,10 +100,9 @@ static void plain_chosen(void *argument, struct stream *stream, bool is_h2, stru
 			 const struct address *peer, const char *listener)
 {
 	struct carriers *carriers = argument;
-	if (is_h2) {
-		connection_count_remove(peer);
-		stream_close(stream);
-	} else
+	if (is_h2)
+		h2_server_take(carriers->h2, stream, early, peer, listener, NULL);
+	else
 		h1_server_take(carriers->h1, stream, early, peer, listener, NULL);
 }
 
@@ -86,7 +111,7 @@ static void handshake_done(void *argument, struct tls_stream *tls, const struct 
 	struct carriers *carriers = argument;
 	struct stream *stream = tls_stream_stream(tls);
 	if (slice_equal(tls_stream_protocol(tls), SLICE("h2")))
-		stream_close(stream), connection_count_remove(peer);
+		h2_server_take(carriers->h2, stream, SLICE_EMPTY, peer, listener, tls_stream_peer(tls));
 	else
 		h1_server_take(carriers->h1, stream, SLICE_EMPTY, peer, listener, tls_stream_peer(tls));
 }
@@ -136,6 +161,7 @@ void carriers_accept(struct carriers *carriers, const struct listen *listen, int
 struct carriers *carriers_new(struct http_service *service, struct snapshot *snapshot)
 {
 	struct h1_server_settings h1 = h1_settings(snapshot);
+	struct h2_server_settings h2 = h2_settings(snapshot);
 	struct tls_acceptor_settings acceptor = acceptor_settings(snapshot);
 	struct carriers *carriers = calloc(1, sizeof *carriers);
 	if (!carriers)
@@ -149,9 +175,10 @@ struct carriers *carriers_new(struct http_service *service, struct snapshot *sna
 			.http2 = http2,
 		};
 	carriers->h1 = h1_server_new(service, &h1);
+	carriers->h2 = h2_server_new(service, &h2);
 	carriers->acceptor = tls_acceptor_new(&acceptor, handshake_done, carriers);
 	carriers->prefaces = prefaces_new(plain_chosen, carriers);
-	if (carriers->h1 && carriers->acceptor && carriers->prefaces)
+	if (carriers->h1 && carriers->h2 && carriers->acceptor && carriers->prefaces)
 		return carriers;
 	carriers_free(carriers);
 	return NULL;
@@ -160,6 +187,7 @@ struct carriers *carriers_new(struct http_service *service, struct snapshot *sna
 void carriers_announce_drain(struct carriers *carriers)
 {
 	h1_server_announce_drain(carriers->h1);
+	h2_server_announce_drain(carriers->h2);
 }
 
 void carriers_drain(struct carriers *carriers)
@@ -167,6 +195,7 @@ void carriers_drain(struct carriers *carriers)
 	tls_acceptor_drain(carriers->acceptor);
 	prefaces_abort(carriers->prefaces);
 	h1_server_drain(carriers->h1);
+	h2_server_drain(carriers->h2);
 }
 
 void carriers_abort(struct carriers *carriers)
@@ -174,12 +203,13 @@ void carriers_abort(struct carriers *carriers)
 	tls_acceptor_abort(carriers->acceptor);
 	prefaces_abort(carriers->prefaces);
 	h1_server_abort(carriers->h1);
+	h2_server_abort(carriers->h2);
 }
 
 uint32_t carriers_connections(const struct carriers *carriers)
 {
-	return h1_server_connections(carriers->h1) + tls_acceptor_connections(carriers->acceptor) +
-	       prefaces_count(carriers->prefaces);
+	return h1_server_connections(carriers->h1) + h2_server_connections(carriers->h2) +
+	       tls_acceptor_connections(carriers->acceptor) + prefaces_count(carriers->prefaces);
 }
 
 void carriers_free(struct carriers *carriers)
@@ -192,6 +222,9 @@ void carriers_free(struct carriers *carriers)
 		prefaces_free(carriers->prefaces);
 	if (carriers->h1)
 		h1_server_free(carriers->h1);
+	if (carriers->h2)
+		h2_server_free(carriers->h2);
+	h2_memory_trim();
 	snapshot_unref(carriers->snapshot);
 	free(carriers);
 }
