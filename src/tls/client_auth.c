@@ -170,7 +170,7 @@ static STACK_OF(X509_CRL) * read_lists(struct slice pem, const char **ret_wrong)
 static bool load_lists(struct config_load *load, const struct config_file *file, const STACK_OF(X509) * authorities,
 		       X509_STORE *store)
 {
-	const char *wrong;
+	const char *wrong = NULL;
 	STACK_OF(X509_CRL) *lists = read_lists(file->content, &wrong);
 	if (!lists)
 		return wrong_file(load, file, wrong);
@@ -187,7 +187,7 @@ bool client_auth_load(struct config_load *load, const struct client_auth_config 
 		      struct client_auth *ret_client_auth)
 {
 	struct client_auth client_auth = {.mode = (enum client_auth_mode)config->mode, .depth = (int)config->depth};
-	const char *wrong;
+	const char *wrong = NULL;
 	if (client_auth.mode == CLIENT_AUTH_OFF) {
 		*ret_client_auth = client_auth;
 		return true;

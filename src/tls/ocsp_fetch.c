@@ -94,7 +94,7 @@ const char *ocsp_fetch(const char *url, const OCSP_REQUEST *request, int stop, s
 {
 	struct target target = {0};
 	int64_t until_ms = now_ms() + OCSP_FETCH_SECONDS * 1000;
-	const char *wrong;
+	const char *wrong = NULL;
 	if (OSSL_HTTP_parse_url(url, NULL, NULL, &target.host, &target.port, NULL, &target.path, NULL, NULL) != 1) {
 		ERR_clear_error();
 		return "the certificate names a responder that is no URL";
