@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+from support.tls import Authority
 from support.usher import BINARY, ROOT, environment, free_port, run_command
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -56,9 +57,24 @@ def on_free_ports(text):
     return text if ports else f'listen: "127.0.0.1:{free_port()}"\n' + text if "listen:" not in text else text
 
 
+def make_certificates(directory, text):
+    """The files that a configuration names, for the hosts that it has."""
+    if "tls:" not in text:
+        return
+    authority = Authority(directory)
+    made = authority.issue(*re.findall(r"[a-z.]*\bexample\.(?:com|org)", text) or ["example.com"])
+    folders = [f"{folder}/all.pem" for folder in re.findall(r"folder: ([\w./-]+)", text)]
+    for name in [*folders, *re.findall(r"[\w./-]+\.(?:pem|crt|key)\b", text)]:
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pathlib.Path(authority.ca).read_bytes() if "ca" in re.split(r"\W", name) else made.both.read_bytes())
+        path.chmod(0o600)
+
+
 def check(directory, name, text):
     path = directory / name
     path.write_text(on_free_ports(text))
+    make_certificates(directory, text)
     return run_command("check", path, cwd=directory, env={"DOMAIN": "example.org", "PORT": "3000"})
 
 
@@ -106,3 +122,13 @@ def test_man_page_names_every_command():
     text = pathlib.Path(ROOT / "docs/usher.1").read_text()
     for command in ("run", "proxy", "check", "reload", "stop", "schema", "demo-origin", "version", "help"):
         assert re.search(rf"\b{command.replace('-', '.{0,2}-')}\b", text), command
+
+
+def test_variables_are_documented():
+    page = (ROOT / "docs/variables.md").read_text()
+    texts = re.findall(r'^\t\[VARIABLE_\w+\] = "([a-z_]+)"', (ROOT / "src/exchange/variables.c").read_text(), re.MULTILINE)
+    logs = re.findall(r'^\t(?:TEXT|NUMBER)_VARIABLE\("(\w+)"', (ROOT / "src/observe/access_format.c").read_text(), re.MULTILINE)
+    assert len(texts) > 10 and len(logs) > 30
+    table, rest = page.split("Formats of the access log")
+    assert sorted(texts) == sorted(re.findall(r"^\| `\$([a-z_]+)` ", table, re.MULTILINE))
+    assert sorted(logs) == sorted(re.findall(r"`\$(\w+)`", rest))
