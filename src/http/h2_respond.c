@@ -264,7 +264,6 @@ static int submit_head(struct h2_exchange *exchange, bool ends)
 	if (nghttp2_submit_response(exchange->connection->session, exchange->id, list, (size_t)count,
 				    ends ? NULL : &provider))
 		return out_of_memory(transaction);
-	exchange->lent_last |= ends;
 	transaction->response_started = true;
 	transaction->response_started_ns = loop_now();
 	h2_priority_of_response(exchange->connection->session, exchange->id, &transaction->request.fields,
