@@ -251,8 +251,11 @@ static int find_files(struct config_source *source, const char *pattern, struct 
 	char *names = malloc(length + 1), *to = names;
 	if (!names)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		to = stpcpy(to, found[i]) + 1;
+	for (size_t i = 0; i < count; i++) {
+		size_t size = strlen(found[i]) + 1;
+		memcpy(to, found[i], size);
+		to += size;
+	}
 	*ret_names = slice_from(names, length);
 	return 0;
 }
