@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.h2 import H2Client
 from support.origin import answering
 from support.tls import TlsClient
 from support.usher import run_command
@@ -48,6 +49,12 @@ def test_over_https(running, authority, target, status, value):
         response = client.ask("GET", target)
         assert response.status == status
         assert response.all(FIELD) == [value]
+
+
+def test_by_http2(running, authority):
+    with H2Client(running.ports["PORT2"], authority.trusting(["h2"])) as client:
+        for target in ("/", "/origin", "/gone"):
+            assert client.ask("GET", target).all(FIELD) == ["max-age=2592000"]
 
 
 @pytest.mark.parametrize("target", ["/", "/gone", "/elsewhere", "/own"])

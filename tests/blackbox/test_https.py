@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.tls import TlsClient
+from support.tls import TlsClient, handshake, refusal
 from support.usher import run_command
 
 SITES = """
@@ -98,6 +98,47 @@ respond: 204
     with alone.connect() as client:
         client.send("GET / HTTP/1.0\r\n\r\n")
         assert client.response().status == 400
+
+
+# --- Listeners
+
+
+def test_listeners_offer_what_they_are_told(stage, authority):
+    usher = stage.usher("""
+listen:
+  - {address: "127.0.0.1:$PORT", tls: true}
+  - {address: "127.0.0.1:$PORT2", tls: true, http2: false}
+access_log: off
+tls: {certificate: $CERTIFICATE}
+respond: 204
+""", CERTIFICATE=authority.issue("test.example").both)
+    both = authority.trusting(["h2", "http/1.1"])
+    assert handshake(usher.port, both)[2] == "h2"
+    assert handshake(usher.ports["PORT2"], both)[2] == "http/1.1"
+    assert refusal(usher.ports["PORT2"], authority.trusting(["h2"])) == "no_application_protocol"
+
+
+def test_a_reload_turns_a_listener_to_tls_and_back(stage, authority):
+    plain = 'listen: "127.0.0.1:$PORT"\naccess_log: off\nrespond: 204\n'
+    secure = """
+listen: {address: "127.0.0.1:$PORT", tls: true%s}
+access_log: off
+tls: {certificate: $CERTIFICATE}
+respond: 204
+"""
+    usher = stage.usher(plain, CERTIFICATE=authority.issue("test.example").both)
+    with usher.connect() as client:
+        assert client.ask().status == 204
+        for more, protocol in (("", "h2"), (", http2: false", "http/1.1")):
+            usher.reload(secure % more)
+            assert handshake(usher.port, authority.trusting(["h2", "http/1.1"]))[2] == protocol
+            with TlsClient(usher.port, authority.trusting()) as other:
+                assert other.ask().status == 204
+        # A connection that is there goes on; over it the site redirects now.
+        assert client.ask().status == 301
+        usher.reload(plain)
+        assert client.ask().status == 204
+        assert usher.get().status == 204
 
 
 # --- What is said of the configuration
