@@ -19,6 +19,10 @@ struct tls_site;
 // The sites to choose from; NULL in a client's handshake.
 const struct tls_server *tls_stream_server(const SSL *ssl);
 
+// The host that the client asked for, in lower case, which is copied (struct tls_peer tells
+// others). False when memory is out.
+bool tls_stream_note_server_name(SSL *ssl, struct slice host);
+
 // The site that was chosen (struct tls_peer tells others), and the one noted last; NULL
 // before.
 void tls_stream_note_site(SSL *ssl, const struct tls_site *site);

@@ -27,6 +27,22 @@ const struct tls_server *tls_stream_server(const SSL *ssl)
 	return tls->server;
 }
 
+bool tls_stream_note_server_name(SSL *ssl, struct slice host)
+{
+	struct tls_stream *tls = SSL_get_app_data(ssl);
+	if (host.length == 0)
+		return true;
+	char *copy = malloc(host.length);
+	if (!copy) {
+		tls->wire.failed = -ENOMEM;
+		return false;
+	}
+	memcpy(copy, host.data, host.length);
+	free((void *)tls->peer.server_name.data);
+	tls->peer.server_name = slice_from(copy, host.length);
+	return true;
+}
+
 void tls_stream_note_site(SSL *ssl, const struct tls_site *site)
 {
 	struct tls_stream *tls = SSL_get_app_data(ssl);

@@ -187,26 +187,12 @@ static bool fill_certificate(struct tls_stream *tls)
 	return kept;
 }
 
-static bool fill_server_name(struct tls_stream *tls)
-{
-	const char *sent = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
-	if (!sent)
-		return true;
-	char *name = strdup(sent);
-	if (!name)
-		return false;
-	for (char *at = name; *at; at++)
-		*at = ascii_lower(*at);
-	tls->peer.server_name = slice_from_string(name);
-	return true;
-}
-
 bool tls_peer_fill(struct tls_stream *tls)
 {
 	tls->peer.version = SSL_get_version(tls->ssl);
 	tls->peer.cipher = SSL_get_cipher_name(tls->ssl);
 	tls->peer.resumed = SSL_session_reused(tls->ssl);
-	return !SSL_is_server(tls->ssl) || (fill_server_name(tls) && fill_certificate(tls));
+	return !SSL_is_server(tls->ssl) || fill_certificate(tls);
 }
 
 void tls_peer_clear(struct tls_stream *tls)

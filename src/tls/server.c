@@ -53,6 +53,10 @@ static int choose(SSL *ssl, int *ret_alert, void *argument)
 		*ret_alert = SSL_AD_DECODE_ERROR;
 		return SSL_CLIENT_HELLO_ERROR;
 	}
+	if (!tls_stream_note_server_name(ssl, host)) {
+		*ret_alert = SSL_AD_INTERNAL_ERROR;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
 	const struct tls_site *site = choose_site(server, host);
 	if (!site) {
 		tls_stream_note_reason(ssl, "no site has the server name that was asked for");

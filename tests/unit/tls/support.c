@@ -48,6 +48,13 @@ void test_identity_free(struct test_identity *identity)
 
 // --- Contexts
 
+// Whom the client asks for is the business of configured contexts.
+static int greet(SSL *ssl, int *ret_alert, void *argument)
+{
+	return tls_stream_note_server_name(ssl, SLICE("site.example")) ? SSL_CLIENT_HELLO_SUCCESS
+								       : SSL_CLIENT_HELLO_ERROR;
+}
+
 SSL_CTX *test_server_context(const struct test_identity *identity)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -56,6 +63,7 @@ SSL_CTX *test_server_context(const struct test_identity *identity)
 	assert_int_equal(SSL_CTX_use_PrivateKey(context, identity->key), 1);
 	assert_int_equal(SSL_CTX_set_session_id_context(context, (const unsigned char *)"test", 4), 1);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_client_hello_cb(context, greet, NULL);
 	return context;
 }
 
