@@ -70,15 +70,21 @@ static bool check_addresses(struct snapshot_loading *loading)
 	return good;
 }
 
-bool listens_check_tls(struct snapshot_loading *loading)
+static bool check_certificates(struct snapshot_loading *loading)
 {
 	const struct snapshot *snapshot = loading->snapshot;
+	const struct scope *top = &loading->top->scope;
 	struct config_load *load = loading->load;
-	bool has_tls = snapshot_has_tls(snapshot), good = true, any = false;
+	bool good = true;
+	if (top->values[loading->schema->tls]) {
+		config_error(
+			load, config_where(load, top, "tls"),
+			"\"certificate\" (or \"folder\") is missing, here and in the sites: none has TLS without one");
+		return false;
+	}
 	for (size_t i = 0; i < snapshot->listen_count; i++) {
 		const struct listen *listen = &snapshot->listens[i];
-		any = any || listen->tls;
-		if (!listen->tls || has_tls)
+		if (!listen->tls)
 			continue;
 		config_error(
 			load, config_where(load, listen, "tls"),
@@ -86,11 +92,20 @@ bool listens_check_tls(struct snapshot_loading *loading)
 			"site or at the top");
 		good = false;
 	}
-	if (has_tls && !any)
-		config_warning(
-			load, config_where(load, loading->top, "listen"),
-			"sites have TLS, but no listener speaks it; add one such as {address: \":443\", tls: true}");
 	return good;
+}
+
+bool listens_check_tls(struct snapshot_loading *loading)
+{
+	const struct snapshot *snapshot = loading->snapshot;
+	if (!snapshot_has_tls(snapshot))
+		return check_certificates(loading);
+	for (size_t i = 0; i < snapshot->listen_count; i++)
+		if (snapshot->listens[i].tls)
+			return true;
+	config_warning(loading->load, config_where(loading->load, loading->top, "listen"),
+		       "sites have TLS, but no listener speaks it; add one such as {address: \":443\", tls: true}");
+	return true;
 }
 
 static bool standard_listen(struct snapshot_loading *loading, struct slice address, bool tls, struct listen *ret_listen)

@@ -15,15 +15,14 @@ bool site_tls_load(struct snapshot_loading *loading, struct site *site, const st
 		return false;
 	size_t errors = config_error_count(loading->load);
 	struct tls_site_config *config = tls_site_inherit(loading->load, own, outer, top->values[schema->tls_policy]);
-	if (!config) {
-		if ((own || outer) && config_error_count(loading->load) == errors)
-			config_error(
-				loading->load, config_where(loading->load, own ? scope : top, "tls"),
-				"\"certificate\" (or \"folder\") is missing, here and at the top: without one the site "
-				"%.*s has no TLS",
-				SLICE_ARGUMENTS(site->name));
-		return !own && !outer;
-	}
+	if (!config && own && config_error_count(loading->load) == errors)
+		config_error(
+			loading->load, config_where(loading->load, scope, "tls"),
+			"\"certificate\" (or \"folder\") is missing, here and at the top: the site %.*s has no TLS "
+			"without one",
+			SLICE_ARGUMENTS(site->name));
+	if (!config)
+		return config_error_count(loading->load) == errors;
 	site->tls = tls_site_load(loading->load, config, hosts);
 	return site->tls != NULL;
 }

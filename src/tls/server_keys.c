@@ -53,7 +53,8 @@ static const struct config_key site_keys[] = {
 	 "certificate says; files that hold it (DER), one for each certificate; or `off`",
 	 .form = "`off`, `fetch`, or the names of files"},
 	{"redirect", CONFIG_BOOL, offsetof(struct tls_site_config, redirect), "true",
-	 "requests that come without TLS are sent to https://"},
+	 "requests that come without TLS are sent to https://, but for those of a route whose path begins with "
+	 "/.well-known/acme-challenge/"},
 	{"tickets", CONFIG_BOOL, offsetof(struct tls_site_config, tickets), "true",
 	 "clients may come back within 16 hours without a full handshake"},
 	{0},

@@ -1,5 +1,7 @@
 """The redirect to https of sites that have TLS: where it leads, and which requests stay."""
 
+import ssl
+
 import pytest
 
 from support.tls import TlsClient, handshake, refusal
@@ -116,6 +118,21 @@ respond: 204
     assert handshake(usher.port, both)[2] == "h2"
     assert handshake(usher.ports["PORT2"], both)[2] == "http/1.1"
     assert refusal(usher.ports["PORT2"], authority.trusting(["h2"])) == "no_application_protocol"
+
+
+def test_a_policy_for_all(stage, authority):
+    usher = stage.usher("""
+listen: {address: "127.0.0.1:$PORT", tls: true}
+access_log: off
+tls_policy: modern
+tls: {certificate: $CERTIFICATE}
+respond: 204
+sites: [{host: test.example}, {host: old.example, tls: {policy: intermediate}}]
+""", CERTIFICATE=authority.issue("test.example", "old.example").both)
+    tls12 = authority.trusting(versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2))
+    assert refusal(usher.port, tls12) == "protocol_version"
+    assert handshake(usher.port, tls12, "old.example")[0] == "TLSv1.2"
+    assert handshake(usher.port, authority.trusting())[0] == "TLSv1.3"
 
 
 def test_a_reload_turns_a_listener_to_tls_and_back(stage, authority):

@@ -61,6 +61,21 @@ static void test_top(void **state)
 	snapshot_unref(snapshot);
 }
 
+// What has no certificate at the top is for those sites that have one.
+static void test_settings_at_the_top(void **state)
+{
+	struct snapshot *snapshot =
+		test_load_good("tls: {redirect: false, policy: modern}\n"
+			       "answer: x\n"
+			       "sites: [{host: a.example, tls: {certificate: a.pem}}, {host: plain.example},\n"
+			       "  {host: b.example, tls: {certificate: b.pem, redirect: true}}]\n",
+			       &stub_registry);
+	assert_false(site_find(snapshot, SLICE("a.example"))->tls->redirects);
+	assert_true(site_find(snapshot, SLICE("b.example"))->tls->redirects);
+	assert_null(site_find(snapshot, SLICE("plain.example"))->tls);
+	snapshot_unref(snapshot);
+}
+
 static void test_listens(void **state)
 {
 	char buffer[ADDRESS_TEXT_MAX];
@@ -99,6 +114,8 @@ static void test_errors(void **state)
 		{"answer: x\nsites: [{host: a, tls: {policy: modern}}]\n",
 		 "usher.yaml:2:19: \"certificate\" (or \"folder\") is missing"},
 		{"answer: x\ntls: {policy: modern}\n", "usher.yaml:2:1: \"certificate\" (or \"folder\") is missing"},
+		{"answer: x\ntls: {policy: modern}\nsites: [{host: a, tls: {redirect: false}}]\n",
+		 "usher.yaml:3:19: \"certificate\" (or \"folder\") is missing, here and at the top: the site a"},
 		{"answer: x\ntls: {certificate: none.pem}\n", "none.pem"},
 		{"answer: x\ntls: {certifcate: a.pem}\n", "did you mean \"certificate\"?"},
 		{"answer: x\nsites: [{host: a, tls_policy: modern}]\n",
@@ -198,8 +215,13 @@ static void test_coalesced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sites),	  cmocka_unit_test(test_top),	  cmocka_unit_test(test_listens),
-		cmocka_unit_test(test_errors),	  cmocka_unit_test(test_warning), cmocka_unit_test(test_misdirected),
+		cmocka_unit_test(test_sites),
+		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_settings_at_the_top),
+		cmocka_unit_test(test_listens),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_warning),
+		cmocka_unit_test(test_misdirected),
 		cmocka_unit_test(test_coalesced),
 	};
 	return cmocka_run_group_tests(tests, test_certificates_begin, test_certificates_end);
