@@ -1,11 +1,44 @@
 // Every allocation fails once while a configuration with everything in it is loaded: it is
 // refused, and nothing is left behind.
+#include "../tls/pki.h"
 #include "fail_alloc.h"
 #include "support.h"
 
-static const struct test_file files[] = {{"page.html", "<p>$status $code"}, {"fixed.txt", "fixed"}, {NULL, NULL}};
+static struct test_file files[] = {
+	{"page.html", "<p>$status $code"}, {"fixed.txt", "fixed"}, {"a.pem"}, {"ca.pem"}, {NULL, NULL}};
 
-static const char everything[] = "listen: [\":80\", \"127.0.0.1:81\"]\n"
+// Kept as texts: making certificates is not what is tested.
+static int make_certificates(void **state)
+{
+	struct pki root = pki_root("Test");
+	struct pki leaf =
+		pki_issue(&root, &(struct pki_wishes){.subject = "a", .names = "DNS:a.example,DNS:*.b.example"});
+	pki_file_both("a.pem", &leaf, NULL);
+	pki_file_certificates("ca.pem", &root, NULL);
+	for (struct test_file *file = files; file->name; file++) {
+		struct slice content;
+		if (file->content)
+			continue;
+		assert_int_equal(pki_source()->read_file(pki_source(), file->name, &content), 0);
+		file->content = strndup(content.data, content.length);
+		free((void *)content.data);
+	}
+	pki_free_all();
+	return 0;
+}
+
+static int free_certificates(void **state)
+{
+	free((void *)files[2].content);
+	free((void *)files[3].content);
+	return 0;
+}
+
+#define FINGERPRINT "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789"
+
+static const char everything[] = "listen: [\":80\", {address: \"127.0.0.1:81\", tls: true}]\n"
+				 "tls: {client_certificate: {mode: optional, ca: ca.pem}}\n"
+				 "hsts: {subdomains: true}\n"
 				 "access_log: {path: access.log, format: \"$client $status\"}\n"
 				 "error_log: error.log\n"
 				 "pid_file: usher.pid\n"
@@ -17,22 +50,27 @@ static const char everything[] = "listen: [\":80\", \"127.0.0.1:81\"]\n"
 				 "  - host: [a.example, \"*.B.example\"]\n"
 				 "    server: true\n"
 				 "    timeouts: {read: 1s}\n"
+				 "    tls: {certificate: a.pem}\n"
 				 "    routes:\n"
 				 "      - {path: /x/, strip: /x}\n"
 				 "      - {path: \"~ ^/(a+)$\", rewrite: {match: \"^/(a)\", to: \"/b/$1?c=$path\"}}\n"
 				 "      - {path: /caf\xc3\xa9, match: {method: [GET, PURGE], header: {A: \"~ b\"}, "
 				 "query: {c: \"*\"}, client: 10.0.0.0/8}}\n"
+				 "      - {path: /m, match: {client_certificate: {subject: \"~ a\", "
+				 "fingerprint: " FINGERPRINT "}}}\n"
 				 "      - {path: /r, redirect: \"https://$host$uri\"}\n"
 				 "      - {path: /t, respond: {body: \"$path\"}}\n"
 				 "      - {path: /f, respond: {file: fixed.txt}}\n"
 				 "      - {path: /f, respond: 404}\n"
 				 "  - respond: 204\n";
 
-static const char wrong[] = "listen: nowhere\n"
-			    "sites:\n"
-			    "  - {host: [a, A, \"b:1\"], respond: 1, routes: [{path: x}, {path: \"~ (\"}]}\n"
-			    "  - {host: b, redirect: $nothing, headers: {request: {set: {Host: x}}}}\n"
-			    "  - {host: c, routes: [{path: /, match: {client: x}}]}\n";
+static const char wrong[] =
+	"listen: nowhere\n"
+	"sites:\n"
+	"  - {host: [a, A, \"b:1\"], respond: 1, routes: [{path: x}, {path: \"~ (\"}]}\n"
+	"  - {host: b, redirect: $nothing, headers: {request: {set: {Host: x}}}}\n"
+	"  - {host: c, routes: [{path: /, match: {client: x, client_certificate: {fingerprint: x}}}]}\n"
+	"  - {host: d, tls: {certificate: fixed.txt}, hsts: {preload: true}}\n";
 
 static void load(const char *text, bool is_right)
 {
@@ -72,5 +110,5 @@ int main(void)
 		cmocka_unit_test(test_right),
 		cmocka_unit_test(test_wrong),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_certificates, free_certificates);
 }
