@@ -142,12 +142,22 @@ static int fail_busy(struct fault *fault, int error, int64_t begun_ns)
 	return error;
 }
 
+// Whom the connection that is being opened will carry does not count.
+static bool is_queue_full(const struct server_local *local)
+{
+	const struct server_settings *settings = &local->server->settings;
+	uint32_t limit = atomic_load_explicit(&settings->h2_queue, memory_order_relaxed);
+	if (local->opener)
+		limit += atomic_load_explicit(&settings->h2_streams, memory_order_relaxed);
+	return local->waiting >= limit;
+}
+
 // Until something about the links has changed. The deadline is that of a connection to come,
 // or of one that others use up.
 static int wait_for_change(struct server_local *local, int64_t deadline_ns, struct fault *ret_fault)
 {
 	int64_t begun_ns = loop_now();
-	if (local->waiting >= atomic_load_explicit(&local->server->settings.h2_queue, memory_order_relaxed))
+	if (is_queue_full(local))
 		return fail_busy(ret_fault, -EAGAIN, begun_ns);
 	local->waiting++;
 	int failed = wait_queue_wait(&local->stream_waiters, "connection to the server", deadline_ns);

@@ -159,8 +159,9 @@ static const struct config_key h2_keys[] = {
 		.offset = offsetof(struct pool_h2_config, queue),
 		.standard = "10000",
 		.max = 1000000,
-		.help = "Requests of each thread that wait for a connection to one server, at most, and no longer than "
-			"timeouts.connect; others get 503, or another server.",
+		.help = "Requests of each thread that wait because the connections to one server are full, at most, "
+			"and "
+			"no longer than timeouts.connect; more get another server, or 503.",
 	},
 	{
 		.name = "window",

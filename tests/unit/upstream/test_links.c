@@ -223,6 +223,8 @@ static void wait_bounded(void *argument)
 	assert_string_equal(crowd.fault.setting, "pools.NAME.h2.connections");
 	assert_true(crowd.fault.retry_safe);
 	assert_int_equal(server_outcome_of(&crowd.fault), SERVER_ABANDONED);
+	// The one that will be carried by the connection to come is none of them.
+	assert_int_equal(fake_link_count, 1);
 	// Those who wait do so no longer than they would for a connection.
 	test_skip(11 * SECOND_NS);
 	assert_int_equal(crowd.failed, 5);
