@@ -11,7 +11,7 @@
 
 enum {
 	// A server that sends fast lets others have their turn after so many blocks.
-	READS_A_VISIT = 4,
+	READS_A_VISIT = 2,
 	// From this size on a frame is written from where it is; smaller ones are collected.
 	LARGE_FRAME = 4 * 1024,
 };

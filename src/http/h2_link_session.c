@@ -11,8 +11,9 @@ enum {
 	// A frame of a request or a response excuses so many: WINDOW_UPDATE for stream and
 	// connection, and a PING to measure the way.
 	CONTROLS_A_FRAME = 4,
-	// What nghttp2 queues at most of acknowledgements while nothing can be written.
-	ACKNOWLEDGEMENTS_MAX = 200,
+	// What nghttp2 queues at most of acknowledgements while nothing can be written. Two visits
+	// may come before the writer runs, with more than what counts as a flood without work.
+	ACKNOWLEDGEMENTS_MAX = 3 * CONTROLS_MAX,
 };
 
 #define CONTROLS_PERIOD_NS (10 * SECOND_NS)
