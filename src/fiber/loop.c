@@ -86,10 +86,12 @@ static void run_deferred(struct loop *loop)
 {
 	struct deferred *before = loop->deferred_before;
 	struct deferred *deferred = loop->deferred;
+	// Asked once: what is run here may make fibers ready.
+	bool is_seen = loop->ready.first != NULL;
 	loop->deferred = NULL;
-	loop->deferred_before = loop->ready.first != NULL ? deferred : NULL;
+	loop->deferred_before = is_seen ? deferred : NULL;
 	run_deferred_list(before);
-	if (loop->ready.first == NULL)
+	if (!is_seen)
 		run_deferred_list(deferred);
 }
 

@@ -315,6 +315,32 @@ static void deferred_work_may_defer(void **state)
 	loop = fake_loop_new(&fake);
 }
 
+enum { LATE = 20 };
+
+static void spawn_one(struct deferred *deferred)
+{
+	runs++;
+	fiber_spawn("late", idle, NULL);
+}
+
+// What is deferred while older deferred work waits for a crowd is run, too, when that makes
+// fibers ready.
+static void deferred_work_may_spawn(void **state)
+{
+	static struct deferred late[LATE];
+	for (crowd = 0; crowd <= 400; crowd += 100) {
+		runs = 0;
+		for (int i = 0; i < crowd; i++)
+			fiber_spawn("crowd", idle, NULL);
+		for (int i = 0; i < LATE; i++) {
+			loop_defer(&late[i], spawn_one);
+			loop_turn(loop, 0);
+		}
+		loop_run(loop);
+		assert_int_equal(runs, LATE);
+	}
+}
+
 static void defer_from_message(struct loop_message *message)
 {
 	runs = 0;
@@ -431,6 +457,7 @@ int main(void)
 		TEST(deferred_work_waits_for_those_who_may_see),
 		TEST(events_of_closed_ios_are_dropped),
 		TEST(deferred_work_may_defer),
+		TEST(deferred_work_may_spawn),
 		TEST(what_was_posted_last_is_run),
 		TEST(messages_arrive_in_order),
 		TEST(stops_from_another_thread),
