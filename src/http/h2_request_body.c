@@ -166,6 +166,8 @@ static int body_read_next(struct body *body, struct slice *ret_bytes)
 		if (error)
 			return read_failed(exchange, error);
 	}
+	if (body->fault.kind) // the trailers that ended it were malformed
+		return -1;
 	return result < 0 ? read_failed(exchange, result) : 0;
 }
 

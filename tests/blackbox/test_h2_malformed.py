@@ -157,7 +157,7 @@ def test_lengths_that_are_no_numbers(front, lengths):
     assert_refused(front, replaced(":method", "POST") + [("content-length", each) for each in lengths], end=False, data=b"12345")
 
 
-@pytest.mark.parametrize("length, data", [(5, None), (5, b"123"), (3, b"12345"), (0, b"1"), (6, b"")], ids=str)
+@pytest.mark.parametrize("length, data", [(5, None), (5, b"123"), (3, b"12345"), (6, b"")], ids=str)
 def test_lengths_that_are_not_true(front, length, data):
     """Section 8.1.1: the server sees a request that breaks off, or none; never a whole one."""
     usher, origin = front
@@ -173,6 +173,16 @@ def test_lengths_that_are_not_true(front, length, data):
             client.wait(lambda: stream.over, "the end of the answer")
         assert_lives(client)
     assert [request.target for request in origin.requests[before:]] == ["/after"]
+
+
+def test_data_behind_a_length_of_nothing(front):
+    """The server may have had the request, which was whole without data; the client learns of its error."""
+    usher, _ = front
+    with H2Client(usher.port) as client:
+        stream = client.open(None, end=False, block=literal(replaced(":method", "POST") + [("content-length", "0")]))
+        client.send_data(stream, b"1", end=True)
+        assert client.outcome(stream) in REFUSED
+        assert_lives(client)
 
 
 def test_length_over_several_frames(front):
@@ -222,7 +232,16 @@ def test_large_and_many_fields(front):
     """The bounds of HTTP/1.1: 431, and the connection goes on (section 10.5.1)."""
     assert_refused(front, [*HEAD, *[(f"x-{number}", "x" * 1000) for number in range(70)]], (431,))
     assert_refused(front, [*HEAD, *[(f"x-{number}", "x") for number in range(300)]], (431,))
-    assert_refused(front, [*HEAD, ("x-large", "x" * 66_000)], (431,))
+    assert_refused(front, [*HEAD, ("x-large", "x" * 65_000), ("x-more", "x" * 1000)], (431,))
+
+
+def test_a_field_beyond_all_bounds(front):
+    """Larger than what is decompressed at all: the state of the compression goes with it."""
+    usher, origin = front
+    before = len(origin.received)
+    with H2Client(usher.port) as client:
+        assert client.outcome(client.open(None, block=literal([*HEAD, ("x-large", "x" * 70_000)]))) in (431, ("goaway", "COMPRESSION_ERROR"))
+    assert len(origin.received) == before
 
 
 def test_long_targets(front):
