@@ -52,12 +52,7 @@ static bool load_key(struct config_load *load, struct slice pem, struct config_p
 	certificate->key = pem_private_key(pem, &wrong);
 	if (!certificate->key)
 		return wrong_file(load, place, certificate->key_path, wrong);
-	if (!config_at_free(load, free_key, certificate->key))
-		return false;
-	if (config_is_open_to_others(load, certificate->key_path))
-		config_warning(load, place, "everybody on this machine may read the private key in \"%s\"",
-			       certificate->key_path);
-	return true;
+	return config_at_free(load, free_key, certificate->key);
 }
 
 static bool find_kind(struct config_load *load, struct certificate *certificate)

@@ -137,6 +137,28 @@ static bool load_folder(struct loading *loading, const struct config_text *text)
 	return loading->items && load_nested(&folder, nested) && good;
 }
 
+// --- Both
+
+// Once for all of them: where one is open, they often are.
+static void warn_of_open_keys(const struct loading *loading)
+{
+	const struct certificate *first = NULL;
+	size_t others = 0;
+	for (size_t i = 0; i < loading->count; i++) {
+		if (!config_is_open_to_others(loading->load, loading->items[i].key_path))
+			continue;
+		others += first != NULL;
+		first = first ? first : &loading->items[i];
+	}
+	if (others > 0)
+		config_warning(loading->load, first->place,
+			       "everybody on this machine may read the private key in \"%s\", and %zu more",
+			       first->key_path, others);
+	else if (first)
+		config_warning(loading->load, first->place,
+			       "everybody on this machine may read the private key in \"%s\"", first->key_path);
+}
+
 bool site_certificates_load(struct config_load *load, const struct tls_site_config *config,
 			    struct certificate **ret_certificates, size_t *ret_count)
 {
@@ -144,6 +166,7 @@ bool site_certificates_load(struct config_load *load, const struct tls_site_conf
 	bool good = config->folder.text.data ? load_folder(&loading, &config->folder) : load_files(&loading, config);
 	if (!good)
 		return false;
+	warn_of_open_keys(&loading);
 	*ret_certificates = loading.items;
 	*ret_count = loading.count;
 	return true;

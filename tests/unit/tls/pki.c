@@ -23,6 +23,7 @@ static struct {
 	} files[FILES_MAX];
 	unsigned file_count;
 	long serial;
+	const char *open_start;
 } made;
 
 // --- Certificates
@@ -265,15 +266,28 @@ static const char *no_environment(struct config_source *source, const char *name
 	return NULL;
 }
 
+static bool is_open_to_others(struct config_source *source, const char *path)
+{
+	return made.open_start && strncmp(path, made.open_start, strlen(made.open_start)) == 0;
+}
+
+void pki_open_to_others(const char *start)
+{
+	made.open_start = start;
+}
+
 struct config_source *pki_source(void)
 {
-	static struct config_source source = {
-		.read_file = read_file, .glob = find_files, .environment = no_environment};
+	static struct config_source source = {.read_file = read_file,
+					      .glob = find_files,
+					      .environment = no_environment,
+					      .is_open_to_others = is_open_to_others};
 	return &source;
 }
 
 void pki_free_all(void)
 {
+	made.open_start = NULL;
 	while (made.file_count > 0)
 		pki_file_remove(made.files[0].path);
 	while (made.certificate_count > 0)

@@ -47,6 +47,8 @@ void pki_file_locked_key(const char *path, const struct pki *pki);
 // The certificate, those above it (ends with NULL), and then its key.
 void pki_file_both(const char *path, const struct pki *first, ...);
 void pki_file_list(const char *path, X509_CRL *list);
+// Others than the owner may read files whose path begins so; NULL: none.
+void pki_open_to_others(const char *start);
 void pki_file_remove(const char *path);
 
 // Where configurations find these files.

@@ -82,6 +82,20 @@ static void refuses_locked_keys(void **state)
 			   "one without\n");
 }
 
+static void warns_of_keys_that_others_may_read(void **state)
+{
+	pki_open_to_others("a.key");
+	test_server_expect(one_site, true,
+			   PLACE "warning: everybody on this machine may read the private key in \"a.key\"\n");
+	pki_file_both("certs/a.pem", &leaf, &intermediate, NULL);
+	pki_file_both("certs/b.pem", &leaf, &intermediate, NULL);
+	pki_file_both("certs/c.pem", &leaf, &intermediate, NULL);
+	pki_open_to_others("certs/");
+	test_server_expect("sites: [{tls: {folder: certs}}]", true,
+			   "a.yaml:1:24: warning: everybody on this machine may read the private key in "
+			   "\"certs/a.pem\", and 2 more\n");
+}
+
 static void wants_a_key_for_each_certificate(void **state)
 {
 	test_server_expect("sites: [{tls: {certificate: [a.pem, b.pem], key: a.key}}]", false,
@@ -344,6 +358,7 @@ int main(void)
 		TEST(takes_a_good_certificate),
 		TEST(says_what_is_wrong_with_files),
 		TEST(refuses_locked_keys),
+		TEST(warns_of_keys_that_others_may_read),
 		TEST(wants_a_key_for_each_certificate),
 		TEST(wants_the_key_to_fit),
 		TEST(wants_the_chain_in_order),

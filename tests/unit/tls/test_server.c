@@ -459,6 +459,21 @@ static void resumes_with_certificates_only_where_they_count(void **state)
 	test_server_free(&after);
 }
 
+// What was verified then does not hold for longer than the certificate.
+static void ends_sessions_with_the_certificate(void **state)
+{
+	struct test_server server = test_server_good(inner);
+	struct pki good = pki_issue(&root, &(struct pki_wishes){.subject = "good"});
+	struct pki late = pki_issue(&root, &(struct pki_wishes){.subject = "late", .to_seconds = -10});
+	for (size_t i = 0; i < 2; i++) {
+		struct test_client client = {.name = "b.example", .version = both_versions[i], .certificate = &good};
+		assert_true(resumes(&server, &client, &server, &client));
+		client.certificate = &late;
+		assert_false(resumes(&server, &client, &server, &client));
+	}
+	test_server_free(&server);
+}
+
 // --- Keys of sites
 
 static uint64_t key_of(const char *text)
@@ -528,6 +543,7 @@ int main(void)
 		cmocka_unit_test(bounds_the_depth),
 		cmocka_unit_test(refuses_those_that_are_revoked),
 		cmocka_unit_test(resumes_with_certificates_only_where_they_count),
+		cmocka_unit_test(ends_sessions_with_the_certificate),
 		cmocka_unit_test(tells_sites_apart_by_their_settings),
 		cmocka_unit_test(shares_what_the_top_says),
 	};
