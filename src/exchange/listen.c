@@ -22,6 +22,9 @@ static bool refine_listen(struct config_load *load, void *section_struct, const 
 static bool finish_listen(struct config_load *load, void *section_struct)
 {
 	const struct listen *listen = section_struct;
+	if (!listen->tls && config_is_set(load, listen, "http2"))
+		config_warning(load, config_where(load, listen, "http2"),
+			       "\"http2\" has no effect without `tls: true`; `h2c: true` is for HTTP/2 without TLS");
 	if (!listen->tls || !listen->h2c)
 		return true;
 	config_error(load, config_where(load, listen, "h2c"),

@@ -79,6 +79,26 @@ def test_without_tls_a_connection_is_for_all_but_guarded_sites(running):
         assert client.ask("GET", "/", host="guarded.example").status == 421
 
 
+def test_over_reloads(stage, authority):
+    """A connection is good for its site for as long as the site's settings are the same."""
+    text = """
+listen: {address: "127.0.0.1:$PORT", tls: true}
+access_log: off
+respond: {body: %s}
+sites: [{host: one.example, tls: {certificate: $CERTIFICATE%s}}]
+"""
+    usher = stage.usher(text % ("first", ""), CERTIFICATE=authority.issue("one.example").both)
+    with TlsClient(usher.port, authority.trusting(), "one.example") as client, \
+            H2Client(usher.port, authority.trusting(["h2"]), "one.example") as other:
+        for version in ("first", "second", "third"):
+            usher.reload(text % (version, ""))
+            assert client.ask("GET", "/", host="one.example").body == version.encode()
+            assert other.ask("GET", "/", authority="one.example").body == version.encode()
+        usher.reload(text % ("fourth", ", client_certificate: {ca: %s}" % authority.ca))
+        assert client.ask("GET", "/", host="one.example").status == 421
+        assert other.ask("GET", "/", authority="one.example").status == 421
+
+
 def test_log(stage, authority):
     certificate = authority.issue("one.example", "own.example")
     usher = stage.usher("""

@@ -101,6 +101,28 @@ static void test_clients(void **state)
 	snapshot_unref(snapshot);
 }
 
+// TLS makes it https; but a trusted proxy may have got it otherwise.
+static void test_scheme_by_tls(void **state)
+{
+	static const struct row by_tls[] = {
+		{"192.0.2.1", {{NULL}}, "", "https"},
+		{"192.0.2.1", {{FOR, "1.1.1.1"}, {"X-Forwarded-Proto", "http"}}, "", "https"},
+		{"10.0.0.1", {{FOR, "1.1.1.1"}, {"X-Forwarded-Proto", "http"}}, "", "http"},
+	};
+	struct snapshot *snapshot = load("trusted_proxies: [10.0.0.0/8]\n");
+	static const struct tls_peer peer = {.version = "TLSv1.3"};
+	for (size_t i = 0; i < COUNT(by_tls); i++) {
+		struct exchange exchange;
+		struct client client;
+		identify(&exchange, &client, snapshot, &by_tls[i]);
+		client.tls = &peer;
+		assert_true(exchange_identify(&exchange));
+		assert_slice(exchange.scheme, by_tls[i].scheme);
+		test_exchange_end(&exchange);
+	}
+	snapshot_unref(snapshot);
+}
+
 static void test_made_ids_differ(void **state)
 {
 	struct snapshot *snapshot = load("");
@@ -260,11 +282,9 @@ static void test_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clients),
-		cmocka_unit_test(test_made_ids_differ),
-		cmocka_unit_test(test_identify_without_memory),
-		cmocka_unit_test(test_holds),
-		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_clients),		cmocka_unit_test(test_scheme_by_tls),
+		cmocka_unit_test(test_made_ids_differ), cmocka_unit_test(test_identify_without_memory),
+		cmocka_unit_test(test_holds),		cmocka_unit_test(test_answers),
 	};
 	return cmocka_run_group_tests(tests, test_loop_begin, test_loop_end);
 }

@@ -134,6 +134,11 @@ static void test_errors(void **state)
 
 static void test_warning(void **state)
 {
+	struct test_loaded plain = test_load("listen: {address: \":80\", http2: true}\nanswer: x\n", &stub_registry);
+	assert_non_null(plain.snapshot);
+	assert_non_null(
+		strstr(plain.messages, "usher.yaml:1:26: warning: \"http2\" has no effect without `tls: true`"));
+	test_unload(&plain);
 	struct test_loaded loaded =
 		test_load("listen: \":80\"\nanswer: x\ntls: {certificate: a.pem}\n", &stub_registry);
 	assert_non_null(loaded.snapshot);
