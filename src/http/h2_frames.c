@@ -243,6 +243,13 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 	return 0;
 }
 
+// RFC 9113 section 5.5: frames of unknown types are passed over, but counted, which the session
+// does for none that it was not told of.
+static int on_unknown_frame(nghttp2_session *session, void **payload, const nghttp2_frame_hd *header, void *user_data)
+{
+	return NGHTTP2_ERR_CANCEL;
+}
+
 // --- Feeding
 
 void h2_frames_receive(struct h2_connection *connection, struct slice bytes)
@@ -292,6 +299,10 @@ bool h2_frames_set_up(nghttp2_session_callbacks **ret_callbacks, nghttp2_option 
 	// The window opens as bodies are read, not as they come.
 	nghttp2_option_set_no_auto_window_update(options, 1);
 	nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
+	nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown_frame);
+	for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+		if (type != NGHTTP2_PRIORITY_UPDATE)
+			nghttp2_option_set_user_recv_extension_type(options, (uint8_t)type);
 	nghttp2_option_set_max_outbound_ack(options, ACKS_MAX);
 	*ret_callbacks = callbacks;
 	*ret_options = options;
