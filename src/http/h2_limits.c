@@ -14,6 +14,7 @@ enum {
 	SECTION_TIMES_MAX = 4,
 	GRANTS_EACH = 2, // for the stream and for the connection
 	GRANTS_MAX = 1024,
+	WHOLE_MAX = 64,
 	// RFC 9218 section 7.1; the types of RFC 9113 section 6 end at CONTINUATION.
 	TYPE_PRIORITY_UPDATE = 0x10,
 	// A header section on the wire is never larger than in memory, but for codes that no
@@ -52,6 +53,20 @@ bool h2_limits_reset(struct h2_limits *limits, const struct h2_server_settings *
 bool h2_limits_control(struct h2_limits *limits, const struct h2_server_settings *settings, int64_t now_ns)
 {
 	return count(limits, &limits->controls, settings->controls, H2_ABUSE_CONTROLS, now_ns);
+}
+
+bool h2_limits_data(struct h2_limits *limits, const struct h2_server_settings *settings, bool tiny, int64_t now_ns)
+{
+	if (!tiny) {
+		if (limits->whole < WHOLE_MAX)
+			limits->whole++;
+		return true;
+	}
+	if (limits->whole > 0) {
+		limits->whole--;
+		return true;
+	}
+	return h2_limits_control(limits, settings, now_ns);
 }
 
 static bool section_frame(struct h2_limits *limits, const struct h2_server_settings *settings, bool is_first,

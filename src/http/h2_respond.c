@@ -49,8 +49,8 @@ ssize_t h2_lent_read(nghttp2_session *session, int32_t stream_id, uint8_t *to, s
 	size_t room = h2_output_room(connection);
 	if (room < H2_FRAME_HEADER_BYTES + (part.length < ROOM_MIN ? part.length : ROOM_MIN))
 		return NGHTTP2_ERR_PAUSE;
-	if (part.length < exchange->lent.length && part.length < TINY_BYTES &&
-	    !h2_limits_control(&connection->limits, &connection->server->settings, loop_now()))
+	bool is_tiny = part.length < exchange->lent.length && part.length < TINY_BYTES;
+	if (!h2_limits_data(&connection->limits, &connection->server->settings, is_tiny, loop_now()))
 		h2_connection_doom(connection, NGHTTP2_ENHANCE_YOUR_CALM);
 	part = slice_first(part, room - H2_FRAME_HEADER_BYTES);
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
