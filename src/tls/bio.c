@@ -39,6 +39,17 @@ static int bio_read(BIO *bio, char *to, int size)
 	return (int)count;
 }
 
+// Gives the kernel what it takes of a record that nothing waits before: its length, 0 when there
+// is no room, or -errno.
+static ssize_t send_at_once(struct tls_wire *wire, const char *from, int size)
+{
+	if (!wire->is_single || wire->output.size > 0)
+		return 0;
+	struct iovec part = {(void *)from, (size_t)size};
+	ssize_t sent = io_try_write(&wire->tcp.io, &part, 1, wire->is_more ? MSG_MORE : 0);
+	return sent == -EAGAIN ? 0 : sent;
+}
+
 static int bio_write(BIO *bio, const char *from, int size)
 {
 	struct tls_wire *wire = BIO_get_data(bio);
@@ -49,7 +60,10 @@ static int bio_write(BIO *bio, const char *from, int size)
 		BIO_set_retry_write(bio);
 		return -1;
 	}
-	if (!tls_output_put(&wire->output, from, (size_t)size))
+	ssize_t sent = send_at_once(wire, from, size);
+	if (sent < 0)
+		return wire_fail(wire, (int)sent);
+	if (!tls_output_put(&wire->output, from + sent, (size_t)(size - sent)))
 		return wire_fail(wire, -ENOMEM);
 	return size;
 }

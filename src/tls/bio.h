@@ -19,6 +19,8 @@ struct tls_wire {
 	struct tcp_stream tcp;
 	struct tls_output output;
 	int failed;	 // 0, or why nothing can be read or written any more (-errno)
+	bool is_single;	 // the next record is the only one to be sent: it need not be gathered
+	bool is_more;	 // and more follows it at once
 	bool has_begun;	 // something was read
 	bool is_not_tls; // and its first byte begins no TLS record
 };

@@ -264,7 +264,10 @@ static ssize_t encrypt_and_send(struct tls_stream *tls, const struct iovec *part
 	int failed = 0;
 	if (end > tls->unreported) {
 		cursor_pass(&cursor, tls->unreported);
+		tls->wire.is_single = end - tls->unreported <= RECORD_MAX;
+		tls->wire.is_more = more;
 		failed = encrypt(tls, &cursor, end - tls->unreported);
+		tls->wire.is_single = false;
 	}
 	while (!failed) {
 		failed = tls_output_send(&tls->wire.output, &tls->wire.tcp.io, more || end < size);
