@@ -131,8 +131,10 @@ static void check_location(struct slice location, struct slice text)
 
 static void serve(const struct snapshot *snapshot, struct slice host, const struct slice *lines)
 {
+	static const struct client client;
 	struct exchange exchange;
 	memset(&exchange, 0, sizeof exchange);
+	exchange.transaction.client = &client;
 	struct request *request = exchange_request(&exchange);
 	const char *detail;
 	arena_init(exchange_arena(&exchange), FUZZ_ARENA_BYTES);
