@@ -111,17 +111,30 @@ void h2_connection_doom(struct h2_connection *connection, uint32_t error_code)
 	h2_output_soon(connection);
 }
 
-// All is said: the client's end is awaited for a while.
+// All is said: the client's end is awaited for a while. In a fiber, since the last record of
+// TLS may have to wait for room.
+static void linger_run(void *argument)
+{
+	struct h2_connection *connection = argument;
+	int error = stream_shutdown(connection->stream);
+	connection->writer = NULL;
+	if (error) {
+		h2_connection_fail(connection);
+	} else if (!connection->failed) {
+		timer_start(&connection->timer, loop_now() + LINGER_NS);
+		h2_connection_read_on(connection);
+	}
+	h2_connection_settle(connection);
+}
+
 static void linger(struct h2_connection *connection)
 {
 	connection->lingering = true;
-	if (stream_shutdown(connection->stream) < 0) {
-		h2_connection_fail(connection);
-		connection_close(connection);
+	connection->writer = fiber_spawn("HTTP/2 goodbye", linger_run, connection);
+	if (connection->writer)
 		return;
-	}
-	timer_start(&connection->timer, loop_now() + LINGER_NS);
-	h2_connection_read_on(connection);
+	h2_connection_fail(connection);
+	connection_close(connection);
 }
 
 void h2_connection_settle(struct h2_connection *connection)

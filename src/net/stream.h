@@ -88,7 +88,7 @@ int stream_write_all(struct stream *stream, struct iovec *parts, int count, bool
 		     int64_t idle_ns);
 
 // Tells the other side that no more will come (FIN, close_notify): 0 or -errno. What it
-// sends can still be read.
+// sends can still be read. May suspend, for a moment, over TLS.
 static inline int stream_shutdown(struct stream *stream)
 {
 	return stream->operations->shutdown(stream);
