@@ -323,15 +323,20 @@ static void spawn_one(struct deferred *deferred)
 	fiber_spawn("late", idle, NULL);
 }
 
-// What is deferred while older deferred work waits for a crowd is run, too, when that makes
-// fibers ready.
+static void yield_often(void *argument)
+{
+	for (int i = *(int *)argument; i > 0; i--)
+		fiber_yield();
+}
+
+// What is deferred while older deferred work waits for those who are ready is run, too, when
+// the older work makes others ready.
 static void deferred_work_may_spawn(void **state)
 {
 	static struct deferred late[LATE];
-	for (crowd = 0; crowd <= 400; crowd += 100) {
+	for (int yields = 0; yields < LATE; yields++) {
 		runs = 0;
-		for (int i = 0; i < crowd; i++)
-			fiber_spawn("crowd", idle, NULL);
+		fiber_spawn("yields", yield_often, &yields);
 		for (int i = 0; i < LATE; i++) {
 			loop_defer(&late[i], spawn_one);
 			loop_turn(loop, 0);
