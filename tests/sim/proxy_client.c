@@ -142,7 +142,11 @@ static int send_head(struct talk *talk, struct ask *ask)
 		snprintf(framing, sizeof framing, "Content-Length: %lu\r\n", (unsigned long)ask->size);
 	else if (ask->framing == BODY_CHUNKED)
 		snprintf(framing, sizeof framing, "Transfer-Encoding: chunked\r\n");
-	const char *connection = ask->upgrades ? "Connection: Upgrade\r\nUpgrade: sim\r\n"
+	const char *upgrade = world.passes == PASSES_ONCE
+				      ? "Connection: Upgrade\r\nUpgrade: sim\r\n"
+				      : "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+					"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+	const char *connection = ask->upgrades				       ? upgrade
 				 : ask->keeps_alive && ask->version_minor == 0 ? "Connection: keep-alive\r\n"
 				 : ask->keeps_alive || ask->version_minor == 0 ? ""
 									       : "Connection: close\r\n";

@@ -22,7 +22,7 @@ struct kernel;
 
 enum {
 	PROXY_ASKS_MAX = 512, // in one seed
-	PROXY_ARRIVALS_MAX = 16,
+	PROXY_ARRIVALS_MAX = 80,
 	PROXY_ORIGINS = 3,
 	PROXY_PORT = 80,
 	PROXY_ORIGIN_PORT = 9000, // and those after it
@@ -67,6 +67,9 @@ struct ask {
 
 // --- A seed.
 
+// How often a request passes through usher, and by what it passes on to itself.
+enum proxy_passes { PASSES_ONCE, PASSES_BY_H2C, PASSES_BY_H2, PASSES_BY_HTTPS, PROXY_PASSES };
+
 struct proxy_world {
 	struct kernel *kernel;
 	struct random *chance;
@@ -80,6 +83,7 @@ struct proxy_world {
 	bool drains;	      // in the middle
 	bool is_draining;     // has begun to
 	unsigned tries;	      // that the pool allows
+	enum proxy_passes passes;
 	unsigned ask_count, origins_running, clients_running;
 	struct ask asks[PROXY_ASKS_MAX];
 };

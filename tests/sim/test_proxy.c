@@ -28,6 +28,9 @@ static const uint64_t failed_once[] = {34, 127, 187, 237, 328, 350, 140, 1372, 1
 struct proxy_world world;
 struct proxy_counts counts;
 
+// From here on requests pass twice.
+enum { TWICE = 1000000 };
+
 static uint64_t first_seed = 1, seeds = 1000;
 static bool is_one;
 
@@ -157,6 +160,7 @@ static void choose(const struct sim_options *weather)
 	world.origins_surplus = one_in(5);
 	world.drains = one_in(10);
 	world.tries = 1 + (unsigned)draw(4);
+	world.passes = world.seed < TWICE ? PASSES_ONCE : PASSES_BY_H2C + (enum proxy_passes)(world.seed % 3);
 	if (weather->reset || weather->refuse || weather->blackhole || weather->no_descriptors || weather->no_memory ||
 	    weather->aborted)
 		world.excuse = "foul weather";
@@ -214,6 +218,8 @@ static void nothing_is_lost_doubled_or_crossed(void **state)
 	for (size_t i = 0; !is_one && i < sizeof failed_once / sizeof failed_once[0]; i++)
 		play(failed_once[i]);
 	for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++)
+		play(seed);
+	for (uint64_t seed = TWICE; !is_one && seed < TWICE + seeds; seed++)
 		play(seed);
 	print_message(
 		"%lu whole (%lu in spite of trouble), %lu errors of usher's own, %lu cut, %lu unanswered, %lu left, "
