@@ -1,6 +1,7 @@
 """Certificates of clients: what servers, rules and logs learn of them, and that no client can say it itself."""
 
 import base64
+import ssl
 
 import pytest
 
@@ -175,3 +176,31 @@ sites: [{host: required.example, tls: {certificate: $CERTIFICATE, client_certifi
     assert record["client_certificate_subject"].startswith("CN=ann,O=Example")
     assert record["client_certificate_fingerprint"] == ann.fingerprint
     assert record["client_certificate_verification"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_resumed_session_is_worth_what_it_was(running, authority, ann, stranger, version, verified):
+    context = authority.trusting(certificate=ann if verified else stranger, versions=(version, version))
+
+    def ask(session):
+        with TlsClient(running.ports["PORT2"], context, "optional.example", session) as client:
+            fields = told(client.ask("GET", "/", host="optional.example"))
+            return fields, client.socket.session, client.socket.session_reused
+    first, session, reused = ask(None)
+    assert not reused
+    again, _, reused = ask(session)
+    assert reused
+    assert again == first
+    assert (first[PREFIX + "verification"] == "SUCCESS") is verified
+
+
+def test_a_session_opens_no_other_site(running, authority, ann):
+    """One that was made where certificates are optional is not resumed where one is required."""
+    with TlsClient(running.ports["PORT2"], authority.trusting(certificate=ann), "optional.example") as client:
+        assert client.ask("GET", "/", host="optional.example").status == 200
+        session = client.socket.session
+        context = client.socket.context
+    with TlsClient(running.ports["PORT2"], context, "required.example", session) as client:
+        assert client.ask("GET", "/", host="required.example").status == 200
+        assert not client.socket.session_reused
