@@ -6,6 +6,7 @@ import ssl
 import pytest
 
 from support.h2 import H2Client
+from support.origin import steps
 from support.refusal import echoed
 from support.tls import Authority, TlsClient
 
@@ -204,3 +205,32 @@ def test_a_session_opens_no_other_site(running, authority, ann):
     with TlsClient(running.ports["PORT2"], context, "required.example", session) as client:
         assert client.ask("GET", "/", host="required.example").status == 200
         assert not client.socket.session_reused
+
+
+@pytest.mark.parametrize("alpn,end", [("http/1.1", "reset"), ("h2", "reset"), ("h2", "close")])
+def test_log_of_clients_that_went_away(stage, authority, ann, alpn, end):
+    """What their connections knew is logged though these are gone."""
+    certificate = authority.issue("required.example")
+    origin = stage.origin(steps("read", "wait"))
+    usher = stage.usher("""
+listen: [{address: "127.0.0.1:$PORT", tls: true}]
+access_log: {path: access.log, format: json}
+proxy: $ORIGIN
+sites: [{host: required.example, tls: {certificate: $CERTIFICATE, client_certificate: {ca: $CA}}}]
+""", CERTIFICATE=certificate.both, CA=authority.ca, ORIGIN=origin)
+    context = authority.trusting([alpn], ann)
+    requests = 5 if alpn == "h2" else 1
+    if alpn == "h2":
+        client = H2Client(usher.port, context, "required.example")
+        for _ in range(requests):
+            client.request("GET", "/", authority="required.example")
+        client = client.wire
+    else:
+        client = TlsClient(usher.port, context, "required.example")
+        client.request("GET", "/", host="required.example")
+    origin.wait_until(lambda: len(origin.requests) == requests, "the requests to arrive")
+    getattr(client, end)()
+    for record in usher.log_records(count=requests):
+        assert record["fault"] == "client_gone"
+        assert record["client_certificate_fingerprint"] == ann.fingerprint
+        assert record["tls_server_name"] == "required.example"
