@@ -244,9 +244,10 @@ static void end_stream(struct h2_client_stream *stream)
 		fiber_cancel(stream->sender);
 		fiber_join(stream->sender);
 	}
-	if (stream->id > 0 && !stream->is_closed) {
-		// From here on the session's words about it are for nobody.
+	// From here on the session's words about it are for nobody.
+	if (stream->id > 0)
 		(void)nghttp2_session_set_stream_user_data(link->session, stream->id, NULL);
+	if (stream->id > 0 && !stream->is_closed) {
 		(void)nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
 		h2_link_write_soon(link);
 	}
