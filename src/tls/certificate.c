@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { CHAIN_MAX = 10, NAME_MAX_LENGTH = 253, HOST_BUFFER = 256 };
 
@@ -72,6 +73,17 @@ static bool find_kind(struct config_load *load, struct certificate *certificate)
 	}
 	return wrong_file(load, certificate->place, certificate->path,
 			  "its key is for an algorithm that TLS has no use for; expected ECDSA or RSA");
+}
+
+static bool find_time(struct config_load *load, struct certificate *certificate)
+{
+	struct tm from = {0}, until = {0};
+	if (ASN1_TIME_to_tm(X509_get0_notBefore(certificate->leaf), &from) != 1 ||
+	    ASN1_TIME_to_tm(X509_get0_notAfter(certificate->leaf), &until) != 1)
+		return wrong_file(load, certificate->place, certificate->path, "its dates are malformed");
+	certificate->from_s = timegm(&from);
+	certificate->until_s = timegm(&until);
+	return true;
 }
 
 // --- The names
@@ -184,7 +196,8 @@ bool certificate_load(struct config_load *load, const struct config_text *path, 
 {
 	struct certificate certificate = {0};
 	bool good = read_files(load, path, key_path, &certificate) && find_kind(load, &certificate) &&
-		    load_names(load, &certificate) && certificate_check(load, &certificate);
+		    find_time(load, &certificate) && load_names(load, &certificate) &&
+		    certificate_check(load, &certificate);
 	ERR_clear_error();
 	if (good)
 		*ret_certificate = certificate;

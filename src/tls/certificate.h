@@ -32,6 +32,7 @@ struct certificate {
 	EVP_PKEY *key;
 	struct slice *names; // those it is for: hosts in lower case, "*.example.com"
 	size_t name_count;
+	int64_t from_s, until_s; // when it is valid, in seconds since 1970
 	struct certificate_staple staple;
 };
 

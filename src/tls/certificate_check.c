@@ -1,8 +1,10 @@
 #include "tls/certificate_check.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 enum { WARN_DAYS = 21, RSA_BITS_MIN = 2048, DATE_SIZE = 32, SUBJECT_SIZE = 128 };
@@ -156,6 +158,30 @@ static bool check_strengths(struct config_load *load, const struct certificate *
 	return good;
 }
 
+// What of a certificate's key is not for everybody.
+static void check_curve(struct config_load *load, const struct certificate *certificate)
+{
+	char curve[64] = "";
+	const EVP_PKEY *public = X509_get0_pubkey(certificate->leaf);
+	switch (certificate->kind) {
+	case CERTIFICATE_RSA:
+		return;
+	case CERTIFICATE_ECDSA:
+		(void)EVP_PKEY_get_utf8_string_param(public, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof(curve), NULL);
+		if (strcmp(curve, SN_X9_62_prime256v1) == 0 || strcmp(curve, SN_secp384r1) == 0)
+			return;
+		break;
+	case CERTIFICATE_EDDSA:
+		(void)snprintf(curve, sizeof(curve), "%s", EVP_PKEY_get0_type_name(public));
+		break;
+	}
+	config_warning(
+		load, certificate->place,
+		"the key of the certificate in \"%s\" is of the curve %s, which most clients do not take; expected "
+		"P-256 or P-384",
+		certificate->path, curve);
+}
+
 static void check_purpose(struct config_load *load, const struct certificate *certificate)
 {
 	if (X509_check_purpose(certificate->leaf, X509_PURPOSE_SSL_SERVER, 0) == 1)
@@ -202,6 +228,7 @@ bool certificate_check(struct config_load *load, const struct certificate *certi
 	good = good && check_chain(load, certificate);
 	if (!good)
 		return false;
+	check_curve(load, certificate);
 	check_purpose(load, certificate);
 	for (int i = 0; i < sk_X509_num(certificate->chain); i++)
 		check_time(load, certificate, i);

@@ -3,18 +3,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { HOST_BUFFER = 256 };
 
 struct entry {
 	struct slice name;
 	const struct certificate *certificate;
+	bool has_begun; // its time
 };
 
 struct building {
 	struct config_load *load;
 	struct tls_contexts *contexts;
-	struct entry *entries; // by name, then in the order of the certificates
+	struct entry *entries; // by name, the better certificate first
 	size_t count;
 	struct tls_set **sets; // by certificate: those that begin with it
 	SSL_CTX *(*new_context)(struct config_load *load, void *argument, const struct tls_set *set);
@@ -28,18 +30,25 @@ static int compare_names(struct slice a, struct slice b)
 	return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
 }
 
+// For one name, what is valid goes before what is not yet, then what is valid for longer: a
+// renewed certificate may lie beside the one that it replaces.
 static int compare_entries(const void *a, const void *b)
 {
 	const struct entry *one = a, *other = b;
 	int order = compare_names(one->name, other->name);
 	if (order != 0)
 		return order;
+	if (one->has_begun != other->has_begun)
+		return one->has_begun ? -1 : 1;
+	if (one->certificate->until_s != other->certificate->until_s)
+		return one->certificate->until_s > other->certificate->until_s ? -1 : 1;
 	return (one->certificate > other->certificate) - (one->certificate < other->certificate);
 }
 
 static bool collect(struct building *building)
 {
 	const struct tls_contexts *contexts = building->contexts;
+	int64_t now_s = time(NULL);
 	size_t names = 0;
 	for (size_t i = 0; i < contexts->certificate_count; i++)
 		names += contexts->certificates[i].name_count;
@@ -47,10 +56,12 @@ static bool collect(struct building *building)
 	building->sets = config_alloc(building->load, contexts->certificate_count * sizeof(struct tls_set *));
 	if (!building->entries || !building->sets)
 		return false;
-	for (size_t i = 0; i < contexts->certificate_count; i++)
-		for (size_t j = 0; j < contexts->certificates[i].name_count; j++)
+	for (size_t i = 0; i < contexts->certificate_count; i++) {
+		const struct certificate *certificate = &contexts->certificates[i];
+		for (size_t j = 0; j < certificate->name_count; j++)
 			building->entries[building->count++] =
-				(struct entry){contexts->certificates[i].names[j], &contexts->certificates[i]};
+				(struct entry){certificate->names[j], certificate, certificate->from_s <= now_s};
+	}
 	qsort(building->entries, building->count, sizeof(*building->entries), compare_entries);
 	return true;
 }
@@ -142,13 +153,40 @@ static bool add_standard(struct building *building)
 	return contexts->standard != NULL;
 }
 
+// Whether some set has it.
+static bool is_shown(const struct tls_contexts *contexts, const struct certificate *certificate)
+{
+	if (contexts->standard->certificates[certificate->kind] == certificate)
+		return true;
+	for (size_t i = 0; i < certificate->name_count; i++)
+		if (tls_contexts_find(contexts, certificate->names[i])->certificates[certificate->kind] == certificate)
+			return true;
+	return false;
+}
+
+static void warn_of_hidden(const struct building *building)
+{
+	const struct tls_contexts *contexts = building->contexts;
+	for (size_t i = 0; i < contexts->certificate_count; i++) {
+		const struct certificate *certificate = &contexts->certificates[i];
+		if (!is_shown(contexts, certificate))
+			config_warning(building->load, certificate->place,
+				       "the certificate in \"%s\" is shown to nobody: for each of its hosts there is a "
+				       "better one",
+				       certificate->path);
+	}
+}
+
 bool tls_sets_build(struct config_load *load, struct tls_contexts *contexts,
 		    SSL_CTX *(*new_context)(struct config_load *load, void *argument, const struct tls_set *set),
 		    void *argument)
 {
 	struct building building = {
 		.load = load, .contexts = contexts, .new_context = new_context, .argument = argument};
-	return collect(&building) && add_names(&building) && add_standard(&building);
+	if (!collect(&building) || !add_names(&building) || !add_standard(&building))
+		return false;
+	warn_of_hidden(&building);
+	return true;
 }
 
 // --- In a handshake

@@ -27,19 +27,29 @@ static void digest_number(EVP_MD_CTX *digest, int64_t number)
 	(void)EVP_DigestUpdate(digest, &number, sizeof(number));
 }
 
-static void digest_settings(EVP_MD_CTX *digest, const struct tls_site_config *config)
+// The path itself: two files may each name a "ca.pem" beside them.
+static bool digest_path(struct config_load *load, EVP_MD_CTX *digest, const struct config_text *path)
+{
+	struct slice resolved = path->text.data ? config_resolve(load, path) : SLICE("");
+	digest_bytes(digest, resolved);
+	return resolved.data != NULL;
+}
+
+static bool digest_settings(struct config_load *load, EVP_MD_CTX *digest, const struct tls_site_config *config)
 {
 	const struct client_auth_config *client = config->client_certificate;
+	bool good = digest_path(load, digest, &config->folder);
+	digest_number(digest, (int64_t)config->certificates.count);
 	for (size_t i = 0; i < config->certificates.count; i++)
-		digest_bytes(digest, config->certificates.items[i].text);
-	digest_bytes(digest, config->folder.text);
+		good = digest_path(load, digest, &config->certificates.items[i]) && good;
 	digest_number(digest, config->policy);
 	digest_number(digest, client ? client->mode : CLIENT_AUTH_OFF);
 	if (!client || client->mode == CLIENT_AUTH_OFF)
-		return;
-	digest_bytes(digest, client->ca.path.text);
+		return good;
+	digest_bytes(digest, client->ca.path.text); // resolved already
 	digest_bytes(digest, client->crl.path.text);
 	digest_number(digest, client->depth);
+	return good;
 }
 
 // The key is of the settings; the context for sessions also of what the files of authorities
@@ -50,10 +60,7 @@ static bool identify(struct config_load *load, const struct tls_site_config *con
 	unsigned char key[EVP_MAX_MD_SIZE], session[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *digest = EVP_MD_CTX_new(), *whole = EVP_MD_CTX_new();
 	bool good = digest && whole && EVP_DigestInit_ex2(digest, EVP_sha256(), NULL) == 1;
-	if (good) {
-		digest_settings(digest, config);
-		good = EVP_MD_CTX_copy_ex(whole, digest) == 1;
-	}
+	good = good && digest_settings(load, digest, config) && EVP_MD_CTX_copy_ex(whole, digest) == 1;
 	if (good && client && client->mode != CLIENT_AUTH_OFF) {
 		digest_bytes(whole, client->ca.content);
 		digest_bytes(whole, client->crl.content);

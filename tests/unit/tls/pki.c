@@ -46,6 +46,10 @@ static EVP_PKEY *make_key(const char *kind)
 	EVP_PKEY *key = NULL;
 	if (!kind || strcmp(kind, "ecdsa") == 0)
 		key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	else if (strcmp(kind, "p384") == 0)
+		key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384");
+	else if (strcmp(kind, "p521") == 0)
+		key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-521");
 	else if (strncmp(kind, "rsa", 3) == 0)
 		key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)strtoul(kind + 3, NULL, 10));
 	else if (strcmp(kind, "ed25519") == 0)

@@ -18,7 +18,7 @@ struct pki {
 struct pki_wishes {
 	const char *subject;  // the common name
 	const char *names;    // "DNS:a.example,DNS:*.b.example,IP:10.0.0.1"; NULL: none
-	const char *key;      // "ecdsa", "rsa1024", "rsa2048", "ed25519", "dsa"
+	const char *key;      // "ecdsa", "p384", "p521", "rsa1024", "rsa2048", "ed25519", "dsa"
 	const char *purpose;  // "serverAuth"; NULL: any
 	const char *access;   // authority information access: "OCSP;URI:http://..."; NULL: none
 	const char *features; // "status_request"; NULL: none

@@ -87,9 +87,12 @@ static void warns_of_keys_that_others_may_read(void **state)
 	pki_open_to_others("a.key");
 	test_server_expect(one_site, true,
 			   PLACE "warning: everybody on this machine may read the private key in \"a.key\"\n");
-	pki_file_both("certs/a.pem", &leaf, &intermediate, NULL);
-	pki_file_both("certs/b.pem", &leaf, &intermediate, NULL);
-	pki_file_both("certs/c.pem", &leaf, &intermediate, NULL);
+	static const char *const paths[] = {"certs/a.pem", "certs/b.pem", "certs/c.pem"};
+	static const char *const names[] = {"DNS:a.example", "DNS:b.example", "DNS:c.example"};
+	for (size_t i = 0; i < 3; i++) {
+		leaf = pki_issue(&root, &(struct pki_wishes){.subject = "leaf", .names = names[i]});
+		pki_file_both(paths[i], &leaf, NULL);
+	}
 	pki_open_to_others("certs/");
 	test_server_expect("sites: [{tls: {folder: certs}}]", true,
 			   "a.yaml:1:24: warning: everybody on this machine may read the private key in "
@@ -192,14 +195,23 @@ static void refuses_what_is_weak(void **state)
 	}
 }
 
-static void takes_other_good_algorithms(void **state)
+static void tells_keys_that_few_clients_take(void **state)
 {
-	static const char *const kinds[] = {"rsa2048", "ed25519", "ecdsa"};
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		leaf = pki_issue(&root, &(struct pki_wishes){.subject = "a", .key = kinds[i]});
+	static const struct {
+		const char *kind, *curve; // NULL: nothing is said
+	} rows[] = {{"rsa2048", NULL}, {"ecdsa", NULL}, {"p384", NULL}, {"p521", "secp521r1"}, {"ed25519", "ED25519"}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char message[300] = "";
+		leaf = pki_issue(&root, &(struct pki_wishes){.subject = "a", .key = rows[i].kind});
 		pki_file_certificates("a.pem", &leaf, NULL);
 		pki_file_key("a.key", &leaf);
-		test_server_expect(one_site, true, "");
+		if (rows[i].curve)
+			(void)snprintf(message, sizeof(message),
+				       PLACE
+				       "warning: the key of the certificate in \"a.pem\" is of the curve %s, which "
+				       "most clients do not take; expected P-256 or P-384\n",
+				       rows[i].curve);
+		test_server_expect(one_site, true, message);
 	}
 }
 
@@ -259,6 +271,24 @@ static void looks_at_the_time_of_issuers(void **state)
 			     "refuse it\n",
 		       date);
 	test_server_expect(one_site, true, message);
+}
+
+// --- Several
+
+static void warns_of_certificates_that_nobody_sees(void **state)
+{
+	struct pki old = pki_issue(
+		&root, &(struct pki_wishes){.subject = "old", .names = "DNS:a.example", .to_seconds = 30 * 86400});
+	pki_file_both("certs/old.pem", &old, NULL);
+	pki_file_both("certs/site.pem", &leaf, &intermediate, NULL);
+	test_server_expect("sites: [{tls: {folder: certs}}]", true,
+			   "a.yaml:1:24: warning: the certificate in \"certs/old.pem\" is shown to nobody: for each of "
+			   "its hosts there is a better one\n");
+	struct pki other = pki_issue(&root, &(struct pki_wishes){.subject = "old",
+								 .names = "DNS:a.example,DNS:b.example",
+								 .to_seconds = 30 * 86400});
+	pki_file_both("certs/old.pem", &other, NULL);
+	test_server_expect("sites: [{tls: {folder: certs}}]", true, "");
 }
 
 // --- Names
@@ -365,10 +395,11 @@ int main(void)
 		TEST(misses_issuers_of_public_certificates),
 		TEST(bounds_the_chain),
 		TEST(refuses_what_is_weak),
-		TEST(takes_other_good_algorithms),
+		TEST(tells_keys_that_few_clients_take),
 		TEST(warns_of_certificates_for_other_purposes),
 		TEST(tells_when_it_ends),
 		TEST(looks_at_the_time_of_issuers),
+		TEST(warns_of_certificates_that_nobody_sees),
 		TEST(compares_names_with_hosts),
 		TEST(says_what_is_wrong_with_authorities),
 	};

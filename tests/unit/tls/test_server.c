@@ -168,6 +168,35 @@ static void serves_a_folder(void **state)
 	test_server_free(&server);
 }
 
+static void shows_the_one_that_is_valid_for_longer(void **state)
+{
+	static const struct {
+		const char *path;
+		struct pki_wishes wishes;
+	} rows[] = {
+		{"times/a.pem", {.names = "DNS:t.example", .to_seconds = 30 * 86400}},
+		{"times/b.pem", {.names = "DNS:t.example", .subject = "best", .to_seconds = 60 * 86400}},
+		{"times/c.pem", {.names = "DNS:t.example", .to_seconds = 40 * 86400}},
+		{"times/d.pem", {.names = "DNS:t.example", .from_seconds = 86400, .to_seconds = 90 * 86400}},
+	};
+	char subject[100];
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pki one = pki_issue(&root, &rows[i].wishes);
+		pki_file_both(rows[i].path, &one, NULL);
+	}
+	struct test_server server = test_server_load("sites: [{tls: {folder: times}}]");
+	assert_true(server.good);
+	static const char *const names[] = {"t.example", NULL};
+	for (size_t i = 0; i < 2; i++) {
+		struct test_handshake handshake = test_handshake(&server, &(struct test_client){.name = names[i]});
+		assert_true(handshake.done);
+		X509_NAME_oneline(X509_get_subject_name(handshake.certificate), subject, sizeof(subject));
+		assert_string_equal(subject, "/CN=best");
+		test_handshake_free(&handshake);
+	}
+	test_server_free(&server);
+}
+
 // --- Versions, suites, groups
 
 static void speaks_as_the_policy_says(void **state)
@@ -503,6 +532,12 @@ static void tells_sites_apart_by_their_settings(void **state)
 		for (size_t j = 0; j < i; j++)
 			assert_int_not_equal(keys[j], keys[i]);
 	}
+	// The same word in another folder is another file.
+	pki_file("sub/site.yaml", SLICE("{tls: {certificate: a.pem}}"));
+	serve_file("sub/a.pem", "DNS:a.example", "ecdsa");
+	uint64_t elsewhere = key_of("sites: [{include: sub/site.yaml}]");
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_not_equal(keys[i], elsewhere);
 	// A certificate that is renewed serves the same site.
 	serve_file("a.pem", "DNS:a.example", "ecdsa");
 	assert_int_equal(key_of(texts[0]), keys[0]);
@@ -532,6 +567,7 @@ int main(void)
 		cmocka_unit_test(gives_strangers_the_standard_site),
 		cmocka_unit_test(gives_clients_the_kind_they_can_verify),
 		cmocka_unit_test(serves_a_folder),
+		cmocka_unit_test(shows_the_one_that_is_valid_for_longer),
 		cmocka_unit_test(speaks_as_the_policy_says),
 		cmocka_unit_test(takes_the_policy_of_the_top),
 		cmocka_unit_test(prefers_x25519_to_p256),
