@@ -1,5 +1,6 @@
 // One connection with many exchanges: its windows, its limits, and its end.
 #include "h2_fixture.h"
+#include "http/h2_client_stream.h"
 #include "http/h2_link.h"
 
 static struct fixture fixture; // too large for a fiber's stack
@@ -371,6 +372,80 @@ static void pinged(void *argument)
 	fixture_close(&fixture);
 }
 
+// --- Memory that is out
+
+// Whether an answer was asked for: the request came wholly, and the exchange has not failed.
+static bool is_asked(const struct exchange *exchange)
+{
+	const struct origin *origin = &fixture.origin;
+	while (!exchange->client.stream->fault.kind && !(origin->count > 0 && origin->streams[0].has_ended))
+		(void)fiber_sleep("test", loop_now() + MILLISECOND_NS);
+	return !exchange->client.stream->fault.kind && !origin->streams[0].is_closed;
+}
+
+// An exchange with all that there is: it comes to its end, or has a fault.
+static bool try_exchange(struct exchange *exchange)
+{
+	struct received received;
+	struct origin *origin = &fixture.origin;
+	if (exchange_send(exchange) < 0) {
+		assert_int_not_equal(exchange->fault.kind, FAULT_NONE);
+		return false;
+	}
+	if (is_asked(exchange)) {
+		origin_head(origin, &origin->streams[0], ":status: 200\n", false);
+		origin_data_start(origin, &origin->streams[0], upload(), true);
+	}
+	if (exchange_head(exchange) < 0) {
+		assert_int_not_equal(exchange->fault.kind, FAULT_NONE);
+		return false;
+	}
+	if (exchange_body(exchange, &received) < 0) {
+		assert_int_not_equal(exchange->response.body->fault.kind, FAULT_NONE);
+		return false;
+	}
+	assert_int_equal(received.bytes, upload().length);
+	return true;
+}
+
+static bool try_link(void)
+{
+	struct exchange exchange;
+	fixture.link = h2_link_new(&fixture.near.stream, &link_settings, fixture_changed, &fixture);
+	if (!fixture.link) {
+		stream_close(&fixture.near.stream); // still the caller's
+		return false;
+	}
+	exchange_open(&fixture, &exchange, "body");
+	exchange.request.framing = BODY_CHUNKED;
+	bool good = fields_add_name(&exchange.bytes.body.trailers, &exchange.arena, SLICE("x"), SLICE("y")) &&
+		    try_exchange(&exchange);
+	(void)exchange_close(&exchange);
+	h2_link_close(fixture.link);
+	fixture.link = NULL;
+	return good;
+}
+
+static void no_memory(void *argument)
+{
+	bool good = false;
+	for (unsigned round = 0; fail_alloc_round(round); round++) {
+		fail_alloc_stop();
+		test_pair(&fixture.near, &fixture.far);
+		origin_open(&fixture.origin, &fixture.far, NULL, 0, false);
+		driver_settle();
+		fixture.closes = false;
+		fail_alloc_after(round);
+		good = try_link();
+		driver_settle();
+		origin_close(&fixture.origin);
+		stream_close(&fixture.far.stream);
+		driver_settle();
+	}
+	assert_true(good);
+	h2_memory_trim();
+}
+
 TEST(many)
 TEST(first_write)
 TEST(limits)
@@ -385,6 +460,7 @@ TEST(closed_under_way)
 TEST(silent)
 TEST(never_introduced)
 TEST(pinged)
+TEST(no_memory)
 
 int main(void)
 {
@@ -403,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_never_introduced),
 		cmocka_unit_test(test_pinged),
+		cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
