@@ -128,6 +128,9 @@ static void choose_answer(struct visit *visit)
 		ask_excuse(ask, manner_words[visit->manner]);
 	if (visit->early)
 		ask_excuse(ask, "answered early");
+	// Over HTTP/2 a 2xx to a WebSocket's request says that it is one.
+	if (ask->upgrades && (world.passes == PASSES_BY_H2C || world.passes == PASSES_BY_H2))
+		ask_excuse(ask, "not a WebSocket");
 	say("%u gets %s, status %u, %lu bytes, framing %d%s%s%s", (unsigned)ask_token(ask), manner_words[visit->manner],
 	    answer->status, (unsigned long)answer->size, visit->framing, visit->early ? ", early" : "",
 	    visit->is_old ? ", 1.0" : "", visit->persists ? ", persists" : "");

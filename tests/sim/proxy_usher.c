@@ -152,6 +152,8 @@ void proxy_drain(void)
 	say("drain");
 	is_listening = false;
 	world.is_draining = true;
+	if (world.passes != PASSES_ONCE)
+		world.excuse = "usher does not listen to itself any more";
 	for (size_t port = 0; port < PORTS; port++) {
 		listener_stop(&listeners[port], true);
 		world.kernel->close(world.kernel, listening[port]);

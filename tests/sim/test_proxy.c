@@ -29,7 +29,7 @@ struct proxy_world world;
 struct proxy_counts counts;
 
 // From here on requests pass twice.
-enum { TWICE = 1000000 };
+enum { TWICE = 1000000, TWICE_BUFFER = 200 };
 
 static uint64_t first_seed = 1, seeds = 1000;
 static bool is_one;
@@ -60,7 +60,8 @@ void ask_excuse(struct ask *ask, const char *word)
 
 bool ask_is_repeatable(const struct ask *ask)
 {
-	bool has_body = ask->framing == BODY_CHUNKED || ask->size > 0;
+	// One that is empty may have become none in the first pass.
+	bool has_body = (ask->framing == BODY_CHUNKED && world.passes == PASSES_ONCE) || ask->size > 0;
 	return method_is_idempotent(ask->method) && !has_body;
 }
 
@@ -178,6 +179,9 @@ static struct sim_options choose_weather(uint64_t seed)
 		weather.reset = weather.refuse = weather.blackhole = weather.no_descriptors = 0;
 		weather.no_memory = weather.aborted = 0;
 	}
+	// What encryption and frames add takes its time on the way; no timeout is to strike for that.
+	if (seed >= TWICE && weather.buffer_size < TWICE_BUFFER)
+		weather.buffer_size = TWICE_BUFFER;
 	return weather;
 }
 
@@ -246,7 +250,7 @@ int main(int count, char **arguments)
 	}
 	if (count > 2)
 		seeds = strtoull(arguments[2], NULL, 10);
-	log_set_level(LOG_LEVEL_ERROR);
+	log_set_level(is_one && getenv("PROXY_TRACE") ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_lost_doubled_or_crossed),
 	};
