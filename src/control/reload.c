@@ -250,9 +250,11 @@ void reload_look(struct master *master)
 	char name[PATH_MAX];
 	(void)snprintf(name, sizeof name, "%s", first);
 	reload_begin(master, RELOAD_WATCHED);
-	if (master->reloading && changed > 1)
+	if (master->reloading != RELOAD_WATCHED)
+		return;
+	if (changed > 1)
 		log_info("taking %s, which was replaced, and %zu more", name, changed - 1);
-	else if (master->reloading)
+	else
 		log_info("taking %s, which was replaced", name);
 }
 

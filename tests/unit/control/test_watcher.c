@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -441,6 +442,29 @@ static void test_waits_for_quiet(void **state)
 	watcher_fini(&watcher);
 }
 
+// Where the system gives no watches, the looks are all there is.
+static void test_without_inotify(void **state)
+{
+	struct watcher watcher;
+	struct rlimit before, none = {0};
+	const char *first, *names[] = {"a.pem", NULL};
+	make_file();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	begin(&watcher, names);
+	assert_int_equal(watcher_descriptor(&watcher), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	write_over();
+	settle();
+	assert_int_equal(watcher_look(&watcher, watcher.look_at_ns, &first), 1);
+	// And where it gives them again, they are taken.
+	assert_true(watcher_descriptor(&watcher) >= 0);
+	rename_over();
+	assert_int_equal(look_when_told(&watcher, &first), 1);
+	watcher_fini(&watcher);
+}
+
 static void test_nothing_to_watch(void **state)
 {
 	struct watcher watcher;
@@ -502,6 +526,7 @@ int main(void)
 		WITH_DIRECTORY(test_many_in_one_folder),
 		WITH_DIRECTORY(test_found_without_being_told),
 		WITH_DIRECTORY(test_waits_for_quiet),
+		WITH_DIRECTORY(test_without_inotify),
 		WITH_DIRECTORY(test_nothing_to_watch),
 		WITH_DIRECTORY(test_more_to_watch),
 		WITH_DIRECTORY(test_ways_without_end),
