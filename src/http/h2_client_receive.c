@@ -168,18 +168,23 @@ static struct fault lost(const struct h2_client_stream *stream, const char *deta
 			      .detail = detail};
 }
 
+// Without the server's RST_STREAM, a refusal is GOAWAY's or the session's own, before anything
+// was sent. The rest is what nghttp2 found wrong with the message: a length that is not true,
+// a field out of place.
+static struct fault unreset(const struct h2_client_stream *stream, uint32_t code)
+{
+	if (code == NGHTTP2_REFUSED_STREAM)
+		return lost(stream, stream->link->goes_away ? "the server goes away without the request (GOAWAY)"
+							    : "the request was not sent");
+	return (struct fault){.kind = FAULT_RESPONSE_BAD,
+			      .step = step_of(stream),
+			      .detail = "the response is malformed, or not as long as it says"};
+}
+
 void client_stream_closed(struct h2_client_stream *stream, uint32_t code)
 {
 	stream->is_closed = true;
-	struct fault fault = lost(stream, reset_detail(code));
-	// Without the server's RST_STREAM, a refusal is GOAWAY's, and the rest is what nghttp2
-	// found wrong with the message: a length that is not true, a field out of place.
-	if (code == NGHTTP2_REFUSED_STREAM && !stream->was_reset)
-		fault.detail = "the server goes away, and has not taken the request (GOAWAY)";
-	else if (!stream->was_reset)
-		fault = (struct fault){.kind = FAULT_RESPONSE_BAD,
-				       .step = step_of(stream),
-				       .detail = "the response is malformed, or not as long as it says"};
+	struct fault fault = stream->was_reset ? lost(stream, reset_detail(code)) : unreset(stream, code);
 	if (code == NGHTTP2_REFUSED_STREAM && !stream->client->client.got_bytes)
 		set_unseen(stream, &fault);
 	set_fault(stream, &fault);

@@ -38,6 +38,7 @@ struct h2_link {
 
 	bool has_settings;    // they came
 	bool is_acknowledged; // the server knows ours
+	bool goes_away;	      // the server said GOAWAY
 	bool is_flooded;      // too many frames that serve nobody
 	bool is_terminated;   // GOAWAY for the server's errors is on its way
 	bool is_unusable;     // the session failed, and may only be freed

@@ -14,6 +14,8 @@ enum {
 	// What nghttp2 queues at most of acknowledgements while nothing can be written. Two visits
 	// may come before the writer runs, with more than what counts as a flood without work.
 	ACKNOWLEDGEMENTS_MAX = 3 * CONTROLS_MAX,
+	// What a request's header section may be; what visitors may send is limited by others.
+	SECTION_BYTES_MAX = 4 * 1024 * 1024,
 };
 
 #define CONTROLS_PERIOD_NS (10 * SECOND_NS)
@@ -114,7 +116,7 @@ static int frame_came(nghttp2_session *session, const nghttp2_frame *frame, void
 		settings_came(link, frame->hd.flags & NGHTTP2_FLAG_ACK);
 		break;
 	case NGHTTP2_GOAWAY:
-		link->has_news = true;
+		link->goes_away = link->has_news = true;
 		break;
 	case NGHTTP2_HEADERS:
 		if (stream)
@@ -207,6 +209,7 @@ bool h2_link_session_new(struct h2_link *link)
 		// A promised stream is refused, also one that crosses ENABLE_PUSH on its way.
 		nghttp2_option_set_max_reserved_remote_streams(option, 0);
 		nghttp2_option_set_max_outbound_ack(option, ACKNOWLEDGEMENTS_MAX);
+		nghttp2_option_set_max_send_header_block_length(option, SECTION_BYTES_MAX);
 		made = nghttp2_session_client_new3(&link->session, callbacks, link, option, h2_memory()) == 0;
 	}
 	nghttp2_option_del(option);

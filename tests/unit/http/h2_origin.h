@@ -12,7 +12,8 @@ enum { ORIGIN_STREAMS = 256, ORIGIN_TEXT = 4096 };
 
 struct origin_stream {
 	int32_t id;
-	char head[ORIGIN_TEXT];	    // "name: value\n" for each field of the request
+	char head[ORIGIN_TEXT];	    // "name: value\n" for each field of the request, as far as there is room
+	size_t head_bytes;	    // of all values
 	char trailers[ORIGIN_TEXT]; // the same
 	char body[ORIGIN_TEXT];	    // the first bytes of it
 	size_t body_bytes;	    // of all that came

@@ -259,6 +259,30 @@ static void too_large_heads(void *argument)
 	fixture_close(&fixture);
 }
 
+// Requests whose sections do not fit into a frame.
+static void large_requests(void *argument)
+{
+	enum { LARGE_FIELDS = 60 }; // more CONTINUATIONs than 8 are taken for an attack
+	struct exchange exchange;
+	char name[16];
+	static char value[ORIGIN_TEXT / 2];
+	memset(value, 'v', sizeof(value));
+	fixture_open(&fixture, NULL, 0, false);
+	exchange_open(&fixture, &exchange, NULL);
+	for (unsigned i = 0; i < LARGE_FIELDS; i++) {
+		snprintf(name, sizeof(name), "x-%u", i);
+		struct slice copy = arena_copy(&exchange.arena, slice_from_string(name));
+		assert_true(fields_add_name(&exchange.fields, &exchange.arena, copy, slice_from(value, sizeof(value))));
+	}
+	assert_int_equal(exchange_send(&exchange), 0);
+	struct origin_stream *stream = origin_request(&fixture.origin, 0);
+	assert_int_equal(stream->head_bytes, LARGE_FIELDS * sizeof(value) + strlen("GEThttp/x?ya.example"));
+	origin_head(&fixture.origin, stream, ":status: 200\n", true);
+	exchange_expect(&exchange, 200, "");
+	assert_true(exchange_close(&exchange));
+	fixture_close(&fixture);
+}
+
 // --- Resets
 
 static void refused(void *argument)
@@ -312,6 +336,7 @@ TEST(heads)
 TEST(looks)
 TEST(wrong_answers)
 TEST(too_large_heads)
+TEST(large_requests)
 TEST(refused)
 TEST(resets)
 
@@ -322,7 +347,8 @@ int main(void)
 		cmocka_unit_test(test_trailers),       cmocka_unit_test(test_interim_responses),
 		cmocka_unit_test(test_heads),	       cmocka_unit_test(test_looks),
 		cmocka_unit_test(test_wrong_answers),  cmocka_unit_test(test_too_large_heads),
-		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_resets),
+		cmocka_unit_test(test_large_requests), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_resets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
