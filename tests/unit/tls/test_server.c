@@ -315,6 +315,10 @@ static bool resumes(const struct test_server *one, const struct test_client *fir
 	client.session = before.session;
 	struct test_handshake after = test_handshake(other, &client);
 	bool resumed = after.done && after.resumed;
+	if (resumed) {
+		assert_int_equal(after.showed_certificate, before.showed_certificate);
+		assert_int_equal(after.verify_result, before.verify_result);
+	}
 	test_handshake_free(&before);
 	test_handshake_free(&after);
 	return resumed;
