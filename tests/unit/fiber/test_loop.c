@@ -323,7 +323,7 @@ static void spawn_one(struct deferred *deferred)
 	fiber_spawn("late", idle, NULL);
 }
 
-static void yield_often(void *argument)
+static void yield_times(void *argument)
 {
 	for (int i = *(int *)argument; i > 0; i--)
 		fiber_yield();
@@ -336,7 +336,7 @@ static void deferred_work_may_spawn(void **state)
 	static struct deferred late[LATE];
 	for (int yields = 0; yields < LATE; yields++) {
 		runs = 0;
-		fiber_spawn("yields", yield_often, &yields);
+		fiber_spawn("yields", yield_times, &yields);
 		for (int i = 0; i < LATE; i++) {
 			loop_defer(&late[i], spawn_one);
 			loop_turn(loop, 0);
