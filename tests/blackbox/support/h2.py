@@ -252,7 +252,7 @@ class Peer:
 
     def known(self, frame):
         """The stream of a frame, which must be one that is open."""
-        stream = self.streams.get(frame.stream)
+        stream = self.streams.get(frame.stream) if self.strict else self.stream(frame.stream)
         self.check(stream is not None, f"a frame on a stream that nobody opened: {frame}")
         self.check(not stream.over, f"a frame on a stream that is over: {frame}")
         return stream
@@ -303,7 +303,7 @@ class Peer:
         self.check(self.send_window < 1 << 31, "a window beyond 2^31-1")
 
     def take_reset(self, frame):
-        stream = self.streams.get(frame.stream)
+        stream = self.streams.get(frame.stream) if self.strict else self.stream(frame.stream)
         self.check(stream is not None, f"RST_STREAM of a stream that nobody opened: {frame}")
         stream.reset = error_name(*struct.unpack(">I", frame.payload))
 
