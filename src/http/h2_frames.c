@@ -1,6 +1,7 @@
 // What arrives: nghttp2 takes frames apart and calls these.
 #include "base/log.h"
 #include "http/h2_connection.h"
+#include "http/h2_memory.h"
 
 #include <errno.h>
 
@@ -257,6 +258,8 @@ void h2_frames_receive(struct h2_connection *connection, struct slice bytes)
 	connection->in_session = true;
 	ssize_t used = nghttp2_session_mem_recv(connection->session, (const uint8_t *)bytes.data, bytes.length);
 	connection->in_session = false;
+	if (h2_memory_was_short())
+		h2_connection_fail(connection);
 	if (used >= 0)
 		return;
 	if (used == NGHTTP2_ERR_FLOODED) {

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "fiber/fiber.h"
 #include "http/h2_client_stream.h"
+#include "http/h2_memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static void feed(struct h2_link *link, const char *bytes, size_t length)
 	link->heard_ns = loop_now();
 	link->pinged_ns = 0;
 	ssize_t used = nghttp2_session_mem_recv(link->session, (const uint8_t *)bytes, length);
-	if (used == NGHTTP2_ERR_NOMEM || used == NGHTTP2_ERR_CALLBACK_FAILURE) {
+	if (h2_memory_was_short() || used == NGHTTP2_ERR_NOMEM || used == NGHTTP2_ERR_CALLBACK_FAILURE) {
 		link->is_unusable = true;
 		h2_link_break(link, FAULT_OUT_OF_MEMORY, NULL, 0);
 	} else if (used < 0) {
@@ -92,7 +93,7 @@ static struct slice next_frame(struct h2_link *link)
 		const uint8_t *frame = NULL;
 		ssize_t size = nghttp2_session_mem_send(link->session, &frame);
 		link->left = slice_from(frame, size > 0 ? (size_t)size : 0);
-		if (size < 0) {
+		if (size < 0 || h2_memory_was_short()) {
 			link->is_unusable = true;
 			h2_link_break(link, FAULT_OUT_OF_MEMORY, NULL, 0);
 		}

@@ -16,6 +16,10 @@ enum { CLASS_MIN = 6, CLASS_MAX = 15, CLASSES = CLASS_MAX - CLASS_MIN + 1, CLASS
 // What a thread keeps at most; the rest goes back to the system.
 enum { KEPT_BYTES = 8 * 1024 * 1024 };
 
+// What a thread sets aside of each class, for when memory is out: enough for what one call of a
+// session takes.
+enum { RESERVED_SMALL = 32, RESERVED_LARGE = 2, SMALL_CLASSES = 5 };
+
 // In front of each piece.
 struct head {
 	union {
@@ -30,6 +34,9 @@ _Static_assert(sizeof(struct head) % _Alignof(max_align_t) == 0, "what follows i
 
 static _Thread_local struct head *kept_[CLASSES];
 static _Thread_local size_t kept_bytes_;
+static _Thread_local struct head *reserve_[CLASSES];
+static _Thread_local uint32_t reserved_[CLASSES];
+static _Thread_local bool was_short_;
 
 static size_t class_bytes(uint32_t class)
 {
@@ -44,6 +51,47 @@ static uint32_t class_of(size_t bytes)
 		return 0;
 	return (uint32_t)(64 - __builtin_clzll((unsigned long long)bytes - 1)) - CLASS_MIN;
 }
+
+// --- When memory is out
+
+static void reserve_fill(void)
+{
+	for (uint32_t class = 0; class < CLASSES; class ++) {
+		uint32_t wanted = class < SMALL_CLASSES ? RESERVED_SMALL : RESERVED_LARGE;
+		while (reserved_[class] < wanted) {
+			struct head *head = malloc(class_bytes(class));
+			if (!head)
+				return;
+			head->next = reserve_[class];
+			reserve_[class] = head;
+			reserved_[class]++;
+		}
+	}
+}
+
+static struct head *reserve_take(uint32_t class)
+{
+	was_short_ = true;
+	while (class < CLASSES && !reserve_[class])
+		class ++;
+	if (class >= CLASSES)
+		return NULL;
+	struct head *head = reserve_[class];
+	reserve_[class] = head->next;
+	reserved_[class]--;
+	return head;
+}
+
+bool h2_memory_was_short(void)
+{
+	bool was_short = was_short_;
+	was_short_ = false;
+	if (was_short)
+		reserve_fill();
+	return was_short;
+}
+
+// --- Pieces
 
 static struct head *head_take(size_t bytes, uint32_t class)
 {
@@ -65,6 +113,8 @@ static void *memory_malloc(size_t size, void *argument)
 	size_t bytes = sizeof(struct head) + size;
 	uint32_t class = class_of(bytes);
 	struct head *head = head_take(bytes, class);
+	if (!head)
+		head = reserve_take(class);
 	if (!head)
 		return NULL;
 	head->class = class;
@@ -119,6 +169,7 @@ static void *memory_realloc(void *old, size_t size, void *argument)
 
 nghttp2_mem *h2_memory(void)
 {
+	reserve_fill();
 	// nghttp2 copies it and never writes to it; its functions work on the lists of the
 	// thread that calls them.
 	static const nghttp2_mem memory = {
@@ -137,6 +188,12 @@ void h2_memory_trim(void)
 			struct head *head = kept_[class];
 			kept_[class] = head->next;
 			kept_bytes_ -= class_bytes(class);
+			free(head);
+		}
+		while (reserve_[class]) {
+			struct head *head = reserve_[class];
+			reserve_[class] = head->next;
+			reserved_[class]--;
 			free(head);
 		}
 	}

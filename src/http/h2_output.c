@@ -2,6 +2,7 @@
 // long as there is something to send.
 #include "base/check.h"
 #include "http/h2_connection.h"
+#include "http/h2_memory.h"
 
 #include <errno.h>
 
@@ -64,7 +65,7 @@ static void fill(struct h2_connection *connection)
 		connection->held = length > 0 ? slice_from(frame, (size_t)length) : SLICE_EMPTY;
 	} while (length > 0);
 	connection->in_session = false;
-	if (length < 0)
+	if (length < 0 || h2_memory_was_short())
 		h2_connection_fail(connection);
 }
 

@@ -82,21 +82,35 @@ static void test_zeroed(void **state)
 	h2_memory_trim();
 }
 
+// Sessions are given what was set aside, and it is told.
 static void test_no_memory(void **state)
 {
+	enum { SET_ASIDE = 20 };
 	nghttp2_mem *memory = h2_memory();
+	char *pieces[SET_ASIDE];
+	assert_false(h2_memory_was_short());
+	for (unsigned i = 0; i < SET_ASIDE; i++) {
+		fail_alloc_after(0);
+		pieces[i] = i % 2 ? memory->malloc(10, NULL) : memory->calloc(1, 10, NULL);
+		assert_true(fail_alloc_stop());
+		assert_non_null(pieces[i]);
+		memcpy(pieces[i], "unchanged", 10);
+	}
 	fail_alloc_after(0);
-	assert_null(memory->malloc(10, NULL));
-	fail_alloc_after(0);
-	assert_null(memory->calloc(1, 10, NULL));
-	char *piece = memory->malloc(10, NULL);
-	assert_non_null(piece);
-	memcpy(piece, "unchanged", 10);
-	fail_alloc_after(0);
-	assert_null(memory->realloc(piece, 64 * 1024, NULL));
+	pieces[0] = memory->realloc(pieces[0], 30 * 1024, NULL);
 	assert_true(fail_alloc_stop());
-	assert_string_equal(piece, "unchanged");
-	memory->free(piece, NULL);
+	assert_non_null(pieces[0]);
+	assert_string_equal(pieces[0], "unchanged");
+	// What is larger than a frame is refused.
+	fail_alloc_after(0);
+	assert_null(memory->realloc(pieces[0], 64 * 1024, NULL));
+	assert_true(fail_alloc_stop());
+	assert_true(h2_memory_was_short());
+	assert_false(h2_memory_was_short());
+	for (unsigned i = 0; i < SET_ASIDE; i++) {
+		assert_string_equal(pieces[i], "unchanged");
+		memory->free(pieces[i], NULL);
+	}
 	h2_memory_trim();
 }
 
