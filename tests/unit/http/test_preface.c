@@ -1,8 +1,8 @@
 // What a plain connection speaks, by its first bytes.
 #include "driver.h"
 #include "http/preface.h"
-#include "support.h"
 #include "net/connection_count.h"
+#include "support.h"
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
