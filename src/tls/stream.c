@@ -346,10 +346,9 @@ static int tls_shutdown(struct stream *stream)
 static void tls_close(struct stream *stream)
 {
 	struct tls_stream *tls = tls_of(stream);
-	struct io *io = &tls->wire.tcp.io;
-	if (io->descriptor >= 0 && !tls->resets_on_close && tls_output_send(&tls->wire.output, io, true) == 0) {
+	if (tls->wire.tcp.io.descriptor >= 0 && !tls->resets_on_close) {
 		notify_close(tls);
-		(void)tls_output_send(&tls->wire.output, io, false);
+		(void)tls_output_send(&tls->wire.output, &tls->wire.tcp.io, false);
 	}
 	stream_close(&tls->wire.tcp.stream);
 	loop_defer(&tls->deferred, free_now);
