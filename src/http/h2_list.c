@@ -89,13 +89,20 @@ static void add(struct list *list, struct slice name, struct slice value)
 	};
 }
 
+static void add_field(struct list *list, const struct field *field)
+{
+	add(list, lower_name(list, field), clean_value(list, field->value));
+	// No value comes twice, so that it would only push others out of the compression's table,
+	// and be searched for in vain.
+	if (field->id == FIELD_X_REQUEST_ID && !list->failed)
+		list->items[list->count - 1].flags = NGHTTP2_NV_FLAG_NO_INDEX;
+}
+
 static void add_fields(struct list *list, const struct fields *fields, uint64_t skipped)
 {
-	for (uint32_t i = 0; i < fields->count; i++) {
-		const struct field *field = &fields->items[i];
-		if (!((never_listed | skipped) >> field->id & 1))
-			add(list, lower_name(list, field), clean_value(list, field->value));
-	}
+	for (uint32_t i = 0; i < fields->count; i++)
+		if (!((never_listed | skipped) >> fields->items[i].id & 1))
+			add_field(list, &fields->items[i]);
 }
 
 static void add_number(struct list *list, struct slice name, uint64_t number)
@@ -179,7 +186,7 @@ ssize_t h2_request_list(const struct client_request *request, struct arena *aren
 		const struct field *field = &request->fields->items[i];
 		bool goes = !((never_listed | skipped) >> field->id & 1);
 		if (goes && !(request->upgrade.length > 0 && is_websocket_key(field)))
-			add(&list, lower_name(&list, field), clean_value(&list, field->value));
+			add_field(&list, field);
 	}
 	add_fields(&list, &request->own, 0);
 	if (request->hold_body)
@@ -198,7 +205,7 @@ ssize_t h2_trailers_list(const struct fields *fields, struct arena *arena, nghtt
 	for (uint32_t i = 0; i < fields->count; i++) {
 		const struct field *field = &fields->items[i];
 		if (field_may_be_trailer(field->id))
-			add(&list, lower_name(&list, field), clean_value(&list, field->value));
+			add_field(&list, field);
 	}
 	return list_end(&list, ret_list);
 }
