@@ -217,8 +217,12 @@ static int connect_server(struct proxying *proxying, bool fresh, struct fault *r
 {
 	struct exchange *exchange = proxying->exchange;
 	proxying->step_started_ns = loop_now();
-	if (server_connect(proxying->server, exchange->route->timeouts->connect_ns, fresh, ret_fault,
-			   &proxying->connection) < 0)
+	int64_t timeout_ns = exchange->route->timeouts->connect_ns;
+	int failed = proxying->request.upgrade.length > 0
+			     ? server_connect_to_upgrade(proxying->server, timeout_ns, fresh, ret_fault,
+							 &proxying->connection)
+			     : server_connect(proxying->server, timeout_ns, fresh, ret_fault, &proxying->connection);
+	if (failed)
 		return -1;
 	exchange->server.reused = proxying->connection->reused;
 	exchange->server.connect_ns = proxying->connection->reused ? 0 : proxying->connection->connect_ns;
@@ -322,8 +326,10 @@ static int try_server(struct proxying *proxying, struct fault *ret_fault)
 			return -1;
 		result = converse(proxying, &response, ret_fault);
 	}
-	if (result < 0)
+	if (result < 0) {
+		upstream_connection_explain(proxying->connection, ret_fault);
 		return -1;
+	}
 	int64_t response_ns = loop_now() - proxying->client->sent_ns;
 	proxying->answered = true;
 	server_answered(proxying->server, response_ns);

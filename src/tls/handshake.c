@@ -71,9 +71,21 @@ struct tls_sessions *tls_stream_sessions(const SSL *ssl)
 
 // --- Why it failed
 
+// OpenSSL 3.0 does not know the two that TLS 1.3 brought (RFC 8446 section 6.2).
+static const char *alert_words(int alert)
+{
+	switch (alert) {
+	case TLS13_AD_MISSING_EXTENSION:
+		return "missing extension";
+	case TLS13_AD_CERTIFICATE_REQUIRED:
+		return "certificate required";
+	}
+	return SSL_alert_desc_string_long(alert);
+}
+
 static void explain_alert(struct tls_stream *tls, int alert)
 {
-	const char *what = SSL_alert_desc_string_long(alert);
+	const char *what = alert_words(alert);
 	tls->failure = TLS_FAILURE_ALERT;
 	if (asprintf(&tls->reason_text, "%s (alert from the %s)", what, tls->server ? "client" : "server") < 0)
 		tls->reason_text = NULL;

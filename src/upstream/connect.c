@@ -74,7 +74,15 @@ int connect_fail(struct fault *fault, enum fault_kind kind, int error, const cha
 	return error;
 }
 
-// Of one address: how far it came.
+static const char handshake_step[] = "tls handshake";
+
+// Of several addresses' failures the one tells most that came farthest.
+static bool came_farther(const struct fault *fault, const struct fault *than)
+{
+	return fault->step == handshake_step || than->step != handshake_step;
+}
+
+// Of one address.
 static int fail_address(struct fault *fault, int error, const char *step)
 {
 	return connect_fail(fault, kind_of(error), error, step, loop_now());
@@ -99,13 +107,18 @@ static struct slice alpn_of(enum server_protocol protocol)
 	check(false);
 }
 
-// The words are kept with the server, since those of the stream go with it.
+// Those of the stream go with it.
+const char *connect_keep_words(struct server_local *local, const char *words)
+{
+	snprintf(local->tls_reason, sizeof(local->tls_reason), "%s", words);
+	return local->tls_reason;
+}
+
 static int fail_tls(struct server_local *local, struct fault *fault, enum fault_kind kind, const char *why)
 {
-	snprintf(local->tls_reason, sizeof(local->tls_reason), "%s", why);
-	connect_fail(fault, kind, -ECONNABORTED, "tls handshake", loop_now());
+	connect_fail(fault, kind, -ECONNABORTED, handshake_step, loop_now());
 	fault->system_error = 0;
-	fault->detail = local->tls_reason;
+	fault->detail = connect_keep_words(local, why);
 	return -ECONNABORTED;
 }
 
@@ -127,11 +140,11 @@ static int fail_handshake(struct server_local *local, const struct tls_stream *t
 {
 	switch (result) {
 	case TLS_TIMEOUT:
-		return fail_address(fault, -ETIMEDOUT, "tls handshake");
+		return fail_address(fault, -ETIMEDOUT, handshake_step);
 	case TLS_CANCELLED:
-		return fail_address(fault, -ECANCELED, "tls handshake");
+		return fail_address(fault, -ECANCELED, handshake_step);
 	case TLS_NO_MEMORY:
-		return fail_address(fault, -ENOMEM, "tls handshake");
+		return fail_address(fault, -ENOMEM, handshake_step);
 	case TLS_GONE:
 		return fail_tls(local, fault, FAULT_TLS_FAILED, "the server closed the connection");
 	case TLS_NOT_TLS:
@@ -144,20 +157,20 @@ static int fail_handshake(struct server_local *local, const struct tls_stream *t
 	check(false);
 }
 
-static int shake_hands(struct server_local *local, struct tls_stream *tls, int64_t deadline_ns, struct fault *ret_fault,
-		       bool *ret_http2)
+static int shake_hands(struct server_local *local, struct tls_stream *tls, enum server_protocol protocol,
+		       int64_t deadline_ns, struct fault *ret_fault, bool *ret_http2)
 {
 	struct server *server = local->server;
 	// Without memory for them, sessions are not resumed.
 	if (!local->sessions)
 		local->sessions = tls_sessions_new();
-	enum tls_result result = tls_stream_connect(tls, server->tls, local->sessions, server->tls_name,
-						    alpn_of(server->protocol), deadline_ns);
+	enum tls_result result =
+		tls_stream_connect(tls, server->tls, local->sessions, server->tls_name, alpn_of(protocol), deadline_ns);
 	if (result != TLS_DONE)
 		return fail_handshake(local, tls, result, ret_fault);
 	bool http2 = slice_equal(tls_stream_protocol(tls), SLICE("h2"));
 	// RFC 9113 section 3.3: HTTP/2 over TLS is spoken only where ALPN chose it.
-	if (!http2 && server->protocol == SERVER_HTTP2)
+	if (!http2 && protocol == SERVER_HTTP2)
 		return fail_tls(local, ret_fault, FAULT_TLS_FAILED, "the server did not agree to speak HTTP/2 (ALPN)");
 	*ret_http2 = http2;
 	return 0;
@@ -174,19 +187,20 @@ static int open_tcp(struct tcp_stream *tcp, const struct address *address, int64
 	return failed;
 }
 
-static int open_plain(struct server_local *local, struct upstream_connection *connection, int64_t deadline_ns,
+static int open_plain(struct upstream_connection *connection, enum server_protocol protocol, int64_t deadline_ns,
 		      struct fault *ret_fault)
 {
 	int failed = open_tcp(&connection->tcp, &connection->address, deadline_ns);
 	if (failed)
 		return fail_address(ret_fault, failed, "connect");
+	connection->tls = NULL;
 	connection->stream = &connection->tcp.stream;
-	connection->is_http2 = local->server->protocol == SERVER_HTTP2;
+	connection->is_http2 = protocol == SERVER_HTTP2;
 	return 0;
 }
 
-static int open_tls(struct server_local *local, struct upstream_connection *connection, int64_t deadline_ns,
-		    struct fault *ret_fault)
+static int open_tls(struct server_local *local, struct upstream_connection *connection, enum server_protocol protocol,
+		    int64_t deadline_ns, struct fault *ret_fault)
 {
 	struct tls_stream *tls = tls_stream_new();
 	if (!tls)
@@ -196,25 +210,26 @@ static int open_tls(struct server_local *local, struct upstream_connection *conn
 		tls_stream_free(tls);
 		return fail_address(ret_fault, failed, "connect");
 	}
-	failed = shake_hands(local, tls, deadline_ns, ret_fault, &connection->is_http2);
+	failed = shake_hands(local, tls, protocol, deadline_ns, ret_fault, &connection->is_http2);
 	if (failed) {
 		stream_close(tls_stream_stream(tls));
 		return failed;
 	}
+	connection->tls = tls;
 	connection->stream = tls_stream_stream(tls);
 	return 0;
 }
 
-static int connect_to(struct server_local *local, const struct address *address, int64_t deadline_ns,
-		      struct fault *ret_fault, struct upstream_connection **ret_connection)
+static int connect_to(struct server_local *local, enum server_protocol protocol, const struct address *address,
+		      int64_t deadline_ns, struct fault *ret_fault, struct upstream_connection **ret_connection)
 {
 	struct upstream_connection *connection = connection_struct_take();
 	if (!connection)
 		return fail_address(ret_fault, -ENOMEM, "connect");
 	int64_t begun_ns = loop_now();
 	connection->address = *address;
-	int failed = local->server->tls ? open_tls(local, connection, deadline_ns, ret_fault)
-					: open_plain(local, connection, deadline_ns, ret_fault);
+	int failed = local->server->tls ? open_tls(local, connection, protocol, deadline_ns, ret_fault)
+					: open_plain(connection, protocol, deadline_ns, ret_fault);
 	if (failed) {
 		connection_struct_give(connection);
 		return failed;
@@ -262,8 +277,8 @@ static bool is_own_trouble(int error)
 }
 
 // Addresses in turn, those known to be unreachable last.
-static int connect_to_any(struct server_local *local, int64_t deadline_ns, struct fault *ret_fault,
-			  struct upstream_connection **ret_connection)
+static int connect_to_any(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns,
+			  struct fault *ret_fault, struct upstream_connection **ret_connection)
 {
 	struct server *server = local->server;
 	const struct address_book *book = host_name_addresses(server->name);
@@ -271,7 +286,8 @@ static int connect_to_any(struct server_local *local, int64_t deadline_ns, struc
 	uint32_t first = atomic_fetch_add_explicit(&server->turn, 1, memory_order_relaxed);
 	uint64_t unreachable = unreachable_now(server);
 	uint32_t left = count < ADDRESS_TRIES_MAX ? count : ADDRESS_TRIES_MAX;
-	int failed = fail_address(ret_fault, -EHOSTUNREACH, "connect");
+	struct fault fault, farthest;
+	int failed = fail_address(&farthest, -EHOSTUNREACH, "connect");
 	for (uint32_t i = 0; i < 2 * count && left > 0; i++) {
 		struct address address;
 		uint32_t index, version;
@@ -282,16 +298,21 @@ static int connect_to_any(struct server_local *local, int64_t deadline_ns, struc
 			continue;
 		int64_t now = loop_now();
 		int64_t share_ns = (deadline_ns - now) / (left < ADDRESS_SHARES ? left : ADDRESS_SHARES);
-		failed = connect_to(local, &address, now + share_ns, ret_fault, ret_connection);
-		if (!failed) {
+		int error = connect_to(local, protocol, &address, now + share_ns, &fault, ret_connection);
+		if (!error) {
 			(*ret_connection)->addresses = version;
 			return 0;
 		}
-		if (is_own_trouble(failed))
-			return failed;
+		if (is_own_trouble(error) || came_farther(&fault, &farthest)) {
+			farthest = fault;
+			failed = error;
+		}
+		if (is_own_trouble(error))
+			break;
 		note_unreachable(server, index);
 		left--;
 	}
+	*ret_fault = farthest;
 	return failed;
 }
 
@@ -311,7 +332,7 @@ static int resolve(struct server *server, int64_t deadline_ns, struct fault *ret
 	return 0;
 }
 
-int connect_new(struct server_local *local, int64_t deadline_ns, struct fault *ret_fault,
+int connect_new(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns, struct fault *ret_fault,
 		struct upstream_connection **ret_connection)
 {
 	struct server *server = local->server;
@@ -319,8 +340,8 @@ int connect_new(struct server_local *local, int64_t deadline_ns, struct fault *r
 	int failed = server->name ? resolve(server, deadline_ns, ret_fault) : 0;
 	if (failed)
 		return failed;
-	failed = server->name ? connect_to_any(local, deadline_ns, ret_fault, ret_connection)
-			      : connect_to(local, &server->address, deadline_ns, ret_fault, ret_connection);
+	failed = server->name ? connect_to_any(local, protocol, deadline_ns, ret_fault, ret_connection)
+			      : connect_to(local, protocol, &server->address, deadline_ns, ret_fault, ret_connection);
 	if (failed)
 		ret_fault->after_ns = loop_now() - begun_ns;
 	return failed;

@@ -6,10 +6,14 @@
 #include "upstream/connection.h"
 #include "upstream/local.h"
 
-// 0 and a connection that nobody else knows, with a reference to its server; `is_http2` tells
+// What is spoken is as `protocol` says, or as ALPN chooses. 0 and a connection that nobody else
+// knows, with a reference to its server; `is_http2` tells
 // what is to be spoken on it. Or -errno with *ret_fault filled in. Suspends.
-int connect_new(struct server_local *local, int64_t deadline_ns, struct fault *ret_fault,
+int connect_new(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns, struct fault *ret_fault,
 		struct upstream_connection **ret_connection);
+
+// Keeps words about TLS as long as the server: for a fault's detail.
+const char *connect_keep_words(struct server_local *local, const char *words);
 
 // Fills in *fault; returns `error`, a -errno.
 int connect_fail(struct fault *fault, enum fault_kind kind, int error, const char *step, int64_t begun_ns);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "http/h2_client.h"
+#include "tls/stream.h"
 #include "upstream/connect.h"
 #include "upstream/idle.h"
 #include "upstream/links.h"
@@ -10,15 +11,15 @@
 #include <errno.h>
 
 // HTTP/1.1: one connection for one request at a time.
-static int connect_http1(struct server_local *local, int64_t deadline_ns, bool fresh, struct fault *ret_fault,
-			 struct upstream_connection **ret_connection)
+static int connect_http1(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns, bool fresh,
+			 struct fault *ret_fault, struct upstream_connection **ret_connection)
 {
 	struct upstream_connection *idle = fresh ? NULL : idle_take(local);
 	if (idle) {
 		*ret_connection = idle;
 		return 0;
 	}
-	return connect_new(local, deadline_ns, ret_fault, ret_connection);
+	return connect_new(local, protocol, deadline_ns, ret_fault, ret_connection);
 }
 
 // Where ALPN decides, what it chose last is expected again, and found out anew with each
@@ -31,28 +32,48 @@ static int connect_negotiated(struct server_local *local, int64_t deadline_ns, b
 		if (failed || *ret_connection)
 			return failed;
 	}
-	int failed = connect_http1(local, deadline_ns, fresh, ret_fault, ret_connection);
+	int failed = connect_http1(local, SERVER_NEGOTIATED, deadline_ns, fresh, ret_fault, ret_connection);
 	if (failed || !(*ret_connection)->is_http2)
 		return failed;
 	return link_start(local, *ret_connection, ret_fault, ret_connection);
 }
 
-int server_connect(struct server *server, int64_t timeout_ns, bool fresh, struct fault *ret_fault,
-		   struct upstream_connection **ret_connection)
+static int connect_as(struct server *server, enum server_protocol protocol, int64_t timeout_ns, bool fresh,
+		      struct fault *ret_fault, struct upstream_connection **ret_connection)
 {
 	int64_t deadline_ns = stream_deadline(timeout_ns);
 	struct server_local *local = server_local(server);
 	if (!local)
 		return connect_fail(ret_fault, FAULT_OUT_OF_MEMORY, -ENOMEM, "connect", loop_now());
-	switch (server->protocol) {
+	switch (protocol) {
 	case SERVER_HTTP1:
-		return connect_http1(local, deadline_ns, fresh, ret_fault, ret_connection);
+		return connect_http1(local, protocol, deadline_ns, fresh, ret_fault, ret_connection);
 	case SERVER_HTTP2:
 		return link_take(local, deadline_ns, fresh, ret_fault, ret_connection);
 	case SERVER_NEGOTIATED:
 		return connect_negotiated(local, deadline_ns, fresh, ret_fault, ret_connection);
 	}
 	check(false);
+}
+
+int server_connect(struct server *server, int64_t timeout_ns, bool fresh, struct fault *ret_fault,
+		   struct upstream_connection **ret_connection)
+{
+	return connect_as(server, server->protocol, timeout_ns, fresh, ret_fault, ret_connection);
+}
+
+int server_connect_to_upgrade(struct server *server, int64_t timeout_ns, bool fresh, struct fault *ret_fault,
+			      struct upstream_connection **ret_connection)
+{
+	enum server_protocol protocol = server->protocol == SERVER_NEGOTIATED ? SERVER_HTTP1 : server->protocol;
+	return connect_as(server, protocol, timeout_ns, fresh, ret_fault, ret_connection);
+}
+
+void upstream_connection_explain(const struct upstream_connection *connection, struct fault *fault)
+{
+	const char *words = connection->tls ? tls_stream_reason(connection->tls) : "";
+	if (fault->system_error == EPROTO && !fault->detail && *words)
+		fault->detail = connect_keep_words(connection->local, words);
 }
 
 void upstream_connection_keep(struct upstream_connection *connection)

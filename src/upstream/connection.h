@@ -21,12 +21,14 @@
 struct h2_link;
 struct server_link;
 struct server_local;
+struct tls_stream;
 
 struct upstream_connection {
-	struct tcp_stream tcp; // without TLS
-	struct stream *stream; // what HTTP/1.1 goes through; NULL with HTTP/2
-	struct h2_link *h2;    // what carries HTTP/2; NULL with HTTP/1.1
-	struct server *server; // lives at least as long
+	struct tcp_stream tcp;	// without TLS
+	struct tls_stream *tls; // NULL: without TLS
+	struct stream *stream;	// what HTTP/1.1 goes through; NULL with HTTP/2
+	struct h2_link *h2;	// what carries HTTP/2; NULL with HTTP/1.1
+	struct server *server;	// lives at least as long
 	struct server_local *local;
 	struct server_link *shared; // with HTTP/2
 	struct list_link link;	    // while idle
@@ -56,6 +58,15 @@ struct upstream_connection {
 // says that it has not seen the request (struct http_client: unseen).
 int server_connect(struct server *server, int64_t timeout_ns, bool fresh, struct fault *ret_fault,
 		   struct upstream_connection **ret_connection);
+
+// The same for a request that HTTP/2 may not carry, an upgrade: where ALPN decides (protocol:
+// auto), only HTTP/1.1 is offered.
+int server_connect_to_upgrade(struct server *server, int64_t timeout_ns, bool fresh, struct fault *ret_fault,
+			      struct upstream_connection **ret_connection);
+
+// Adds TLS's own words to a fault that this connection met and that has none: a server of TLS
+// 1.3 refuses a client's certificate only when the client takes the handshake for done.
+void upstream_connection_explain(const struct upstream_connection *connection, struct fault *fault);
 
 // The request is over and the connection may carry another one: keeps it on this thread,
 // or closes it where a bound is reached, it is too old, or the server is retired. It is the

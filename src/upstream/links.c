@@ -66,6 +66,7 @@ static int take_part(struct server_link *link, struct fault *ret_fault, struct u
 	struct upstream_connection *carrier = link->carrier, *part = connection_struct_take();
 	if (!part)
 		return connect_fail(ret_fault, FAULT_OUT_OF_MEMORY, -ENOMEM, "connect", loop_now());
+	part->tls = carrier->tls;
 	part->stream = NULL;
 	part->h2 = link->h2;
 	part->server = carrier->server;
@@ -95,7 +96,7 @@ static void run_opener(void *argument)
 	struct server *server = local->server;
 	struct upstream_connection *connection;
 	struct fault fault = {0};
-	int failed = connect_new(local, local->open_deadline_ns, &fault, &connection);
+	int failed = connect_new(local, server->protocol, local->open_deadline_ns, &fault, &connection);
 	local->opener = NULL;
 	list_remove(&local->opening);
 	if (!failed && !upstream_thread.started) {

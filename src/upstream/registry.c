@@ -146,7 +146,8 @@ static struct server *server_new(struct pool_family *family, const struct server
 	memset(server, 0, sizeof(*server));
 	char *room = (char *)(server + 1);
 	memcpy(room, text.data, text.length);
-	memcpy(room + text.length, tls_name.data, tls_name.length);
+	if (tls_name.length > 0)
+		memcpy(room + text.length, tls_name.data, tls_name.length);
 	server->text = slice_from(room, text.length);
 	server->authority = slice_after(server->text, text.length - config->authority.length);
 	server->tls_name = slice_from(room + text.length, tls_name.length);

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import wire
-from support.h2 import MAX_CONCURRENT_STREAMS, PREFACE, h2_echo, h2_origin, tls_origin
+from support.h2 import MAX_CONCURRENT_STREAMS, PREFACE, H2Connection, h2_echo, h2_origin, tls_origin
 from support.origin import named
 from support.tls import serving
 from support.usher import eventually, free_port
@@ -123,6 +123,40 @@ def test_a_crowd_at_a_server_that_prefers_http1(stage, authority):
     origin = stage.add(tls_origin(named("a"), context))
     usher = h2_pool(stage, f"https://localhost:{origin.port}", settings=f"tls: {{ca: {authority.ca}}}\n    protocol: auto")
     assert [answer.body for answer in Crowd(usher, 10).results()] == [b"a"] * 10
+
+
+def test_an_upgrade_where_alpn_decides(stage, authority):
+    """What HTTP/2 may not carry goes by HTTP/1.1 (RFC 9113 section 8.6), and the rest by HTTP/2."""
+    spoken = []
+
+    def script(connection):
+        spoken.append(connection.socket.selected_alpn_protocol())
+        assert connection.read_head().get("Upgrade") == "websocket"
+        connection.send(wire.head("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket",
+                                  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
+        connection.send(connection.receive(4).upper())
+        connection.wait_for_end()
+
+    def either(connection):
+        connection.socket = context.wrap_socket(connection.socket, server_side=True)
+        if connection.socket.selected_alpn_protocol() == "http/1.1":
+            script(connection)
+        else:
+            peer = H2Connection(connection)
+            peer.start()
+            serve(peer)
+    context = serving(authority.issue("localhost"), alpn=["h2", "http/1.1"])
+    origin = stage.origin(either)
+    usher = h2_pool(stage, f"https://localhost:{origin.port}", settings=f"tls: {{ca: {authority.ca}}}\n    protocol: auto")
+    assert connections([usher.get()]) == [0]
+    with usher.connect() as client:
+        client.request("GET", "/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+        assert client.response_head().status == 101
+        client.send(b"ping")
+        assert client.reader.exactly(4) == b"PING"
+    assert spoken == ["http/1.1"]
+    assert connections([usher.get()]) == [0]
 
 
 def test_a_server_without_h2(stage, authority):

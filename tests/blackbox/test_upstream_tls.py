@@ -231,6 +231,10 @@ def test_client_certificates(stage, authority, version):
     # Without one the server refuses: in the handshake, or (TLS 1.3) right behind it.
     usher = tls_pool(stage, by_name(origin), f"{{ca: {authority.ca}}}")
     assert usher.get().status == 502
+    if version == ssl.TLSVersion.TLSv1_2:
+        usher.wait_for_error(r"tls_alert: tls handshake: handshake failure \(alert from the server\)")
+    else:  # where the server's reset does not overtake its words
+        usher.wait_for_error(r"server_closed: .* certificate required \(alert from the server\)|(send_failed|server_closed): .* reset")
     assert len(subjects) == 1
 
 

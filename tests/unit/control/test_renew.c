@@ -167,7 +167,9 @@ static void test_broken(void **state)
 static void test_one_more_in_the_folder(void **state)
 {
 	struct plan plan, renewed;
-	struct pki other = pki_issue(NULL, &usual);
+	struct pki_wishes rsa = usual;
+	rsa.key = "rsa2048";
+	struct pki other = pki_issue(NULL, &rsa);
 	begin(folder, &plan);
 	pki_file_both("b.pem", &other, NULL);
 	load_well(&plan, &renewed);

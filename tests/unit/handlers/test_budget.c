@@ -27,13 +27,13 @@ struct exchange_kind {
 static const struct exchange_kind kinds[] = {
 	{"GET /a?b=c HTTP/1.1\r\nHost: a.example\r\nUser-Agent: test\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n",
 	 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nServer: test\r\n\r\nhello, world", 12, 0,
-	 10},
+	 11},
 	// What may not be sent twice is not sent on a connection that may be dead.
 	{"POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\nhello",
-	 "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 15, 1, 10},
-	{"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", 0, 0, 10},
+	 "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 15, 1, 11},
+	{"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", 0, 0, 11},
 	{"GET / HTTP/1.1\r\nHost: a.example\r\nIf-None-Match: \"a\"\r\n\r\n",
-	 "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n", 0, 0, 10},
+	 "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n", 0, 0, 11},
 };
 
 // --- The server: one connection, the same answer to each request.
