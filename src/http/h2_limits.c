@@ -14,7 +14,9 @@ enum {
 	SECTION_TIMES_MAX = 4,
 	GRANTS_EACH = 2, // for the stream and for the connection
 	GRANTS_MAX = 1024,
-	WHOLE_MAX = 64,
+	// Of what a client took, so many bytes excuse one tiny frame; they are remembered up to a bound.
+	TAKEN_EACH = 2048,
+	TAKEN_MAX = 1024 * 1024,
 	// RFC 9218 section 7.1; the types of RFC 9113 section 6 end at CONTINUATION.
 	TYPE_PRIORITY_UPDATE = 0x10,
 	// A header section on the wire is never larger than in memory, but for codes that no
@@ -55,15 +57,15 @@ bool h2_limits_control(struct h2_limits *limits, const struct h2_server_settings
 	return count(limits, &limits->controls, settings->controls, H2_ABUSE_CONTROLS, now_ns);
 }
 
-bool h2_limits_data(struct h2_limits *limits, const struct h2_server_settings *settings, bool tiny, int64_t now_ns)
+bool h2_limits_data(struct h2_limits *limits, const struct h2_server_settings *settings, size_t length, bool tiny,
+		    int64_t now_ns)
 {
-	if (!tiny) {
-		if (limits->whole < WHOLE_MAX)
-			limits->whole++;
+	size_t room = TAKEN_MAX - limits->taken;
+	limits->taken += (uint32_t)(length < room ? length : room);
+	if (!tiny)
 		return true;
-	}
-	if (limits->whole > 0) {
-		limits->whole--;
+	if (limits->taken >= TAKEN_EACH) {
+		limits->taken -= TAKEN_EACH;
 		return true;
 	}
 	return h2_limits_control(limits, settings, now_ns);

@@ -24,7 +24,7 @@ struct h2_limits {
 	uint32_t resets;    // in it
 	uint32_t controls;  // in it
 	uint32_t grants;    // window updates and the like that it may send for what it got
-	uint32_t whole;	    // DATA of some size that it took, each of which excuses a tiny one
+	uint32_t taken;	    // bytes of DATA that it took, which excuse tiny frames
 	uint32_t frames;    // of the header section under way
 	uint32_t bytes;	    // ... on the wire
 	enum h2_abuse over; // the bound that was passed
@@ -39,9 +39,11 @@ bool h2_limits_frame(struct h2_limits *limits, const struct h2_server_settings *
 // A stream ended before its time, by the client's RST_STREAM, or by one of ours for its error.
 bool h2_limits_reset(struct h2_limits *limits, const struct h2_server_settings *settings, int64_t now_ns);
 
-// DATA is sent; `tiny`: of a few bytes, because the client's window has room for no more. Who
-// gives back the window frame by frame brings that about now and then.
-bool h2_limits_data(struct h2_limits *limits, const struct h2_server_settings *settings, bool tiny, int64_t now_ns);
+// DATA of so many bytes is sent; `tiny`: of a few, because the client's window has room for no
+// more. Who gives back the window frame by frame brings that about now and then, and ever more
+// often in a long transfer, since what was once sent in pieces comes back in pieces.
+bool h2_limits_data(struct h2_limits *limits, const struct h2_server_settings *settings, size_t length, bool tiny,
+		    int64_t now_ns);
 
 // Something that costs work and brings nothing, such as an empty frame.
 bool h2_limits_control(struct h2_limits *limits, const struct h2_server_settings *settings, int64_t now_ns);

@@ -50,9 +50,9 @@ ssize_t h2_lent_read(nghttp2_session *session, int32_t stream_id, uint8_t *to, s
 	if (room < H2_FRAME_HEADER_BYTES + (part.length < ROOM_MIN ? part.length : ROOM_MIN))
 		return NGHTTP2_ERR_PAUSE;
 	bool is_tiny = part.length < exchange->lent.length && part.length < TINY_BYTES;
-	if (!h2_limits_data(&connection->limits, &connection->server->settings, is_tiny, loop_now()))
-		h2_connection_doom(connection, NGHTTP2_ENHANCE_YOUR_CALM);
 	part = slice_first(part, room - H2_FRAME_HEADER_BYTES);
+	if (!h2_limits_data(&connection->limits, &connection->server->settings, part.length, is_tiny, loop_now()))
+		h2_connection_doom(connection, NGHTTP2_ENHANCE_YOUR_CALM);
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	if (part.length == exchange->lent.length && exchange->lent_last) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
