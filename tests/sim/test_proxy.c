@@ -65,9 +65,15 @@ bool ask_is_repeatable(const struct ask *ask)
 	return method_is_idempotent(ask->method) && !has_body;
 }
 
+// Or may not have become none.
+static bool is_surely_repeatable(const struct ask *ask)
+{
+	return ask_is_repeatable(ask) && ask->framing != BODY_CHUNKED;
+}
+
 bool ask_is_excused(const struct ask *ask)
 {
-	return ask->excuse || world.excuse || (world.origins_close && !ask_is_repeatable(ask));
+	return ask->excuse || world.excuse || (world.origins_close && !is_surely_repeatable(ask));
 }
 
 uint64_t ask_token(const struct ask *ask)
@@ -162,6 +168,9 @@ static void choose(const struct sim_options *weather)
 	world.drains = one_in(10);
 	world.tries = 1 + (unsigned)draw(4);
 	world.passes = world.seed < TWICE ? PASSES_ONCE : PASSES_BY_H2C + (enum proxy_passes)(world.seed % 3);
+	// What the second pass has taken and the origin has not is no progress to the first one, which waits in vain.
+	if (world.passes != PASSES_ONCE)
+		world.pause_ns = 20 * MILLISECOND_NS;
 	if (weather->reset || weather->refuse || weather->blackhole || weather->no_descriptors || weather->no_memory ||
 	    weather->aborted)
 		world.excuse = "foul weather";
