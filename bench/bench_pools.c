@@ -41,7 +41,7 @@ static void set_address(struct server_config *server, const struct address *addr
 		abort();
 	server->name = server->address.text = address_format(address, text);
 	server->weight = weight;
-	if (!endpoint_parse(server->name, 0, &server->endpoint))
+	if (!endpoint_parse(server->name, 0, &server->where.endpoint))
 		abort();
 }
 
@@ -85,7 +85,7 @@ static double pick_ns(struct pool *pool)
 			struct pick pick;
 			pick_init(&pick);
 			struct server *server = pool_pick(pool, &pick);
-			server_answered(server, 1);
+			server_answered(server, 200, 1);
 			server_end(server, SERVER_ANSWERED, FAULT_NONE);
 		}
 		int64_t took = now_ns() - started;

@@ -332,7 +332,7 @@ static int try_server(struct proxying *proxying, struct fault *ret_fault)
 	}
 	int64_t response_ns = loop_now() - proxying->client->sent_ns;
 	proxying->answered = true;
-	server_answered(proxying->server, response_ns);
+	server_answered(proxying->server, response.status, response_ns);
 	proxying->exchange->server.first_byte_ns = response_ns;
 	proxying->exchange->server.status = response.status;
 	trace_note(&proxying->exchange->trace, "server", proxying->server->text, NULL, 0, response.status);

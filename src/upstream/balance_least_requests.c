@@ -14,8 +14,8 @@ struct choice {
 };
 
 // The least loaded of `best` and the members from `first` up to `end`.
-static struct choice look_at(const struct member *first, const struct member *end, const struct pick *pick,
-			     int64_t now_ns, struct choice best)
+static struct choice look_at(const struct member *first, const struct member *end, struct pick *pick, int64_t now_ns,
+			     struct choice best)
 {
 	for (const struct member *member = first; member < end && best.load > 0; member++) {
 		uint32_t in_flight = atomic_load_explicit(&member->server->in_flight, memory_order_relaxed);
@@ -26,7 +26,7 @@ static struct choice look_at(const struct member *first, const struct member *en
 	return best;
 }
 
-static struct choice look(const struct tier *tier, uint32_t first, const struct pick *pick, int64_t now_ns)
+static struct choice look(const struct tier *tier, uint32_t first, struct pick *pick, int64_t now_ns)
 {
 	const struct member *members = tier->members;
 	struct choice none = {.load = UINT64_MAX};
@@ -34,12 +34,14 @@ static struct choice look(const struct tier *tier, uint32_t first, const struct 
 	return look_at(members, members + first, pick, now_ns, best);
 }
 
-static struct server *choose(struct tier *tier, const struct pick *pick, int64_t now_ns)
+static struct server *choose(struct tier *tier, struct pick *pick, int64_t now_ns)
 {
 	uint32_t first = tier_turn(tier);
 	for (unsigned i = 0; i < LOOKS_MAX; i++) {
 		struct choice best = look(tier, first, pick, now_ns);
-		if (!best.server || server_take_at(best.server, best.in_flight, now_ns))
+		if (!best.server)
+			break;
+		if (server_take_at(best.server, best.in_flight, now_ns))
 			return best.server;
 	}
 	// Other threads are always quicker: then any of the least loaded is as good.

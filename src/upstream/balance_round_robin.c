@@ -7,7 +7,7 @@
 
 enum { TURNS_TRIED = 64 };
 
-static struct server *choose(struct tier *tier, const struct pick *pick, int64_t now_ns)
+static struct server *choose(struct tier *tier, struct pick *pick, int64_t now_ns)
 {
 	uint32_t tries = tier->turn_count < TURNS_TRIED ? tier->turn_count : TURNS_TRIED;
 	for (uint32_t i = 0; i < tries; i++) {

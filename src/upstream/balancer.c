@@ -33,6 +33,17 @@ static bool pass_rest(struct server *server, int64_t now_ns)
 	return until_ns == 0 || (now_ns >= until_ns && claim_trial(server, until_ns, now_ns));
 }
 
+// Counts first, and takes it back where that was one too many: so the bound holds over all
+// threads.
+static bool count_in(struct server *server)
+{
+	uint32_t before = atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
+	if (before < atomic_load_explicit(&server->max_requests, memory_order_relaxed))
+		return true;
+	atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_relaxed);
+	return false;
+}
+
 bool server_take_resting(struct server *server, int64_t until_ns, int64_t now_ns)
 {
 	if (!claim_trial(server, until_ns, now_ns))
@@ -43,10 +54,12 @@ bool server_take_resting(struct server *server, int64_t until_ns, int64_t now_ns
 
 bool server_take(struct server *server, int64_t now_ns)
 {
-	if (!pass_rest(server, now_ns))
+	if (!count_in(server))
 		return false;
-	atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
-	return true;
+	if (pass_rest(server, now_ns))
+		return true;
+	atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_relaxed);
+	return false;
 }
 
 bool server_take_at(struct server *server, uint32_t expected, int64_t now_ns)
@@ -60,13 +73,59 @@ bool server_take_at(struct server *server, uint32_t expected, int64_t now_ns)
 	return false;
 }
 
+// --- Holds
+
+// A server in a slow start is as likely to be taken as it is warm, from a tenth up.
+static bool is_lucky(const struct server *server, int64_t now_ns)
+{
+	int64_t whole_ns = atomic_load_explicit(&server->settings.slow_start_ns, memory_order_relaxed);
+	int64_t from_ns = atomic_load_explicit(&server->warm_from_ns, memory_order_relaxed);
+	int64_t passed_ns = from_ns == 0 ? 0 : now_ns - from_ns;
+	if (passed_ns >= whole_ns)
+		return true;
+	int64_t warm_ns = passed_ns > whole_ns / 10 ? passed_ns : whole_ns / 10;
+	return (int64_t)random_number_below((uint64_t)whole_ns) < warm_ns;
+}
+
+// The first pick begins it, the first one behind its end ends it.
+static void turn_warm(struct server *server, int64_t now_ns)
+{
+	int64_t from_ns = atomic_load_explicit(&server->warm_from_ns, memory_order_relaxed);
+	if (from_ns == 0)
+		atomic_compare_exchange_strong_explicit(&server->warm_from_ns, &from_ns, now_ns, memory_order_relaxed,
+							memory_order_relaxed);
+	else if (now_ns - from_ns >= atomic_load_explicit(&server->settings.slow_start_ns, memory_order_relaxed))
+		atomic_fetch_and_explicit(&server->holds, ~(uint32_t)HOLD_WARMING, memory_order_relaxed);
+}
+
+bool server_passes(const struct server *server, struct pick *pick, uint32_t holds, int64_t now_ns)
+{
+	if (holds & (HOLD_DISABLED | HOLD_SLOW))
+		return false;
+	if (holds & HOLD_DRAINING && !pick->sticks)
+		return false;
+	if (holds & HOLD_ILL && atomic_load_explicit(&server->ill, memory_order_relaxed) & pick->checks)
+		return false;
+	if (holds & HOLD_UNPROVEN && !pick->takes_unproven &&
+	    atomic_load_explicit(&server->unproven, memory_order_relaxed) & pick->checks) {
+		pick->met_unproven = true;
+		return false;
+	}
+	if (!(holds & HOLD_WARMING))
+		return true;
+	turn_warm((struct server *)server, now_ns);
+	return pick->takes_cold || is_lucky(server, now_ns);
+}
+
+// --- Turns
+
 uint32_t tier_turn(struct tier *tier)
 {
 	uint32_t turn = atomic_fetch_add_explicit(&tier->turn, 1, memory_order_relaxed);
 	return tier->turns[turn % tier->turn_count];
 }
 
-struct server *tier_any(struct tier *tier, const struct pick *pick, int64_t now_ns)
+static struct server *any(struct tier *tier, struct pick *pick, int64_t now_ns)
 {
 	uint64_t weights = 0;
 	for (uint32_t i = 0; i < tier->count; i++)
@@ -88,6 +147,14 @@ struct server *tier_any(struct tier *tier, const struct pick *pick, int64_t now_
 		place -= place < member->weight ? place : member->weight;
 	}
 	return chosen && server_take(chosen, now_ns) ? chosen : NULL;
+}
+
+struct server *tier_any(struct tier *tier, struct pick *pick, int64_t now_ns)
+{
+	pick->takes_cold = true;
+	struct server *server = any(tier, pick, now_ns);
+	pick->takes_cold = false;
+	return server;
 }
 
 // --- Rounds

@@ -1,8 +1,8 @@
 // Balancers: how a server is chosen among those that take requests.
 //
 // Each is one file, balance_*.c, and one row in balancer.c. It chooses within a tier: the
-// pool's ordinary servers, or its backups. Several threads choose at once; there are no
-// locks. A tier never changes; its servers' states do.
+// pool's servers of one priority. Several threads choose at once; there are no locks. A tier
+// never changes; its servers' states do.
 #ifndef USHER_UPSTREAM_BALANCER_H
 #define USHER_UPSTREAM_BALANCER_H
 
@@ -39,7 +39,7 @@ struct balancer_type {
 	void (*fini)(struct tier *tier);
 	// A server of the tier that is usable, taken for the request by server_take. NULL
 	// when there is none. The tier has at least one member; now_ns is the loop's clock.
-	struct server *(*choose)(struct tier *tier, const struct pick *pick, int64_t now_ns);
+	struct server *(*choose)(struct tier *tier, struct pick *pick, int64_t now_ns);
 };
 
 // All that there are, and their names in the same order, for the table of keys. Both end
@@ -52,20 +52,34 @@ extern const struct balancer_type balance_least_requests;
 
 // --- For balancers.
 
+// Whether a server with these holds may get the request all the same.
+bool server_passes(const struct server *server, struct pick *pick, uint32_t holds, int64_t now_ns);
+
 // Whether the request may be sent there: not tried before, not resting (or its rest is over
-// and a request may find out whether it is back), and with an address as far as is known.
-static inline bool server_usable(const struct server *server, const struct pick *pick, int64_t now_ns)
+// and a request may find out whether it is back), not held back, below its bound, and with an
+// address as far as is known.
+static inline bool server_usable(const struct server *server, struct pick *pick, int64_t now_ns)
 {
 	if (now_ns < atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed))
 		return false;
 	for (unsigned i = 0; i < pick->tries; i++)
 		if (pick->tried[i] == server)
 			return false;
-	return !server->name || host_name_state(server->name) != HOST_NAME_FAILED;
+	uint32_t holds = atomic_load_explicit(&server->holds, memory_order_relaxed);
+	if (holds != 0 && !server_passes(server, pick, holds, now_ns))
+		return false;
+	if (server->name && host_name_state(server->name) == HOST_NAME_FAILED)
+		return false;
+	if (atomic_load_explicit(&server->in_flight, memory_order_relaxed) <
+	    atomic_load_explicit(&server->max_requests, memory_order_relaxed))
+		return true;
+	pick->full = true;
+	return false;
 }
 
 // Counts the request as in flight at a server that was found usable. False when, in
-// between, another thread took the one trial that a server has when its rest is over.
+// between, another thread took the one trial that a server has when its rest is over, or the
+// last request that it may have.
 bool server_take(struct server *server, int64_t now_ns);
 
 // As server_take, but only when exactly `expected` requests are in flight there.
@@ -78,8 +92,9 @@ bool server_take_resting(struct server *server, int64_t until_ns, int64_t now_ns
 // The member whose turn it is in weighted round robin. Each call is a turn.
 uint32_t tier_turn(struct tier *tier);
 
-// A usable server by chance, as likely as its weight says; taken. NULL when there is none.
-struct server *tier_any(struct tier *tier, const struct pick *pick, int64_t now_ns);
+// A usable server by chance, as likely as its weight says, whether it is in a slow start or
+// not; taken. NULL when there is none.
+struct server *tier_any(struct tier *tier, struct pick *pick, int64_t now_ns);
 
 // --- For pools.
 

@@ -68,9 +68,11 @@ struct upstream_thread {
 	struct timer link_ageing;   // runs while there are any
 	struct list_link spare;	    // structs of closed connections
 	unsigned spare_count;
-	// Posted by others: servers were retired.
-	struct loop_message retired;
-	bool posted; // under the lock of the list of threads
+	// Posted by others: servers were retired, or a round was begun.
+	struct loop_message message;
+	// Under the lock of the list of threads.
+	bool posted;
+	uint64_t round; // the last one that it has come round for
 	struct upstream_thread *next;
 };
 

@@ -9,45 +9,51 @@
 // How often a request is tried although all servers rest.
 #define LAST_RESORT_NS SECOND_NS
 
+// The request is in flight there, and keeps it until server_end.
 static struct server *picked(struct pick *pick, struct server *server)
 {
+	server_ref(server);
 	pick->tried[pick->tries++] = server;
 	return server;
 }
 
 // --- When no server takes requests
 
-// The untried server whose rest ends first, NULL when a server does not rest (and so was
-// tried, or has no address).
-static struct server *first_to_wake(const struct pool *pool, int64_t *ret_until_ns)
+static bool may_wake(const struct server *server, const struct pick *pick)
+{
+	uint32_t holds = atomic_load_explicit(&server->holds, memory_order_relaxed);
+	if (holds & (HOLD_DISABLED | HOLD_DRAINING | HOLD_SLOW))
+		return false;
+	return !(atomic_load_explicit(&server->ill, memory_order_relaxed) & pick->checks);
+}
+
+// The server whose rest ends first, NULL when none rests that would get requests otherwise.
+static struct server *first_to_wake(const struct roster *roster, const struct pick *pick, int64_t *ret_until_ns)
 {
 	struct server *first = NULL;
 	int64_t first_ns = INT64_MAX;
-	for (unsigned i = 0; i < POOL_TIERS; i++) {
-		const struct tier *tier = &pool->tiers[i];
-		for (uint32_t j = 0; j < tier->count; j++) {
-			struct server *server = tier->members[j].server;
-			int64_t until_ns = atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed);
-			if (until_ns != 0 && until_ns < first_ns) {
-				first = server;
-				first_ns = until_ns;
-			}
+	for (uint32_t i = 0; i < roster->count; i++) {
+		struct server *server = roster->members[i].server;
+		int64_t until_ns = atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed);
+		if (roster->members[i].weight > 0 && until_ns != 0 && until_ns < first_ns && may_wake(server, pick)) {
+			first = server;
+			first_ns = until_ns;
 		}
 	}
 	*ret_until_ns = first_ns;
 	return first;
 }
 
-static bool all_unresolved(const struct pool *pool)
+static bool all_unresolved(const struct roster *roster)
 {
 	uint32_t servers = 0;
-	for (unsigned i = 0; i < POOL_TIERS; i++) {
-		const struct tier *tier = &pool->tiers[i];
-		for (uint32_t j = 0; j < tier->count; j++, servers++) {
-			const struct host_name *name = tier->members[j].server->name;
-			if (!name || host_name_state(name) != HOST_NAME_FAILED)
-				return false;
-		}
+	for (uint32_t i = 0; i < roster->count; i++) {
+		const struct host_name *name = roster->members[i].server->name;
+		if (roster->members[i].weight == 0)
+			continue;
+		servers++;
+		if (!name || host_name_state(name) != HOST_NAME_FAILED)
+			return false;
 	}
 	return servers > 0;
 }
@@ -64,10 +70,10 @@ static struct server *try_last_resort(const struct pool *pool, struct server *se
 	return server_take_resting(server, until_ns, now_ns) ? server : NULL;
 }
 
-static struct server *pick_none(const struct pool *pool, struct pick *pick, int64_t now_ns)
+static struct server *pick_none(const struct pool *pool, const struct roster *roster, struct pick *pick, int64_t now_ns)
 {
 	int64_t until_ns;
-	struct server *first = first_to_wake(pool, &until_ns);
+	struct server *first = first_to_wake(roster, pick, &until_ns);
 	if (first && pick->tries == 0) {
 		struct server *server = try_last_resort(pool, first, until_ns, now_ns);
 		if (server)
@@ -78,11 +84,19 @@ static struct server *pick_none(const struct pool *pool, struct pick *pick, int6
 		pick->retry_after_ns = (due_ns < until_ns ? due_ns : until_ns) - now_ns;
 	if (pick->retry_after_ns < 0)
 		pick->retry_after_ns = 0;
-	pick->fault = all_unresolved(pool) ? FAULT_DNS_FAILED : FAULT_NO_SERVER;
+	pick->fault = all_unresolved(roster) ? FAULT_DNS_FAILED : FAULT_NO_SERVER;
 	return NULL;
 }
 
 // --- Picking
+
+static struct server *choose(const struct pool *pool, const struct roster *roster, struct pick *pick, int64_t now_ns)
+{
+	struct server *server = NULL;
+	for (uint32_t i = 0; i < roster->tier_count && !server; i++)
+		server = pool->balancer->choose(&roster->tiers[i], pick, now_ns);
+	return server;
+}
 
 struct server *pool_pick(struct pool *pool, struct pick *pick)
 {
@@ -91,13 +105,15 @@ struct server *pool_pick(struct pool *pool, struct pick *pick)
 		pick->fault = FAULT_NO_SERVER;
 		return NULL;
 	}
-	for (unsigned i = 0; i < POOL_TIERS; i++) {
-		struct tier *tier = &pool->tiers[i];
-		struct server *server = tier->count > 0 ? pool->balancer->choose(tier, pick, now_ns) : NULL;
-		if (server)
-			return picked(pick, server);
+	const struct roster *roster = atomic_load_explicit(&pool->roster, memory_order_acquire);
+	pick->full = pick->met_unproven = pick->takes_unproven = pick->takes_cold = false;
+	struct server *server = choose(pool, roster, pick, now_ns);
+	// A crowd at proven servers is no reason to try unproven ones.
+	if (!server && pick->met_unproven && !pick->full) {
+		pick->takes_unproven = true;
+		server = choose(pool, roster, pick, now_ns);
 	}
-	return pick_none(pool, pick, now_ns);
+	return server ? picked(pick, server) : pick_none(pool, roster, pick, now_ns);
 }
 
 // --- What a pool tells
@@ -109,13 +125,19 @@ struct slice pool_name(const struct pool *pool)
 
 size_t pool_server_count(const struct pool *pool)
 {
-	return pool->server_count;
+	return atomic_load(&pool->roster)->count;
+}
+
+struct pool_member pool_member(const struct pool *pool, size_t index)
+{
+	const struct roster *roster = atomic_load(&pool->roster);
+	check(index < roster->count);
+	return roster->members[index];
 }
 
 struct server *pool_server(const struct pool *pool, size_t index)
 {
-	check(index < pool->server_count);
-	return pool->servers[index].server;
+	return pool_member(pool, index).server;
 }
 
 const struct balancer_type *pool_balancer(const struct pool *pool)

@@ -34,8 +34,15 @@ enum { PICK_TRIES_MAX = 16 }; // servers that one request may try
 // One request's way through the servers of a pool.
 struct pick {
 	uint64_t hash;		// of what should meet the same server again; for balancers that hash
+	uint64_t checks;	// bits of the checks that a server must pass; all by default
+	bool sticks;		// a server that drains will do
 	int64_t retry_after_ns; // when none was picked: when one may be usable again; 0: not known
 	enum fault_kind fault;	// when none was picked: FAULT_NO_SERVER or FAULT_DNS_FAILED
+	bool full;		// some server was passed over only since it has all the requests that it may have
+	// While choosing.
+	bool met_unproven;   // some server was passed over only since no check has come through
+	bool takes_unproven; // such servers will do
+	bool takes_cold;     // those in a slow start need no luck
 	unsigned tries;
 	struct server *tried[PICK_TRIES_MAX]; // [0..tries)
 };
@@ -43,6 +50,9 @@ struct pick {
 static inline void pick_init(struct pick *pick)
 {
 	pick->hash = 0;
+	pick->checks = UINT64_MAX;
+	pick->sticks = false;
+	pick->full = false;
 	pick->retry_after_ns = 0;
 	pick->fault = FAULT_NONE;
 	pick->tries = 0;
@@ -50,8 +60,10 @@ static inline void pick_init(struct pick *pick)
 
 // The next server for this request, and counts the request as in flight there, so that
 // other threads see it: each needs its server_end(). Never one that was tried before, nor
-// one that rests, nor one whose name has no address; backup servers only when no other is
-// left. When all rest, one request a second is let through, to see whether they are back.
+// one that rests, is held back (enum server_hold), has all the requests that it may have, or
+// whose name has no address; those of a lower priority only when no other is left. Servers
+// that no check has proven get requests only while there is none that is proven. When all
+// rest, one request a second is let through, to see whether they are back.
 // NULL: none is left; pick->fault says why.
 struct server *pool_pick(struct pool *pool, struct pick *pick);
 
@@ -72,9 +84,19 @@ void pools_release(struct pool_set *set);
 // --- What a pool tells.
 
 struct slice pool_name(const struct pool *pool);
-size_t pool_server_count(const struct pool *pool);
-struct server *pool_server(const struct pool *pool, size_t index); // in the order configured
 const struct balancer_type *pool_balancer(const struct pool *pool);
+
+// The servers that it chooses from now: those configured, in their order, then those that
+// came while running. They may change between two calls, but for a visitor of pools_visit
+// and for tests. 0 <= index < count.
+struct pool_member {
+	struct server *server;
+	uint32_t weight; // 0: no requests
+	uint32_t priority;
+};
+size_t pool_server_count(const struct pool *pool);
+struct server *pool_server(const struct pool *pool, size_t index);
+struct pool_member pool_member(const struct pool *pool, size_t index);
 
 // Calls `visit` for each pool that is active, the newest of each name. Holds the registry's lock meanwhile.
 typedef void pool_visitor(void *argument, const struct pool *pool);

@@ -2,90 +2,83 @@
 
 #include "base/check.h"
 #include "upstream/local.h"
+#include "upstream/pool_added.h"
 #include "upstream/registry.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-// --- One pool
+// --- What a pool is made of
 
 static const struct server_config *server_config_at(const struct pool_config *config, size_t index)
 {
 	return (const struct server_config *)config->servers.items + index;
 }
 
-static int tier_build(struct pool *pool, enum pool_tier which)
+uint32_t configured_max_requests(const struct server_config *config)
 {
-	struct tier *tier = &pool->tiers[which];
-	struct member *members = calloc(pool->server_count + 1, sizeof(*members));
-	if (!members)
-		return -ENOMEM;
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < pool->server_count; i++) {
-		const struct pool_server *server = &pool->servers[i];
-		if (server->weight > 0 && server->backup == (which == POOL_BACKUP))
-			members[count++] = (struct member){.server = server->server, .weight = server->weight};
-	}
-	// On failure too, the tier has the members: pool_free gives them back.
-	int failed = tier_init(tier, members, count);
-	if (!failed && count > 0 && pool->balancer->init)
-		failed = pool->balancer->init(tier);
-	return failed;
+	return config->max_requests > 0 ? (uint32_t)config->max_requests : SERVER_REQUESTS_UNBOUNDED;
 }
 
-static int servers_build(struct pool *pool, const struct pool_config *config)
+static uint32_t priority_of(const struct server_config *config)
 {
-	for (size_t i = 0; i < config->servers.count; i++) {
-		const struct server_config *server = server_config_at(config, i);
-		pool->servers[i] = (struct pool_server){
-			.server = family_server(pool->family, server, &config->dns),
-			.weight = (uint32_t)server->weight,
-			.backup = server->backup,
-		};
-		if (!pool->servers[i].server)
-			return -ENOMEM;
-		pool->server_count++;
-	}
-	for (unsigned i = 0; i < POOL_TIERS; i++) {
-		int failed = tier_build(pool, i);
-		if (failed)
-			return failed;
-	}
-	return 0;
+	return config->backup ? ROSTER_BACKUP : (uint32_t)config->priority;
+}
+
+static bool configured_matches(const struct configured *configured, const struct server_config *wanted,
+			       const struct pool_dns_config *dns)
+{
+	return family_server_matches(configured->member.server, wanted, dns) &&
+	       configured->member.weight == wanted->weight && configured->member.priority == priority_of(wanted) &&
+	       configured->max_requests == configured_max_requests(wanted);
 }
 
 // Whether what makes it this pool is as configured: servers, weights, balancer.
 static bool pool_matches(const struct pool *pool, const struct pool_config *config)
 {
-	if (pool->server_count != config->servers.count || pool->balancer != balancer_types[config->balance] ||
+	if (pool->configured_count != config->servers.count || pool->balancer != balancer_types[config->balance] ||
 	    pool->tries != config->tries)
 		return false;
-	for (uint32_t i = 0; i < pool->server_count; i++) {
-		const struct pool_server *server = &pool->servers[i];
-		const struct server_config *wanted = server_config_at(config, i);
-		if (!family_server_matches(server->server, wanted, &config->dns) || server->weight != wanted->weight ||
-		    server->backup != wanted->backup)
+	for (uint32_t i = 0; i < pool->configured_count; i++)
+		if (!configured_matches(&pool->configured[i], server_config_at(config, i), &config->dns))
 			return false;
-	}
 	return true;
+}
+
+static int servers_take(struct pool *pool, const struct pool_config *config)
+{
+	for (size_t i = 0; i < config->servers.count; i++) {
+		const struct server_config *wanted = server_config_at(config, i);
+		struct server *server = family_server(pool->family, wanted, &config->dns);
+		if (!server)
+			return -ENOMEM;
+		pool->configured[pool->configured_count++] = (struct configured){
+			.member = {server, (uint32_t)wanted->weight, priority_of(wanted)},
+			.max_requests = configured_max_requests(wanted),
+		};
+		if (wanted->tls && !pool->tls)
+			pool->tls = tls_client_ref(wanted->tls);
+	}
+	return 0;
 }
 
 // With the lock held. *ret_begun is a pool that could not be finished, to be disposed of.
 static struct pool *pool_new(struct pool_family *family, const struct pool_config *config, struct pool **ret_begun)
 {
-	// The tiers' turns have cache lines of their own.
-	struct pool *pool = aligned_alloc(_Alignof(struct pool), sizeof(*pool));
+	struct pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return NULL;
 	*pool = (struct pool){
 		.balancer = balancer_types[config->balance],
 		.family = family,
 		.tries = (uint32_t)config->tries,
+		.protocol = (enum server_protocol)config->protocol,
+		.dns = config->dns,
 		.references = 1,
 	};
 	family->references++;
-	pool->servers = calloc(config->servers.count + 1, sizeof(*pool->servers));
-	if (!pool->servers || servers_build(pool, config) != 0) {
+	pool->configured = calloc(config->servers.count + 1, sizeof(*pool->configured));
+	if (!pool->configured || servers_take(pool, config) != 0) {
 		*ret_begun = pool;
 		return NULL;
 	}
@@ -114,57 +107,202 @@ static struct pool *pool_take(const struct pool_config *config, struct pool **re
 // Without the lock: servers that end with the pool take it themselves.
 static void pool_dispose(struct pool *pool)
 {
-	for (unsigned i = 0; i < POOL_TIERS; i++) {
-		if (pool->balancer->fini && pool->tiers[i].state)
-			pool->balancer->fini(&pool->tiers[i]);
-		tier_fini(&pool->tiers[i]);
-	}
-	for (uint32_t i = 0; i < pool->server_count; i++)
-		server_unref(pool->servers[i].server);
+	roster_free(atomic_load(&pool->roster));
+	for (uint32_t i = 0; i < pool->configured_count; i++)
+		server_unref(pool->configured[i].member.server);
+	if (pool->tls)
+		tls_client_unref(pool->tls);
 	registry_lock();
 	family_release(pool->family);
 	registry_unlock();
-	free(pool->servers);
+	free(pool->configured);
 	free(pool);
+}
+
+// --- Rosters
+
+static bool is_among(const struct pool_member *members, uint32_t count, const struct server *server)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (members[i].server == server)
+			return true;
+	return false;
+}
+
+// The configured ones in their order, then what the operator added. With `anew` as if the
+// operator had removed nothing, and with his weights only where they still hold.
+static uint32_t gather(const struct pool *pool, bool anew, struct pool_member members[POOL_SERVERS_MAX])
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < pool->configured_count; i++) {
+		struct pool_member member = pool->configured[i].member;
+		const struct server *server = member.server;
+		if (server->removed && !anew)
+			continue;
+		if (server->own_weight >= 0 && server->own_weight_over == member.weight)
+			member.weight = (uint32_t)server->own_weight;
+		members[count++] = member;
+	}
+	for (const struct pool_addition *added = pool->family->added; added; added = added->next)
+		if (count < POOL_SERVERS_MAX && !is_among(members, count, added->member.server))
+			members[count++] = added->member;
+	return count;
+}
+
+static struct roster *gather_roster(const struct pool *pool, bool anew)
+{
+	struct pool_member *members = calloc(POOL_SERVERS_MAX, sizeof(*members));
+	if (!members)
+		return NULL;
+	struct roster *roster = roster_new(pool->balancer, members, gather(pool, anew, members));
+	free(members);
+	return roster;
+}
+
+static void apply_settings(const struct pool_settings *from, bool rests, struct server *server)
+{
+	struct server_settings *settings = &server->settings;
+	atomic_store(&settings->rest_after, rests ? (uint32_t)from->rest.after : 0);
+	atomic_store(&settings->rest_ns, from->rest.for_ns);
+	atomic_store(&settings->rest_max_ns, from->rest.max_ns);
+	atomic_store(&settings->slow_start_ns, from->slow_start_ns);
+	atomic_store(&settings->idle_connections, (uint32_t)from->idle.connections);
+	atomic_store(&settings->idle_timeout_ns, from->idle.timeout_ns);
+	atomic_store(&settings->idle_age_ns, from->idle.age_ns);
+	atomic_store(&settings->h2_connections, (uint32_t)from->h2.connections);
+	atomic_store(&settings->h2_streams, (uint32_t)from->h2.streams);
+	atomic_store(&settings->h2_queue, (uint32_t)from->h2.queue);
+	atomic_store(&settings->h2_window_bytes, (uint32_t)from->h2.window_bytes);
+	atomic_store(&settings->h2_ping_ns, from->h2.ping_ns);
+	atomic_store(&settings->h2_ping_timeout_ns, from->h2.ping_timeout_ns);
+	if (!rests || from->rest.after == 0)
+		atomic_store(&server->rest_until_ns, 0);
+}
+
+static uint32_t weighing_count(const struct roster *roster)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < roster->count; i++)
+		count += roster->members[i].weight > 0;
+	return count;
+}
+
+static void members_join(const struct pool *pool, const struct roster *roster)
+{
+	// With nobody to stand in for it, a server that fails is still the best there is.
+	bool rests = weighing_count(roster) > 1;
+	for (uint32_t i = 0; i < roster->count; i++) {
+		struct server *server = roster->members[i].server;
+		apply_settings(&pool->settings, rests, server);
+		if (atomic_fetch_add(&server->sets, 1) == 0 && pool->family->is_old)
+			server_warm(server);
+	}
+}
+
+// Whether some are in no roster any more.
+static bool members_leave(const struct roster *roster)
+{
+	bool some_retired = false;
+	for (uint32_t i = 0; i < roster->count; i++)
+		some_retired |= atomic_fetch_sub(&roster->members[i].server->sets, 1) == 1;
+	return some_retired;
+}
+
+// Puts the next roster in the place of the one that is there, which goes on the list.
+static void roster_install(struct pool *pool, struct roster **old)
+{
+	struct roster *former = atomic_load(&pool->roster);
+	if (pool->active > 0) {
+		members_join(pool, pool->next_roster);
+		if (former)
+			(void)members_leave(former);
+	}
+	atomic_store_explicit(&pool->roster, pool->next_roster, memory_order_release);
+	pool->next_roster = NULL;
+	if (former) {
+		former->next = *old;
+		*old = former;
+	}
+}
+
+static void rosters_free(struct roster *first)
+{
+	while (first) {
+		struct roster *next = first->next;
+		roster_free(first);
+		first = next;
+	}
+}
+
+void rosters_retire(struct roster *first)
+{
+	while (first) {
+		struct roster *next = first->next;
+		roster_retire(first);
+		first = next;
+	}
+}
+
+struct pool *family_active_pool(const struct pool_family *family)
+{
+	struct pool *pool = family->pools;
+	while (pool && pool->active == 0)
+		pool = pool->next;
+	return pool;
+}
+
+int family_renew(struct pool_family *family, struct roster **ret_old)
+{
+	bool whole = true;
+	*ret_old = NULL;
+	for (struct pool *pool = family->pools; pool && whole; pool = pool->next)
+		if (pool->active > 0)
+			whole = (pool->next_roster = gather_roster(pool, false)) != NULL;
+	for (struct pool *pool = family->pools; pool; pool = pool->next) {
+		if (whole && pool->next_roster) {
+			roster_install(pool, ret_old);
+		} else if (pool->next_roster) {
+			// Its servers have other references: nothing takes the lock anew.
+			roster_free(pool->next_roster);
+			pool->next_roster = NULL;
+		}
+	}
+	return whole ? 0 : -ENOMEM;
 }
 
 // --- All pools of a configuration
 
-// What may change while a pool stays the same.
-static void apply_settings(struct pool *pool, const struct pool_config *config)
+// What the operator did holds on where the configuration does not speak against it.
+static void adopt(struct pool *pool, const struct pool_config *config)
 {
-	// With nobody to stand in for it, a server that fails is still the best there is.
-	bool rests = pool->tiers[POOL_ORDINARY].count + pool->tiers[POOL_BACKUP].count > 1;
+	pool->settings = (struct pool_settings){
+		.idle = config->idle, .rest = config->rest, .h2 = config->h2, .slow_start_ns = config->slow_start_ns};
 	atomic_store(&pool->family->idle_connections, (uint32_t)config->idle.pool_connections);
-	for (uint32_t i = 0; i < pool->server_count; i++) {
-		struct server *server = pool->servers[i].server;
-		struct server_settings *settings = &server->settings;
-		atomic_store(&settings->rest_after, rests ? (uint32_t)config->rest.after : 0);
-		atomic_store(&settings->rest_ns, config->rest.for_ns);
-		atomic_store(&settings->rest_max_ns, config->rest.max_ns);
-		atomic_store(&settings->idle_connections, (uint32_t)config->idle.connections);
-		atomic_store(&settings->idle_timeout_ns, config->idle.timeout_ns);
-		atomic_store(&settings->idle_age_ns, config->idle.age_ns);
-		atomic_store(&settings->h2_connections, (uint32_t)config->h2.connections);
-		atomic_store(&settings->h2_streams, (uint32_t)config->h2.streams);
-		atomic_store(&settings->h2_queue, (uint32_t)config->h2.queue);
-		atomic_store(&settings->h2_window_bytes, (uint32_t)config->h2.window_bytes);
-		atomic_store(&settings->h2_ping_ns, config->h2.ping_ns);
-		atomic_store(&settings->h2_ping_timeout_ns, config->h2.ping_timeout_ns);
-		if (!rests || config->rest.after == 0)
-			atomic_store(&server->rest_until_ns, 0);
+	for (uint32_t i = 0; i < pool->configured_count; i++) {
+		struct server *server = pool->configured[i].member.server;
+		server->removed = false;
+		if (server->own_weight_over != pool->configured[i].member.weight)
+			server->own_weight = -1;
+		atomic_store(&server->max_requests, pool->configured[i].max_requests);
 	}
 }
 
-static void set_active(struct pool_set *set)
+static void set_active(struct pool_set *set, struct roster **old)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		struct pool *pool = set->pools[i]->pool;
-		apply_settings(pool, set->pools[i]);
-		pool->active++;
-		for (uint32_t j = 0; j < pool->server_count; j++)
-			atomic_fetch_add(&pool->servers[j].server->sets, 1);
+		struct roster *former = atomic_load(&pool->roster);
+		adopt(pool, set->pools[i]);
+		// Not active before, its former members are counted nowhere.
+		if (pool->active++ == 0 && former) {
+			former->next = *old;
+			*old = former;
+			atomic_store(&pool->roster, NULL);
+		}
+		roster_install(pool, old);
 	}
+	for (size_t i = 0; i < set->count; i++)
+		set->pools[i]->pool->family->is_old = true;
 	set->active = true;
 }
 
@@ -196,28 +334,64 @@ static void dispose_all(struct pool *dead)
 	}
 }
 
+static bool take_all(struct pool_set *set, struct pool **ret_begun)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct pool *pool = set->pools[i]->pool = pool_take(set->pools[i], ret_begun);
+		if (!pool)
+			return false;
+		pool->next_roster = gather_roster(pool, true);
+		if (!pool->next_roster)
+			return false;
+	}
+	return true;
+}
+
+// With the lock held: the next rosters, as a list.
+static struct roster *drop_next(struct pool_set *set)
+{
+	struct roster *first = NULL;
+	for (size_t i = 0; i < set->count; i++) {
+		struct pool *pool = set->pools[i]->pool;
+		if (!pool || !pool->next_roster)
+			continue;
+		pool->next_roster->next = first;
+		first = pool->next_roster;
+		pool->next_roster = NULL;
+	}
+	return first;
+}
+
 int pools_activate(struct pool_set *set)
 {
 	check(!set->used);
-	struct pool *begun = NULL;
-	struct pool *dead = NULL;
-	bool whole = true;
+	struct pool *begun = NULL, *dead = NULL;
+	struct roster *old = NULL, *never_used = NULL;
 	registry_lock();
-	for (size_t i = 0; i < set->count && whole; i++) {
-		set->pools[i]->pool = pool_take(set->pools[i], &begun);
-		whole = set->pools[i]->pool != NULL;
-	}
+	bool whole = take_all(set, &begun);
 	if (whole) {
-		set_active(set);
+		set_active(set, &old);
 		set->used = true;
 	} else {
+		never_used = drop_next(set);
 		dead = give_back(set);
 	}
 	registry_unlock();
+	rosters_retire(old);
+	rosters_free(never_used);
 	if (begun)
 		pool_dispose(begun);
 	dispose_all(dead);
 	return whole ? 0 : -ENOMEM;
+}
+
+static struct pool_addition *additions_join(struct pool_addition *first, struct pool_addition *others)
+{
+	struct pool_addition **end = &first;
+	while (*end)
+		end = &(*end)->next;
+	*end = others;
+	return first;
 }
 
 void pools_retire(struct pool_set *set)
@@ -225,15 +399,19 @@ void pools_retire(struct pool_set *set)
 	if (!set->active)
 		return;
 	bool some_retired = false;
+	struct pool_addition *added = NULL;
 	registry_lock();
 	for (size_t i = 0; i < set->count; i++) {
 		struct pool *pool = set->pools[i]->pool;
-		pool->active--;
-		for (uint32_t j = 0; j < pool->server_count; j++)
-			some_retired |= atomic_fetch_sub(&pool->servers[j].server->sets, 1) == 1;
+		if (--pool->active > 0)
+			continue;
+		some_retired |= members_leave(atomic_load(&pool->roster));
+		if (!family_active_pool(pool->family))
+			added = additions_join(pool_additions_take(pool->family), added);
 	}
 	set->active = false;
 	registry_unlock();
+	pool_additions_free(added);
 	if (some_retired)
 		upstream_threads_sweep();
 }
@@ -258,9 +436,7 @@ struct visit {
 static void visit_family(void *argument, struct pool_family *family)
 {
 	const struct visit *visit = argument;
-	const struct pool *pool = family->pools;
-	while (pool && pool->active == 0)
-		pool = pool->next;
+	const struct pool *pool = family_active_pool(family);
 	if (pool)
 		visit->visit(visit->argument, pool);
 }

@@ -140,6 +140,20 @@ static bool check_durations(struct config_load *load, const struct pool_config *
 	return good;
 }
 
+static bool check_priorities(struct config_load *load, const struct pool_config *pool)
+{
+	bool good = true;
+	for (size_t i = 0; i < pool->servers.count; i++) {
+		const struct server_config *server = server_at(pool, i);
+		if (!server->backup || !config_is_set(load, server, "priority"))
+			continue;
+		config_error(load, config_where(load, server, "priority"),
+			     "a backup has the last of the priorities: leave one of the two out");
+		good = false;
+	}
+	return good;
+}
+
 static void warn_of_useless(struct config_load *load, const struct pool_config *pool)
 {
 	bool some_ordinary = false, some_weight = false;
@@ -208,6 +222,7 @@ bool pool_config_check(struct config_load *load, struct pool_config *pool)
 		warn_of_useless(load, pool);
 	bool good = complete_servers(load, pool) && set_tls(load, pool);
 	good &= check_repeated(load, pool);
+	good &= check_priorities(load, pool);
 	return check_durations(load, pool) && good;
 }
 

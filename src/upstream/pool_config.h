@@ -22,6 +22,8 @@ struct pool;
 enum {
 	POOL_SERVERS_MAX = 1024,
 	POOL_WEIGHT_MAX = 1000,
+	SERVER_PRIORITY_MAX = 15, // that can be configured; backups come after all
+	SERVER_NAME_MAX = 320,	  // of a server's address in its plain form
 };
 
 // What an address of a server says.
@@ -36,6 +38,8 @@ struct server_config {
 	struct config_text address;  // "10.0.0.1:80", "https://app.internal", "unix:/run/app.sock"
 	int64_t weight;		     // 0: gets no requests
 	bool backup;		     // only when no other is left
+	int64_t priority;	     // 0 is tried first
+	int64_t max_requests;	     // at once; 0: no bound
 	struct server_address where; // of the address
 	enum server_protocol protocol;
 	struct slice name;	// the address in its plain form: "app.internal:80", "h2://10.0.0.1:443"
@@ -80,7 +84,8 @@ struct pool_config {
 	struct pool_idle_config idle;
 	struct pool_rest_config rest;
 	struct pool_dns_config dns;
-	struct pool *pool; // the running one, once activated
+	int64_t slow_start_ns; // 0: none
+	struct pool *pool;     // the running one, once activated
 };
 
 // The pools of one configuration.
@@ -115,5 +120,9 @@ struct pool_config *pool_set_target(struct config_load *load, struct pool_set *s
 // query and user, with the scheme http or h2c (port 80 unless it says otherwise), https or
 // h2 (443). NULL, or what is wrong with it.
 const char *server_address_parse(struct slice text, struct server_address *ret_address);
+
+// Fills in protocol, name and authority of a server whose `where` is known; the name is in
+// `room`. False when it is too long.
+bool server_config_name(struct server_config *server, enum server_protocol of_pool, char room[SERVER_NAME_MAX]);
 
 #endif

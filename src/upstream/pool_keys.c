@@ -277,6 +277,14 @@ static const struct config_key pool_keys[] = {
 		.help = "When a server that fails gets no requests for a while.",
 	},
 	{
+		.name = "slow_start",
+		.kind = CONFIG_DURATION,
+		.offset = offsetof(struct pool_config, slow_start_ns),
+		.standard = "off",
+		.help = "How long it takes until a server that is new, or well again, gets its whole share; it begins "
+			"with a tenth.",
+	},
+	{
 		.name = "dns",
 		.kind = CONFIG_SECTION,
 		.offset = offsetof(struct pool_config, dns),

@@ -83,9 +83,14 @@ static struct pool_family *family_new(struct slice name)
 	return family;
 }
 
+struct pool_family *family_find(struct slice name)
+{
+	return (struct pool_family *)name_table_find(&registry.families, name);
+}
+
 struct pool_family *family_take(struct slice name)
 {
-	struct pool_family *family = (struct pool_family *)name_table_find(&registry.families, name);
+	struct pool_family *family = family_find(name);
 	if (!family)
 		family = family_new(name);
 	if (family)
@@ -98,7 +103,7 @@ void family_release(struct pool_family *family)
 	check(family->references > 0);
 	if (--family->references > 0)
 		return;
-	check(!family->servers && !family->pools);
+	check(!family->servers && !family->pools && !family->added);
 	name_table_remove(&registry.families, &family->entry);
 	number_give(&registry.family_numbers, family->number);
 	free(family);
@@ -162,6 +167,8 @@ static struct server *server_new(struct pool_family *family, const struct server
 	}
 	server->id = ++registry.last_id;
 	server->references = 1;
+	server->max_requests = SERVER_REQUESTS_UNBOUNDED;
+	server->own_weight = -1;
 	server->protocol = config->protocol;
 	server->tls = config->tls ? tls_client_ref(config->tls) : NULL;
 	server->family = family;

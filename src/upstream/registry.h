@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct pool;
+struct pool_addition;
 
 // What all configurations' pools of one name have in common.
 struct pool_family {
@@ -23,6 +24,8 @@ struct pool_family {
 	uint32_t references;
 	struct server *servers;
 	struct pool *pools;		   // that live, newest first
+	struct pool_addition *added;	   // by the operator (pool_change.h)
+	bool is_old;			   // some pool of it has been active: servers that come now are new to it
 	_Atomic uint32_t idle_connections; // kept by each thread
 	_Atomic int64_t last_resort_ns;	   // when a request may next be tried though all rest
 };
@@ -35,6 +38,9 @@ void registry_unlock(void);
 // The family of that name, made if need be; with a reference. NULL when memory is out.
 struct pool_family *family_take(struct slice name);
 void family_release(struct pool_family *family);
+
+// The family of that name, or NULL.
+struct pool_family *family_find(struct slice name);
 
 // The family's server of that address, made if need be; with a reference. NULL when memory
 // is out.

@@ -85,27 +85,80 @@ bool server_rests(const struct server *server, int64_t now_ns)
 	return now_ns < atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed);
 }
 
+// --- Holds
+
+void server_hold(struct server *server, uint32_t holds)
+{
+	atomic_fetch_or_explicit(&server->holds, holds, memory_order_relaxed);
+}
+
+void server_warm(struct server *server)
+{
+	if (atomic_load_explicit(&server->settings.slow_start_ns, memory_order_relaxed) == 0)
+		return;
+	atomic_store_explicit(&server->warm_from_ns, 0, memory_order_relaxed);
+	server_hold(server, HOLD_WARMING);
+}
+
+void server_release(struct server *server, uint32_t holds)
+{
+	uint32_t before = atomic_fetch_and_explicit(&server->holds, ~holds, memory_order_relaxed);
+	if (before & holds & HOLD_ILL)
+		server_warm(server);
+}
+
+// --- Answers
+
+// A share of the difference that an answer which came sooner makes.
+enum { LATENCY_SHARE = 8 };
+#define LATENCY_HALF_LIFE_NS (10 * SECOND_NS)
+
+int64_t server_latency_ns(const struct server *server, int64_t now_ns)
+{
+	int64_t latency_ns = atomic_load_explicit(&server->latency_ns, memory_order_relaxed);
+	int64_t age_ns = now_ns - atomic_load_explicit(&server->latency_at_ns, memory_order_relaxed);
+	if (age_ns < LATENCY_HALF_LIFE_NS)
+		return latency_ns;
+	int64_t halvings = age_ns / LATENCY_HALF_LIFE_NS;
+	return halvings < 62 ? latency_ns >> halvings : 0;
+}
+
+// Threads may overwrite each other's answers: one of many.
+static void note_latency(struct server *server, int64_t response_ns)
+{
+	int64_t now_ns = loop_now(), latency_ns = server_latency_ns(server, now_ns);
+	if (response_ns < latency_ns)
+		response_ns = latency_ns - (latency_ns - response_ns) / LATENCY_SHARE;
+	atomic_store_explicit(&server->latency_ns, response_ns > 0 ? response_ns : 1, memory_order_relaxed);
+	atomic_store_explicit(&server->latency_at_ns, now_ns, memory_order_relaxed);
+}
+
 static void recover(struct server *server)
 {
 	atomic_store_explicit(&server->failures, 0, memory_order_relaxed);
 	atomic_store_explicit(&server->rests, 0, memory_order_relaxed);
 	atomic_store_explicit(&server->trial, false, memory_order_relaxed);
-	if (atomic_exchange_explicit(&server->rest_until_ns, 0, memory_order_relaxed) != 0)
-		log_info("pool %.*s: %.*s answers again", SLICE_ARGUMENTS(server_pool_name(server)),
-			 SLICE_ARGUMENTS(server->text));
+	if (atomic_exchange_explicit(&server->rest_until_ns, 0, memory_order_relaxed) == 0)
+		return;
+	server_warm(server);
+	log_info("pool %.*s: %.*s answers again", SLICE_ARGUMENTS(server_pool_name(server)),
+		 SLICE_ARGUMENTS(server->text));
 }
 
-void server_answered(struct server *server, int64_t response_ns)
+void server_answered(struct server *server, unsigned status, int64_t response_ns)
 {
 	struct server_local *local = server_local(server);
 	if (local) {
 		local_count(&local->answers, 1);
 		local_count(&local->answer_ns, response_ns > 0 ? (uint64_t)response_ns : 0);
 	}
+	note_latency(server, response_ns);
 	if (atomic_load_explicit(&server->failures, memory_order_relaxed) != 0 ||
 	    atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed) != 0)
 		recover(server);
 }
+
+// --- Failures
 
 int64_t server_rest_ns(const struct server *server, uint32_t rests)
 {
@@ -152,6 +205,7 @@ void server_end(struct server *server, enum server_outcome outcome, enum fault_k
 		fail(server, kind);
 	uint32_t before = atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_relaxed);
 	check(before > 0);
+	server_unref(server);
 }
 
 // --- What it has done
@@ -181,6 +235,11 @@ void server_read_status(const struct server *server, struct server_status *ret_s
 	struct server_status status = {
 		.text = server->text,
 		.in_flight = atomic_load_explicit(&server->in_flight, memory_order_relaxed),
+		.max_requests = atomic_load_explicit(&server->max_requests, memory_order_relaxed),
+		.holds = atomic_load_explicit(&server->holds, memory_order_relaxed),
+		.ill = atomic_load_explicit(&server->ill, memory_order_relaxed),
+		.unproven = atomic_load_explicit(&server->unproven, memory_order_relaxed),
+		.latency_ns = atomic_load_explicit(&server->latency_ns, memory_order_relaxed),
 		.failures_in_row = atomic_load_explicit(&server->failures, memory_order_relaxed),
 		.rest_until_ns = atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed),
 		.unresolved = server->name && host_name_state(server->name) != HOST_NAME_FOUND,

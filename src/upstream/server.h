@@ -32,6 +32,7 @@ struct server_settings {
 	_Atomic uint32_t rest_after;	   // failures in a row; 0: never rests
 	_Atomic int64_t rest_ns;	   // the first rest; each that follows is twice as long,
 	_Atomic int64_t rest_max_ns;	   // up to this
+	_Atomic int64_t slow_start_ns;	   // until a new or recovered server gets its whole share; 0: at once
 	_Atomic uint32_t idle_connections; // kept by each thread
 	_Atomic int64_t idle_timeout_ns;   // that one may lie idle
 	_Atomic int64_t idle_age_ns;	   // since it was opened
@@ -43,17 +44,37 @@ struct server_settings {
 	_Atomic int64_t h2_ping_timeout_ns;
 };
 
+// Why a server gets no requests, or not all of them. Picking looks at one word of these.
+enum server_hold {
+	HOLD_DRAINING = 1 << 0, // by the operator: nobody but visitors that stick to it
+	HOLD_DISABLED = 1 << 1, // by the operator: nobody
+	HOLD_ILL = 1 << 2,	// some check fails: `ill` has a bit for each
+	HOLD_UNPROVEN = 1 << 3, // some check has not come through yet: `unproven`
+	HOLD_WARMING = 1 << 4,	// slow start
+	HOLD_SLOW = 1 << 5,	// set aside, since it is far slower than the others
+};
+
+enum { SERVER_REQUESTS_UNBOUNDED = UINT32_MAX };
+
 struct server {
 	// What picking reads, in one cache line.
 	_Alignas(64) _Atomic int64_t rest_until_ns; // 0: takes requests
 	_Atomic uint32_t in_flight;		    // requests that were picked for it and have not ended
+	_Atomic uint32_t max_requests;		    // that may be in flight at once; SERVER_REQUESTS_UNBOUNDED
+	_Atomic uint32_t holds;			    // bits of enum server_hold
 	_Atomic uint32_t failures;		    // in a row
 	_Atomic uint32_t rests;			    // in a row
-	_Atomic bool trial;	// a request was let through while it rests, to see whether it is back
-	_Atomic uint32_t sets;	// active configurations that name it; 0: it is retired
+	_Atomic bool trial;    // a request was let through while it rests, to see whether it is back
+	_Atomic uint32_t sets; // active pools that choose from it; 0: it is retired
+	_Atomic uint32_t references;
 	struct host_name *name; // NULL: it has an address
 	uint32_t number;	// small, used again after its end
 	uint64_t id;		// never used again
+	// What changes with answers and checks.
+	_Alignas(64) _Atomic int64_t latency_ns; // of its answers of late (server_latency); 0: not known
+	_Atomic int64_t latency_at_ns;		 // when the last one came
+	_Atomic uint64_t ill, unproven;		 // bits by the numbers of the pool's checks
+	_Atomic int64_t warm_from_ns;		 // with HOLD_WARMING; 0: from the next pick on
 	// Seldom written.
 	_Alignas(64) struct server_settings settings;
 	struct slice text;	// as configured: "10.0.0.1:80", "h2://app.internal:443", "unix:/run/app.sock"
@@ -67,9 +88,12 @@ struct server {
 	_Atomic uint32_t turn;	      // which of the name's addresses is next
 	_Atomic uint64_t unreachable; // bits of addresses that could not be connected to
 	_Atomic int64_t unreachable_until_ns;
-	_Atomic uint32_t references;
 	struct server_local *_Atomic locals; // one for each thread that has used it
 	struct server *next;		     // in the registry
+	// Under the registry's lock.
+	bool removed;		 // by the operator, until a configuration names it anew
+	int64_t own_weight;	 // by the operator; -1: none
+	int64_t own_weight_over; // the configured one that it took the place of
 };
 
 void server_ref(struct server *server);
@@ -107,12 +131,26 @@ enum server_outcome {
 // those that are usher's own trouble (no local port, no descriptor).
 enum server_outcome server_outcome_of(const struct fault *fault);
 
-// The head of an answer came, response_ns after the request was sent: the server works.
+// The head of a final answer came, response_ns after the request was sent: the server works.
 // Ends its rest. Before server_end, and not instead of it.
-void server_answered(struct server *server, int64_t response_ns);
+void server_answered(struct server *server, unsigned status, int64_t response_ns);
 
-// The end of a request that pool_pick picked the server for, exactly once for each. `kind`
-// is counted when it failed. Enough failures in a row make it rest.
+// How long its answers take of late: a moving average that follows a rise at once, and falls
+// by half in every ten seconds without answers, so that a server that was slow is tried
+// again. 0: not known.
+int64_t server_latency_ns(const struct server *server, int64_t now_ns);
+
+// Sets and clears bits of enum server_hold; from any thread that holds a reference. Clearing
+// HOLD_ILL begins a slow start.
+void server_hold(struct server *server, uint32_t holds);
+void server_release(struct server *server, uint32_t holds);
+
+// Begins a slow start, where its pool has one.
+void server_warm(struct server *server);
+
+// The end of a request that pool_pick picked the server for, exactly once for each; the server
+// may be gone afterwards. `kind` is counted when it failed. Enough failures in a row make it
+// rest.
 //
 // A reused connection that died before a byte of the answer is no failure of the server:
 // the request is tried again on a fresh connection (connection.h), to the same server or
@@ -134,6 +172,10 @@ enum { SERVER_FAULT_KINDS = 0 FAULTS(SERVER_FAULT_ROW) };
 struct server_status {
 	struct slice text;
 	unsigned in_flight;
+	unsigned max_requests; // SERVER_REQUESTS_UNBOUNDED: no bound
+	uint32_t holds;	       // bits of enum server_hold
+	uint64_t ill, unproven;
+	int64_t latency_ns; // of late; 0: not known
 	unsigned failures_in_row;
 	int64_t rest_until_ns;		       // 0: takes requests
 	bool unresolved;		       // its name has never had an address

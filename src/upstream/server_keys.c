@@ -2,6 +2,8 @@
 #include "upstream/pool_config.h"
 #include "upstream/pool_keys.h"
 
+#include <stdio.h>
+
 #define ADDRESS_FORM "an address such as 10.0.0.1:8080, app.internal:80, unix:/run/app.sock or http://10.0.0.1"
 
 // --- Addresses
@@ -99,23 +101,39 @@ static const char *prefix_of(const struct server_config *server)
 }
 
 // The plain form, so that http://10.0.0.1 and 10.0.0.1:80 are the same server.
-bool server_config_complete(struct config_load *load, struct server_config *server, enum server_protocol of_pool)
+bool server_config_name(struct server_config *server, enum server_protocol of_pool, char room[SERVER_NAME_MAX])
 {
 	const struct endpoint *endpoint = &server->where.endpoint;
-	struct arena *arena = config_arena(load);
 	server->protocol = protocol_of(&server->where, of_pool);
 	const char *prefix = prefix_of(server);
 	bool is_v6 = slice_find(endpoint->host, ':') < endpoint->host.length;
+	int length;
 	if (endpoint->path.length > 0)
-		server->name = arena_printf(arena, "%sunix:%.*s", prefix, SLICE_ARGUMENTS(endpoint->path));
+		length = snprintf(room, SERVER_NAME_MAX, "%sunix:%.*s", prefix, SLICE_ARGUMENTS(endpoint->path));
 	else
-		server->name = arena_printf(arena, is_v6 ? "%s[%.*s]:%u" : "%s%.*s:%u", prefix,
-					    SLICE_ARGUMENTS(endpoint->host), endpoint->port);
+		length = snprintf(room, SERVER_NAME_MAX, is_v6 ? "%s[%.*s]:%u" : "%s%.*s:%u", prefix,
+				  SLICE_ARGUMENTS(endpoint->host), endpoint->port);
+	if (length < 0 || length >= SERVER_NAME_MAX)
+		return false;
+	server->name = slice_from(room, (size_t)length);
+	server->authority = slice_after(server->name, strlen(prefix));
+	return true;
+}
+
+bool server_config_complete(struct config_load *load, struct server_config *server, enum server_protocol of_pool)
+{
+	char room[SERVER_NAME_MAX];
+	if (!server_config_name(server, of_pool, room)) {
+		config_error(load, server->address.place, "a server's address has at most %d bytes", SERVER_NAME_MAX);
+		return false;
+	}
+	size_t prefix = server->name.length - server->authority.length;
+	server->name = arena_copy(config_arena(load), server->name);
 	if (!server->name.data) {
 		config_error(load, server->address.place, "memory is out");
 		return false;
 	}
-	server->authority = slice_after(server->name, strlen(prefix));
+	server->authority = slice_after(server->name, prefix);
 	return true;
 }
 
@@ -151,7 +169,23 @@ static const struct config_key server_keys[] = {
 		.kind = CONFIG_BOOL,
 		.offset = offsetof(struct server_config, backup),
 		.standard = "false",
-		.help = "Gets requests only when no other server is left.",
+		.help = "Gets requests only when no other server is left: the last of the priorities.",
+	},
+	{
+		.name = "priority",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct server_config, priority),
+		.standard = "0",
+		.max = SERVER_PRIORITY_MAX,
+		.help = "Servers of a higher number get requests only when none of a lower number is left.",
+	},
+	{
+		.name = "max_requests",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct server_config, max_requests),
+		.standard = "0",
+		.max = 1000000,
+		.help = "Requests that it may have at once, over all threads; 0: no bound.",
 	},
 	{0},
 };

@@ -3,6 +3,7 @@
 #include "upstream/idle.h"
 #include "upstream/links.h"
 #include "upstream/local.h"
+#include "upstream/thread_round.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,6 +14,8 @@ _Thread_local struct upstream_thread upstream_thread;
 static struct {
 	pthread_mutex_t lock;
 	struct upstream_thread *first;
+	uint64_t round;		     // the last one that was begun
+	struct thread_round *rounds; // that are not over, newest first
 } threads = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 // A table of slots for numbers up to this one.
@@ -54,17 +57,79 @@ struct server_local *server_local_new(struct server *server)
 	return local;
 }
 
-static void retired_arrived(struct loop_message *message)
+// --- Rounds
+
+// With the lock held: takes off the list those that all threads have come round for.
+static struct thread_round *take_finished(void)
+{
+	uint64_t oldest = threads.round;
+	for (const struct upstream_thread *thread = threads.first; thread; thread = thread->next)
+		oldest = thread->round < oldest ? thread->round : oldest;
+	struct thread_round **at = &threads.rounds;
+	while (*at && (*at)->number > oldest)
+		at = &(*at)->next;
+	struct thread_round *finished = *at;
+	*at = NULL;
+	return finished;
+}
+
+// Without the lock.
+static void finish_rounds(struct thread_round *finished)
+{
+	while (finished) {
+		struct thread_round *next = finished->next;
+		finished->done(finished);
+		finished = next;
+	}
+}
+
+// With the lock held.
+static void post_to_all(void)
+{
+	for (struct upstream_thread *thread = threads.first; thread; thread = thread->next) {
+		if (thread->posted)
+			continue;
+		thread->posted = true;
+		loop_post(thread->loop, &thread->message);
+	}
+}
+
+void thread_round_begin(struct thread_round *round, void (*done)(struct thread_round *round))
+{
+	pthread_mutex_lock(&threads.lock);
+	round->done = done;
+	round->number = ++threads.round;
+	round->next = threads.rounds;
+	threads.rounds = round;
+	post_to_all();
+	struct thread_round *finished = take_finished();
+	pthread_mutex_unlock(&threads.lock);
+	finish_rounds(finished);
+}
+
+void upstream_threads_sweep(void)
+{
+	pthread_mutex_lock(&threads.lock);
+	post_to_all();
+	pthread_mutex_unlock(&threads.lock);
+}
+
+static void message_arrived(struct loop_message *message)
 {
 	struct upstream_thread *thread = &upstream_thread;
 	pthread_mutex_lock(&threads.lock);
 	thread->posted = false;
+	thread->round = threads.round;
+	struct thread_round *finished = take_finished();
 	pthread_mutex_unlock(&threads.lock);
+	finish_rounds(finished);
 	if (!thread->started)
 		return;
 	idle_close_retired();
 	links_close_retired();
 }
+
+// --- The beginning and the end of a thread
 
 int upstream_thread_start(void)
 {
@@ -77,8 +142,9 @@ int upstream_thread_start(void)
 	}
 	idle_init(thread);
 	links_init(thread);
-	thread->retired.run = retired_arrived;
+	thread->message.run = message_arrived;
 	pthread_mutex_lock(&threads.lock);
+	thread->round = threads.round;
 	thread->next = threads.first;
 	threads.first = thread;
 	pthread_mutex_unlock(&threads.lock);
@@ -94,7 +160,9 @@ void upstream_thread_stop(void)
 	while (*at != thread)
 		at = &(*at)->next;
 	*at = thread->next;
+	struct thread_round *finished = take_finished();
 	pthread_mutex_unlock(&threads.lock);
+	finish_rounds(finished);
 
 	upstream_thread_close_idle();
 	thread->started = false;
@@ -108,16 +176,4 @@ void upstream_thread_stop(void)
 unsigned upstream_thread_close_idle(void)
 {
 	return idle_close_all() + links_close_idle();
-}
-
-void upstream_threads_sweep(void)
-{
-	pthread_mutex_lock(&threads.lock);
-	for (struct upstream_thread *thread = threads.first; thread; thread = thread->next) {
-		if (thread->posted)
-			continue;
-		thread->posted = true;
-		loop_post(thread->loop, &thread->retired);
-	}
-	pthread_mutex_unlock(&threads.lock);
 }

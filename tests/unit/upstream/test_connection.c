@@ -236,7 +236,7 @@ static void use_often(void *argument)
 		pick_init(&pick);
 		struct server *server = pool_pick(fixture.config->pool, &pick);
 		struct upstream_connection *connection = connect_or_fail(server, false);
-		server_answered(server, 1);
+		server_answered(server, 200, 1);
 		server_end(server, SERVER_ANSWERED, FAULT_NONE);
 		upstream_connection_keep(connection);
 	}

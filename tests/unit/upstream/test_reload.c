@@ -207,10 +207,10 @@ static void counts_nothing_when_memory_is_out(void **state)
 	pick_init(&pick);
 	struct server *server = pool_pick(config->pool, &pick);
 	fail_alloc_after(0);
-	server_answered(server, 1);
+	server_answered(server, 200, 1);
 	assert_true(fail_alloc_stop());
 	assert_int_equal(test_status(server).answers, 0);
-	server_answered(server, 1);
+	server_answered(server, 200, 1);
 	server_end(server, SERVER_ANSWERED, FAULT_NONE);
 	assert_int_equal(test_status(server).answers, 1);
 	test_pools_free(&pools);

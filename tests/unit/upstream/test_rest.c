@@ -90,7 +90,7 @@ static void rests_after_failures_in_a_row(void **state)
 	assert_true(fail_at(server));
 	assert_true(fail_at(server));
 	assert_true(begin_at(server)); // an answer starts the count anew
-	server_answered(server, 5);
+	server_answered(server, 200, 5);
 	server_end(server, SERVER_ANSWERED, FAULT_NONE);
 	assert_true(fail_at(server));
 	assert_true(fail_at(server));
@@ -118,7 +118,7 @@ static void comes_back_with_one_trial(void **state)
 	pass(MILLISECOND_NS);
 	assert_true(begin_at(server));
 	assert_false(begin_at(server)); // until the trial ends
-	server_answered(server, 1);
+	server_answered(server, 200, 1);
 	assert_true(begin_at(server)); // the head of an answer is enough
 	assert_int_equal(test_status(server).rest_until_ns, 0);
 	assert_int_equal(test_status(server).failures_in_row, 0);
@@ -237,7 +237,7 @@ static void tries_the_first_to_wake_when_all_rest(void **state)
 
 	pass(SECOND_NS);
 	assert_ptr_equal(pick_first(&pick), pool_server(pool, 1));
-	server_answered(pool_server(pool, 1), 1);
+	server_answered(pool_server(pool, 1), 200, 1);
 	server_end(pool_server(pool, 1), SERVER_ANSWERED, FAULT_NONE);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_ptr_equal(pick_first(&pick), pool_server(pool, 1));

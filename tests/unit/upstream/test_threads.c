@@ -3,6 +3,7 @@
 // shows that what threads share is shared properly.
 #include "base/random.h"
 #include "support.h"
+#include "upstream/pool_change.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -160,7 +161,7 @@ static void request(struct worker *worker)
 			fault.kind = talk(connection);
 			done = fault.kind == FAULT_NONE;
 			if (done) {
-				server_answered(server, 1);
+				server_answered(server, 200, 1);
 				upstream_connection_keep(connection);
 			} else {
 				upstream_connection_close(connection);
@@ -204,6 +205,21 @@ static void *run_worker(void *argument)
 	return NULL;
 }
 
+// What the operator does meanwhile; a server of an earlier change may be there no more.
+static void change(unsigned i)
+{
+	char address[64];
+	struct slice pool = pool_name(shared.current->pool);
+	snprintf(address, sizeof(address), "127.0.0.4:%u", origin.port);
+	struct slice added = slice_from_string(address);
+	struct server_addition addition = {added, .weight = 1 + i % 3};
+	check(pool_add_server(pool, &addition) == 0 || i % 3 != 0);
+	(void)pool_set_weight(pool, added, 2);
+	(void)pool_set_state(pool, added, (enum server_state)(i % 3));
+	if (i % 3 == 2)
+		check(pool_remove_server(pool, added) == 0);
+}
+
 static void reload_often(void)
 {
 	for (unsigned i = 0; i < RELOADS; i++) {
@@ -212,7 +228,9 @@ static void reload_often(void)
 			 i % 3 ? "127.0.0.1:%u app.internal:%u*2 127.0.0.3:%u" : "app.internal:%u 127.0.0.3:%u*%u",
 			 origin.port, origin.port, i % 3 ? origin.port : 3);
 		reload(servers, balancer_types[i % 2], i % 4 * 4);
-		usleep(5000);
+		usleep(2500);
+		change(i);
+		usleep(2500);
 	}
 }
 

@@ -1,0 +1,19 @@
+// Servers that the operator added to the pools of a name. For the files of this folder.
+#ifndef USHER_UPSTREAM_POOL_ADDED_H
+#define USHER_UPSTREAM_POOL_ADDED_H
+
+#include "upstream/pool.h"
+#include "upstream/registry.h"
+
+struct pool_addition {
+	struct pool_addition *next;
+	struct pool_member member; // holds a reference to the server
+};
+
+// With the registry's lock held: all of the family's, which has none any more.
+struct pool_addition *pool_additions_take(struct pool_family *family);
+
+// Without the lock.
+void pool_additions_free(struct pool_addition *first);
+
+#endif
