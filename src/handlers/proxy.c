@@ -134,6 +134,8 @@ static bool prepare(struct proxying *proxying, struct exchange *exchange, const 
 		.read_timeout_ns = timeouts->read_ns,
 	};
 	pick_init(&proxying->pick);
+	if (pool_hashes(config->pool->pool))
+		proxying->pick.hash = pick_key_hash(&config->pool->hash.key, &config->pool->hash.hash_key, exchange);
 	exchange->server.pool = pool_name(config->pool->pool);
 	exchange_at_end(exchange, &proxying->end, end_at_end);
 	return proxy_request_make(exchange, &config->request, &proxying->request);

@@ -1,11 +1,13 @@
-// Least requests: the server with the fewest requests in flight for its weight.
+// Least requests: the server with the fewest requests in flight for its weight. With more
+// servers than can be looked at in time (LOOKED_AT_MAX), the best of so many in a row, from
+// another one on for each request.
 //
 // Among equals the turn of weighted round robin decides, so that servers that are all idle
 // share as they should. Choosing and counting are one step: when another thread counts a
 // request in between, this one looks again.
 #include "upstream/balancer.h"
 
-enum { LOOKS_MAX = 8 };
+enum { LOOKS_MAX = 8, LOOKED_AT_MAX = 128 };
 
 struct choice {
 	struct server *server;
@@ -29,9 +31,11 @@ static struct choice look_at(const struct member *first, const struct member *en
 static struct choice look(const struct tier *tier, uint32_t first, struct pick *pick, int64_t now_ns)
 {
 	const struct member *members = tier->members;
+	uint32_t count = tier->count < LOOKED_AT_MAX ? tier->count : LOOKED_AT_MAX;
+	uint32_t to_end = tier->count - first < count ? tier->count - first : count;
 	struct choice none = {.load = UINT64_MAX};
-	struct choice best = look_at(members + first, members + tier->count, pick, now_ns, none);
-	return look_at(members, members + first, pick, now_ns, best);
+	struct choice best = look_at(members + first, members + first + to_end, pick, now_ns, none);
+	return look_at(members, members + (count - to_end), pick, now_ns, best);
 }
 
 static struct server *choose(struct tier *tier, struct pick *pick, int64_t now_ns)

@@ -5,8 +5,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-const struct balancer_type *const balancer_types[] = {&balance_round_robin, &balance_least_requests, NULL};
-const char *const balancer_names[] = {"round_robin", "least_requests", NULL};
+const struct balancer_type *const balancer_types[] = {
+	&balance_round_robin,
+	&balance_least_requests,
+	&balance_least_time,
+	&balance_random,
+	&balance_hash,
+	&balance_first,
+	NULL,
+};
+const char *const balancer_names[] = {"round_robin", "least_requests", "least_time", "random", "hash", "first", NULL};
 
 // Leaves room for millions of requests in flight.
 #define LOAD_MAX (UINT64_C(1) << 40)

@@ -32,10 +32,17 @@ struct tier {
 	_Alignas(64) _Atomic uint32_t turn;
 };
 
+// What the configuration says beside the balancer's name.
+struct balance_settings {
+	uint32_t hash_method;	     // enum hash_method
+	uint32_t hash_bound_percent; // 0: none
+};
+
 struct balancer_type {
 	const char *name; // as configured
-	// Makes and frees tier->state; NULL when it needs none. 0 or -ENOMEM.
-	int (*init)(struct tier *tier);
+	// Makes and frees tier->state; NULL when it needs none. 0 or -ENOMEM, and then too fini
+	// is called where there is a state.
+	int (*init)(struct tier *tier, const struct balance_settings *settings);
 	void (*fini)(struct tier *tier);
 	// A server of the tier that is usable, taken for the request by server_take. NULL
 	// when there is none. The tier has at least one member; now_ns is the loop's clock.
@@ -49,6 +56,10 @@ extern const char *const balancer_names[];
 
 extern const struct balancer_type balance_round_robin;
 extern const struct balancer_type balance_least_requests;
+extern const struct balancer_type balance_least_time;
+extern const struct balancer_type balance_random;
+extern const struct balancer_type balance_hash;
+extern const struct balancer_type balance_first;
 
 // --- For balancers.
 

@@ -13,6 +13,7 @@
 static struct server *picked(struct pick *pick, struct server *server)
 {
 	server_ref(server);
+	atomic_fetch_add_explicit(&server->family->in_flight, 1, memory_order_relaxed);
 	pick->tried[pick->tries++] = server;
 	return server;
 }
@@ -138,6 +139,11 @@ struct pool_member pool_member(const struct pool *pool, size_t index)
 struct server *pool_server(const struct pool *pool, size_t index)
 {
 	return pool_member(pool, index).server;
+}
+
+bool pool_hashes(const struct pool *pool)
+{
+	return pool->balancer == &balance_hash;
 }
 
 const struct balancer_type *pool_balancer(const struct pool *pool)

@@ -86,6 +86,9 @@ void pools_release(struct pool_set *set);
 struct slice pool_name(const struct pool *pool);
 const struct balancer_type *pool_balancer(const struct pool *pool);
 
+// Whether its choice depends on pick.hash.
+bool pool_hashes(const struct pool *pool);
+
 // The servers that it chooses from now: those configured, in their order, then those that
 // came while running. They may change between two calls, but for a visitor of pools_visit
 // and for tests. 0 <= index < count.

@@ -33,11 +33,27 @@ static bool configured_matches(const struct configured *configured, const struct
 	       configured->max_requests == configured_max_requests(wanted);
 }
 
+static struct balance_settings balance_of(const struct pool_config *config)
+{
+	return (struct balance_settings){
+		.hash_method = (uint32_t)config->hash.method,
+		.hash_bound_percent = (uint32_t)config->hash.bound_percent,
+	};
+}
+
+static bool balances_alike(const struct balance_settings *a, const struct balance_settings *b)
+{
+	return a->hash_method == b->hash_method && a->hash_bound_percent == b->hash_bound_percent;
+}
+
 // Whether what makes it this pool is as configured: servers, weights, balancer.
 static bool pool_matches(const struct pool *pool, const struct pool_config *config)
 {
 	if (pool->configured_count != config->servers.count || pool->balancer != balancer_types[config->balance] ||
 	    pool->tries != config->tries)
+		return false;
+	struct balance_settings balance = balance_of(config);
+	if (!balances_alike(&pool->balance, &balance))
 		return false;
 	for (uint32_t i = 0; i < pool->configured_count; i++)
 		if (!configured_matches(&pool->configured[i], server_config_at(config, i), &config->dns))
@@ -70,6 +86,7 @@ static struct pool *pool_new(struct pool_family *family, const struct pool_confi
 		return NULL;
 	*pool = (struct pool){
 		.balancer = balancer_types[config->balance],
+		.balance = balance_of(config),
 		.family = family,
 		.tries = (uint32_t)config->tries,
 		.protocol = (enum server_protocol)config->protocol,
@@ -154,7 +171,7 @@ static struct roster *gather_roster(const struct pool *pool, bool anew)
 	struct pool_member *members = calloc(POOL_SERVERS_MAX, sizeof(*members));
 	if (!members)
 		return NULL;
-	struct roster *roster = roster_new(pool->balancer, members, gather(pool, anew, members));
+	struct roster *roster = roster_new(pool->balancer, &pool->balance, members, gather(pool, anew, members));
 	free(members);
 	return roster;
 }

@@ -21,6 +21,7 @@ struct pool_settings {
 struct pool {
 	struct roster *_Atomic roster; // changed under the registry's lock; NULL before the first activation
 	const struct balancer_type *balancer;
+	struct balance_settings balance;
 	struct pool_family *family;
 	uint32_t tries;
 	// Under the registry's lock.

@@ -11,6 +11,7 @@
 #include "exchange/snapshot.h"
 #include "net/address.h"
 #include "tls/client.h"
+#include "upstream/pick_key.h"
 #include "upstream/server.h"
 
 #include <stdbool.h>
@@ -72,11 +73,24 @@ struct pool_dns_config {
 	int64_t min_ns, max_ns, timeout_ns;
 };
 
+// What `balance: hash` goes by.
+struct pool_hash_config {
+	struct config_place place;
+	struct config_text by;
+	struct config_text secret;
+	int method; // enum hash_method
+	struct config_text bound;
+	int64_t bound_percent; // 0: none
+	struct pick_key key;
+	struct hash_key hash_key;
+};
+
 struct pool_config {
 	struct config_place place;
-	struct config_text name;       // of an implicit one: its addresses, joined by ", "
-	struct config_list servers;    // of struct server_config
-	int balance;		       // index into balancer_types
+	struct config_text name;    // of an implicit one: its addresses, joined by ", "
+	struct config_list servers; // of struct server_config
+	int balance;		    // index into balancer_types
+	struct pool_hash_config hash;
 	int64_t tries;		       // servers that one request may be sent to
 	int protocol;		       // enum server_protocol, where the address does not say it
 	struct tls_client_config *tls; // NULL: all defaults

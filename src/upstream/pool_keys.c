@@ -2,6 +2,7 @@
 #include "upstream/pool_keys.h"
 
 #include "upstream/balancer.h"
+#include "upstream/hash_keys.h"
 #include "upstream/pool_config.h"
 
 // --- Idle connections, rest, DNS
@@ -226,8 +227,17 @@ static const struct config_key pool_keys[] = {
 		.offset = offsetof(struct pool_config, balance),
 		.standard = "round_robin",
 		.choices = balancer_names,
-		.help = "How a server is chosen: each in its turn, or the one with the fewest requests under way; "
-			"both by weight.",
+		.help = "How a server is chosen, by weight: `round_robin`: each in its turn; `least_requests`: the one "
+			"with the fewest requests under way; `least_time`: of two, the one that will probably answer "
+			"first; `random`: of two, the one with fewer requests under way; `hash`: by what the request "
+			"has (see hash); `first`: the first one up to its max_requests, then the next.",
+	},
+	{
+		.name = "hash",
+		.kind = CONFIG_SECTION,
+		.offset = offsetof(struct pool_config, hash),
+		.section = &hash_section,
+		.help = "With `balance: hash`: what requests must have in common to meet the same server.",
 	},
 	{
 		.name = "tries",

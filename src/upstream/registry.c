@@ -65,9 +65,11 @@ static void number_give(struct numbers *numbers, uint32_t number)
 
 static struct pool_family *family_new(struct slice name)
 {
-	struct pool_family *family = calloc(1, sizeof(*family) + name.length);
+	size_t size = sizeof(struct pool_family) + name.length;
+	struct pool_family *family = aligned_alloc(_Alignof(struct pool_family), (size + 63) / 64 * 64);
 	if (!family)
 		return NULL;
+	memset(family, 0, sizeof(*family));
 	char *text = (char *)(family + 1);
 	memcpy(text, name.data, name.length);
 	family->name = slice_from(text, name.length);

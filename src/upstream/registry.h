@@ -23,11 +23,12 @@ struct pool_family {
 	uint32_t number; // small, used again after its end
 	uint32_t references;
 	struct server *servers;
-	struct pool *pools;		   // that live, newest first
-	struct pool_addition *added;	   // by the operator (pool_change.h)
-	bool is_old;			   // some pool of it has been active: servers that come now are new to it
-	_Atomic uint32_t idle_connections; // kept by each thread
-	_Atomic int64_t last_resort_ns;	   // when a request may next be tried though all rest
+	struct pool *pools;			 // that live, newest first
+	struct pool_addition *added;		 // by the operator (pool_change.h)
+	bool is_old;				 // some pool of it has been active: servers that come now are new to it
+	_Atomic uint32_t idle_connections;	 // kept by each thread
+	_Atomic int64_t last_resort_ns;		 // when a request may next be tried though all rest
+	_Alignas(64) _Atomic uint32_t in_flight; // requests that were picked for its servers and have not ended
 };
 
 void registry_lock(void);

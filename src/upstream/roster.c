@@ -15,7 +15,7 @@ static uint32_t count_of(const struct roster *roster, uint32_t priority)
 }
 
 // Servers of weight 0 are in no tier.
-static int tier_build(struct roster *roster, uint32_t priority, uint32_t count)
+static int tier_build(struct roster *roster, const struct balance_settings *settings, uint32_t priority, uint32_t count)
 {
 	struct tier *tier = &roster->tiers[roster->tier_count++];
 	struct member *members = calloc(count, sizeof(*members));
@@ -30,11 +30,11 @@ static int tier_build(struct roster *roster, uint32_t priority, uint32_t count)
 	// On failure too, the tier has the members: roster_free gives them back.
 	int failed = tier_init(tier, members, count);
 	if (!failed && roster->balancer->init)
-		failed = roster->balancer->init(tier);
+		failed = roster->balancer->init(tier, settings);
 	return failed;
 }
 
-static int tiers_build(struct roster *roster)
+static int tiers_build(struct roster *roster, const struct balance_settings *settings)
 {
 	uint32_t tiers = 0;
 	for (uint32_t priority = 0; priority < ROSTER_PRIORITIES; priority++)
@@ -48,14 +48,15 @@ static int tiers_build(struct roster *roster)
 	memset(roster->tiers, 0, tiers * sizeof(*roster->tiers));
 	for (uint32_t priority = 0; priority < ROSTER_PRIORITIES; priority++) {
 		uint32_t count = count_of(roster, priority);
-		int failed = count > 0 ? tier_build(roster, priority, count) : 0;
+		int failed = count > 0 ? tier_build(roster, settings, priority, count) : 0;
 		if (failed)
 			return failed;
 	}
 	return 0;
 }
 
-struct roster *roster_new(const struct balancer_type *balancer, const struct pool_member *members, uint32_t count)
+struct roster *roster_new(const struct balancer_type *balancer, const struct balance_settings *settings,
+			  const struct pool_member *members, uint32_t count)
 {
 	struct roster *roster = calloc(1, sizeof(*roster));
 	if (!roster)
@@ -71,7 +72,7 @@ struct roster *roster_new(const struct balancer_type *balancer, const struct poo
 		server_ref(members[i].server);
 	}
 	roster->count = count;
-	if (tiers_build(roster) == 0)
+	if (tiers_build(roster, settings) == 0)
 		return roster;
 	// The caller, who may hold the registry's lock, has references to all of them.
 	roster_free(roster);

@@ -27,7 +27,8 @@ struct roster {
 
 // A roster of these members, in this order; takes references of its own. NULL when memory is
 // out.
-struct roster *roster_new(const struct balancer_type *balancer, const struct pool_member *members, uint32_t count);
+struct roster *roster_new(const struct balancer_type *balancer, const struct balance_settings *settings,
+			  const struct pool_member *members, uint32_t count);
 
 // At once: nobody may choose from it any more. NULL is allowed. Not with the registry's lock
 // held.

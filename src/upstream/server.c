@@ -205,6 +205,7 @@ void server_end(struct server *server, enum server_outcome outcome, enum fault_k
 		fail(server, kind);
 	uint32_t before = atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_relaxed);
 	check(before > 0);
+	atomic_fetch_sub_explicit(&server->family->in_flight, 1, memory_order_relaxed);
 	server_unref(server);
 }
 
