@@ -247,10 +247,7 @@ static void end_stream(struct h2_client_stream *stream)
 	// From here on the session's words about it are for nobody.
 	if (stream->id > 0)
 		(void)nghttp2_session_set_stream_user_data(link->session, stream->id, NULL);
-	if (stream->id > 0 && !stream->is_closed) {
-		(void)nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
-		h2_link_write_soon(link);
-	}
+	client_stream_reset(stream, NGHTTP2_CANCEL);
 	client_tunnel_fini(stream);
 	h2_data_fini(&stream->data);
 	list_remove(&stream->place);

@@ -34,10 +34,18 @@ static void set_fault(struct h2_client_stream *stream, const struct fault *fault
 
 void client_stream_fail(struct h2_client_stream *stream, const struct fault *fault, uint32_t code)
 {
-	struct h2_link *link = stream->link;
 	set_fault(stream, fault);
-	if (stream->is_closed || link->is_broken || stream->id <= 0)
+	client_stream_reset(stream, code);
+}
+
+// A second reset of a stream whose HEADERS were not sent yet would go out alone: the first one
+// takes HEADERS back, and to the server the stream is idle (RFC 9113 section 5.1).
+void client_stream_reset(struct h2_client_stream *stream, uint32_t code)
+{
+	struct h2_link *link = stream->link;
+	if (stream->is_closed || stream->is_reset || link->is_broken || stream->id <= 0)
 		return;
+	stream->is_reset = true;
 	(void)nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, stream->id, code);
 	h2_link_write_soon(link);
 }

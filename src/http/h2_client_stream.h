@@ -41,6 +41,7 @@ struct h2_client_stream {
 	bool is_tunnel;	    // extended CONNECT
 	bool is_closed;	    // in both directions; the session has forgotten it
 	bool was_reset;	    // the server sent RST_STREAM
+	bool is_reset;	    // so did this side
 	bool is_started;    // the request's HEADERS are in a frame
 	struct fault fault; // why no more comes, or goes
 
@@ -98,6 +99,9 @@ void client_stream_call_poked(struct h2_link *link);
 
 // The exchange fails, unless its response has come wholly: resets the stream with the code.
 void client_stream_fail(struct h2_client_stream *stream, const struct fault *fault, uint32_t code);
+
+// Resets the stream with the code, unless it is over; once, however often it is called.
+void client_stream_reset(struct h2_client_stream *stream, uint32_t code);
 
 // Suspends until something comes, or the stream has ended or failed: 0, -ETIMEDOUT or
 // -ECANCELED.

@@ -1,5 +1,6 @@
 // Requests to a server over HTTP/2, and its answers.
 #include "h2_fixture.h"
+#include "http/h2_client_stream.h"
 
 static struct fixture fixture; // too large for a fiber's stack
 
@@ -328,6 +329,24 @@ static void resets(void *argument)
 	fixture_close(&fixture);
 }
 
+// The request fails, and ends, before anything of it was sent: the server hears of no stream
+// that it does not know, and the link goes on.
+static void failed_before_it_is_sent(void *argument)
+{
+	struct exchange exchange;
+	struct fault fault = {.kind = FAULT_CLIENT_GONE};
+	fixture_open(&fixture, NULL, 0, false);
+	exchange_begin(&fixture, &exchange, NULL);
+	client_stream_fail(exchange.client.stream, &fault, NGHTTP2_CANCEL);
+	(void)exchange_close(&exchange);
+	struct origin_stream *stream = begin(&exchange, NULL);
+	origin_head(&fixture.origin, stream, ":status: 204\n", true);
+	exchange_expect(&exchange, 204, "");
+	assert_true(exchange_close(&exchange));
+	fixture_close(&fixture);
+	assert_int_equal(fixture.origin.goaway_code, NGHTTP2_NO_ERROR);
+}
+
 TEST(without_bodies)
 TEST(with_bodies)
 TEST(trailers)
@@ -339,6 +358,7 @@ TEST(too_large_heads)
 TEST(large_requests)
 TEST(refused)
 TEST(resets)
+TEST(failed_before_it_is_sent)
 
 int main(void)
 {
@@ -348,7 +368,7 @@ int main(void)
 		cmocka_unit_test(test_heads),	       cmocka_unit_test(test_looks),
 		cmocka_unit_test(test_wrong_answers),  cmocka_unit_test(test_too_large_heads),
 		cmocka_unit_test(test_large_requests), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_resets),
+		cmocka_unit_test(test_resets),	       cmocka_unit_test(test_failed_before_it_is_sent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
