@@ -78,12 +78,20 @@ static const struct config_key timeouts_keys[] = {
 	 "from the request sent to the header section of a server's response", .min = 1, .max = YEAR_NS},
 	{"read", CONFIG_DURATION, offsetof(struct timeouts, read_ns), "60s",
 	 "without progress of a body, to or from a server", .min = 1, .max = YEAR_NS},
+	{"try", CONFIG_DURATION, offsetof(struct timeouts, try_ns), "off",
+	 "from the choice of a server to the header section of its response; then another server is tried, where the "
+	 "request may be sent again (retry)",
+	 .max = YEAR_NS},
+	{"total", CONFIG_DURATION, offsetof(struct timeouts, total_ns), "off",
+	 "from a request's first byte to the last of its response, whatever the progress, but for tunnels",
+	 .max = YEAR_NS},
 	{0},
 };
 
 static const struct config_section timeouts_section = {
 	.name = "timeouts",
-	.help = "How long usher waits. All are times without progress, never of a whole body. Each is inherited on its "
+	.help = "How long usher waits. All but `try` and `total` are times without progress, never of a whole body. "
+		"Each is inherited on its "
 		"own: what a route does not say, its site says, or the top.",
 	.size = sizeof(struct timeouts),
 	.keys = timeouts_keys,

@@ -80,6 +80,8 @@ struct timeouts {
 	struct config_place place;
 	int64_t handshake_ns, header_ns, idle_ns, body_ns, send_ns, tunnel_ns; // the client's side
 	int64_t connect_ns, response_ns, read_ns;			       // the server's side
+	int64_t try_ns;							       // of one server; 0: none
+	int64_t total_ns;						       // of the whole exchange; 0: none
 };
 
 // Where the access log goes; whoever puts the snapshot to work opens it.

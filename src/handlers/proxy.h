@@ -7,12 +7,15 @@
 #include "handlers/proxy_request.h"
 
 struct pool_config;
+struct retry_config;
 
 struct proxy_config {
 	struct config_place place;
 	struct config_texts to;	 // a pool's name, or addresses
 	struct config_text host; // "preserve", "server", or a name
 	int forwarded;		 // enum proxy_forwarded
+	struct config_text deadline;
+	struct retry_config *retry; // NULL: the pool's
 	struct proxy_request_options request;
 	struct pool_config *pool;
 };

@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "fiber/fiber.h"
+#include "fiber/loop.h"
 #include "http/forwarded.h"
 #include "http/h1.h"
 
@@ -132,6 +134,8 @@ bool proxy_request_make(struct exchange *exchange, const struct proxy_request_op
 		.own = {.items = arena_alloc(arena, OWN_FIELDS * sizeof(struct field)), .capacity = OWN_FIELDS},
 	};
 	fields_remove_hop_by_hop(&request->fields);
+	if (options->deadline_field.length > 0)
+		(void)fields_remove_name(&request->fields, options->deadline_field);
 	return ret_request->own.items && add_own(exchange, &ret_request->own, options->forwarded);
 }
 
@@ -152,4 +156,15 @@ void proxy_request_address(struct client_request *request, const struct exchange
 	request->authority = host.length ? host : server_authority(server);
 	// RFC 9113 section 8.3.1: that of the target, which is the server's here.
 	request->scheme = server->tls ? SLICE("https") : SLICE("http");
+}
+
+bool proxy_request_tell_deadline(struct client_request *request, struct exchange *exchange,
+				 const struct proxy_request_options *options, int64_t deadline_ns)
+{
+	if (options->deadline_field.length == 0 || deadline_ns == FIBER_NEVER)
+		return true;
+	struct arena *arena = exchange_arena(exchange);
+	int64_t left_ms = (deadline_ns - loop_now()) / MILLISECOND_NS;
+	struct slice text = arena_printf(arena, "%lld", (long long)(left_ms > 0 ? left_ms : 0));
+	return text.data && fields_set_name(&request->own, arena, options->deadline_field, text);
 }

@@ -16,6 +16,7 @@ struct proxy_request_options {
 	enum proxy_host host;
 	struct slice host_text; // with PROXY_HOST_FIXED
 	enum proxy_forwarded forwarded;
+	struct slice deadline_field; // empty: servers are not told
 };
 
 // Makes the request for the servers of a pool, once for all tries, and takes the hop-by-hop
@@ -27,5 +28,10 @@ bool proxy_request_make(struct exchange *exchange, const struct proxy_request_op
 // Addresses it to one server, whose name is lent.
 void proxy_request_address(struct client_request *request, const struct exchange *exchange,
 			   const struct proxy_request_options *options, const struct server *server);
+
+// Tells the server how many milliseconds are left until the deadline, where that is wished and
+// there is one (not FIBER_NEVER). For each try anew. False when memory is out.
+bool proxy_request_tell_deadline(struct client_request *request, struct exchange *exchange,
+				 const struct proxy_request_options *options, int64_t deadline_ns);
 
 #endif

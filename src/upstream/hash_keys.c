@@ -4,8 +4,7 @@
 #include "config/load.h"
 #include "upstream/balance_hash.h"
 #include "upstream/pool_config.h"
-
-#include <string.h>
+#include "upstream/pool_keys.h"
 
 static const char *const method_names[] = {[HASH_MAGLEV] = "maglev", [HASH_RING] = "ring", NULL};
 
@@ -13,20 +12,7 @@ enum { BOUND_MIN_PERCENT = 101, BOUND_MAX_PERCENT = 10000 };
 
 static bool read_bound(struct config_load *load, struct pool_hash_config *hash)
 {
-	struct slice digits = hash->bound.text;
-	uint64_t percent;
-	if (!digits.data || slice_equal(digits, SLICE("off")))
-		return true;
-	if (slice_ends_with(digits, SLICE("%")))
-		digits.length--;
-	if (digits.length == hash->bound.text.length || !slice_to_number(digits, &percent) ||
-	    percent < BOUND_MIN_PERCENT || percent > BOUND_MAX_PERCENT) {
-		config_error(load, hash->bound.place, "expected off, or a bound such as 125%%, from %d%% to %d%%",
-			     BOUND_MIN_PERCENT, BOUND_MAX_PERCENT);
-		return false;
-	}
-	hash->bound_percent = (int64_t)percent;
-	return true;
+	return percent_load(load, &hash->bound, BOUND_MIN_PERCENT, BOUND_MAX_PERCENT, &hash->bound_percent);
 }
 
 // Without a secret the key is the same everywhere, and anybody can find requests that meet one server.

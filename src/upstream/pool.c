@@ -14,6 +14,8 @@ static struct server *picked(struct pick *pick, struct server *server)
 {
 	server_ref(server);
 	atomic_fetch_add_explicit(&server->family->in_flight, 1, memory_order_relaxed);
+	if (pick->tries == 0)
+		atomic_fetch_add_explicit(&server->family->requests, 1, memory_order_relaxed);
 	pick->tried[pick->tries++] = server;
 	return server;
 }

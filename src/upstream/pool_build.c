@@ -295,6 +295,7 @@ static void adopt(struct pool *pool, const struct pool_config *config)
 	pool->settings = (struct pool_settings){
 		.idle = config->idle, .rest = config->rest, .h2 = config->h2, .slow_start_ns = config->slow_start_ns};
 	atomic_store(&pool->family->idle_connections, (uint32_t)config->idle.pool_connections);
+	atomic_store(&pool->family->retry_percent, (uint32_t)config->retry_percent);
 	for (uint32_t i = 0; i < pool->configured_count; i++) {
 		struct server *server = pool->configured[i].member.server;
 		server->removed = false;

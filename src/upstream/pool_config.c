@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "upstream/pool.h"
 #include "upstream/pool_keys.h"
+#include "upstream/registry.h"
 
 #include <stdlib.h>
 
@@ -154,6 +155,24 @@ static bool check_priorities(struct config_load *load, const struct pool_config 
 	return good;
 }
 
+bool percent_load(struct config_load *load, const struct config_text *text, uint32_t min, uint32_t max,
+		  int64_t *ret_percent)
+{
+	uint64_t percent;
+	struct slice digits = text->text;
+	if (!digits.data || slice_equal(digits, SLICE("off")))
+		return true;
+	if (slice_ends_with(digits, SLICE("%")))
+		digits.length--;
+	if (digits.length == text->text.length || !slice_to_number(digits, &percent) || percent < min ||
+	    percent > max) {
+		config_error(load, text->place, "expected off, or a percentage from %u%% to %u%%", min, max);
+		return false;
+	}
+	*ret_percent = (int64_t)percent;
+	return true;
+}
+
 static void warn_of_useless(struct config_load *load, const struct pool_config *pool)
 {
 	bool some_ordinary = false, some_weight = false;
@@ -223,6 +242,8 @@ bool pool_config_check(struct config_load *load, struct pool_config *pool)
 	bool good = complete_servers(load, pool) && set_tls(load, pool);
 	good &= check_repeated(load, pool);
 	good &= check_priorities(load, pool);
+	pool->retry_percent = RETRY_UNBOUNDED;
+	good &= percent_load(load, &pool->retry_budget, 1, 1000, &pool->retry_percent);
 	return check_durations(load, pool) && good;
 }
 

@@ -12,6 +12,7 @@
 #include "net/address.h"
 #include "tls/client.h"
 #include "upstream/pick_key.h"
+#include "upstream/retry.h"
 #include "upstream/server.h"
 
 #include <stdbool.h>
@@ -91,7 +92,10 @@ struct pool_config {
 	struct config_list servers; // of struct server_config
 	int balance;		    // index into balancer_types
 	struct pool_hash_config hash;
-	int64_t tries;		       // servers that one request may be sent to
+	int64_t tries; // servers that one request may be sent to
+	struct retry_config retry;
+	struct config_text retry_budget;
+	int64_t retry_percent;	       // of the requests; RETRY_UNBOUNDED
 	int protocol;		       // enum server_protocol, where the address does not say it
 	struct tls_client_config *tls; // NULL: all defaults
 	struct pool_h2_config h2;

@@ -249,6 +249,23 @@ static const struct config_key pool_keys[] = {
 		.help = "How many servers one request may be tried at, where it may be repeated.",
 	},
 	{
+		.name = "retry",
+		.kind = CONFIG_SECTION,
+		.offset = offsetof(struct pool_config, retry),
+		.section = &retry_section,
+		.help = "When a request is tried at another server.",
+	},
+	{
+		.name = "retry_budget",
+		.kind = CONFIG_TEXT,
+		.offset = offsetof(struct pool_config, retry_budget),
+		.standard = "20%",
+		.help = "How many retries there may be: a share of the requests of the last ten seconds, and 100; off: "
+			"any "
+			"number. So a pool that fails does not get its requests several times over.",
+		.form = "off, or a percentage such as 20%",
+	},
+	{
 		.name = "protocol",
 		.kind = CONFIG_CHOICE,
 		.offset = offsetof(struct pool_config, protocol),

@@ -17,6 +17,11 @@ bool server_config_set_address(struct config_load *load, struct server_config *s
 // Fills in what also depends on the pool: protocol, name, authority. False after config_error.
 bool server_config_complete(struct config_load *load, struct server_config *server, enum server_protocol of_pool);
 
+// Reads "125%"; leaves *ret_percent alone for "off" and where nothing was written. False after
+// config_error.
+bool percent_load(struct config_load *load, const struct config_text *text, uint32_t min, uint32_t max,
+		  int64_t *ret_percent);
+
 // Checks over all keys of a pool, and completes it. False after config_error.
 bool pool_config_check(struct config_load *load, struct pool_config *pool);
 

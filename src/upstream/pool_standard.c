@@ -5,6 +5,9 @@
 
 const struct pool_config pool_config_standard = {
 	.tries = 5,
+	.retry = {.causes = RETRY_CONNECT | RETRY_RESET | RETRY_TIMEOUT, .body_bytes = 64 * 1024},
+	.retry_budget = {.text = {"20%", 3}},
+	.retry_percent = 20,
 	.protocol = SERVER_HTTP1,
 	.h2 =
 		{

@@ -29,7 +29,15 @@ struct pool_family {
 	_Atomic uint32_t idle_connections;	 // kept by each thread
 	_Atomic int64_t last_resort_ns;		 // when a request may next be tried though all rest
 	_Alignas(64) _Atomic uint32_t in_flight; // requests that were picked for its servers and have not ended
+	_Atomic uint64_t requests;		 // that were picked for a server, each counted once
+	// What retries may cost (retry.h).
+	_Atomic uint32_t retry_percent; // of the requests; RETRY_UNBOUNDED
+	_Atomic int64_t window_since_ns;
+	_Atomic uint64_t window_requests; // `requests` when it began
+	_Atomic uint64_t window_retries;
 };
+
+enum { RETRY_UNBOUNDED = UINT32_MAX };
 
 void registry_lock(void);
 void registry_unlock(void);

@@ -23,7 +23,7 @@
 enum { LINES_MAX = 60, LINE_MAX_LENGTH = 160 };
 
 // These failed once.
-static const uint64_t failed_once[] = {34, 127, 187, 237, 328, 350, 140, 1372, 1500, 3246};
+static const uint64_t failed_once[] = {34, 127, 187, 237, 328, 350, 140, 1372, 1500, 3246, 1000918};
 
 struct proxy_world world;
 struct proxy_counts counts;
@@ -58,17 +58,15 @@ void ask_excuse(struct ask *ask, const char *word)
 		ask->excuse = word;
 }
 
+// Bodies are kept for it, up to a bound.
 bool ask_is_repeatable(const struct ask *ask)
 {
-	// One that is empty may have become none in the first pass.
-	bool has_body = (ask->framing == BODY_CHUNKED && world.passes == PASSES_ONCE) || ask->size > 0;
-	return method_is_idempotent(ask->method) && !has_body;
+	return method_is_idempotent(ask->method);
 }
 
-// Or may not have become none.
 static bool is_surely_repeatable(const struct ask *ask)
 {
-	return ask_is_repeatable(ask) && ask->framing != BODY_CHUNKED;
+	return ask_is_repeatable(ask) && ask->size == 0 && ask->framing != BODY_CHUNKED;
 }
 
 bool ask_is_excused(const struct ask *ask)

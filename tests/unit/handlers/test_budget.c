@@ -30,7 +30,7 @@ static const struct exchange_kind kinds[] = {
 	 11},
 	// What may not be sent twice is not sent on a connection that may be dead.
 	{"POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\nhello",
-	 "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 15, 1, 11},
+	 "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 15, 1, 12},
 	{"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", 0, 0, 11},
 	{"GET / HTTP/1.1\r\nHost: a.example\r\nIf-None-Match: \"a\"\r\n\r\n",
 	 "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n", 0, 0, 11},
