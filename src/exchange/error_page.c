@@ -5,6 +5,7 @@
 #include "exchange/escape.h"
 #include "exchange/exchange.h"
 #include "exchange/snapshot.h"
+#include "exchange/status_range.h"
 #include "exchange/template.h"
 
 #include <string.h>
@@ -30,8 +31,12 @@ static const unsigned statuses[STATUS_COUNT] = {
 #undef STATUS_NUMBER
 };
 
+enum { REPLACED_MAX = 16 };
+
 struct error_pages {
 	const struct template *templates[STATUS_COUNT + 1][PAGE_TYPES]; // NULL but for STATUS_ANY: not set
+	struct status_range replaced[REPLACED_MAX];			// of servers' answers
+	uint32_t replaced_count;
 };
 
 // --- Answering
@@ -111,6 +116,12 @@ void error_page_answer(struct exchange *exchange, unsigned status, const char *c
 	exchange_answer(exchange, status, page.length > 0 ? media_types[type] : SLICE_EMPTY, page);
 }
 
+bool error_page_replaces(const struct exchange *exchange, unsigned status)
+{
+	const struct error_pages *pages = exchange->route->errors;
+	return status_is_in(status, pages->replaced, pages->replaced_count);
+}
+
 void error_page_fill(struct exchange *exchange)
 {
 	enum fault_kind kind = exchange->transaction.fault.kind;
@@ -125,6 +136,7 @@ struct error_pages_config {
 	struct config_place place;
 	struct config_file general[PAGE_TYPES];
 	struct config_file by_status[STATUS_COUNT];
+	struct config_texts replace;
 };
 
 #define PAGE_FORM "a file that ends in .html, .json or .txt"
@@ -138,6 +150,9 @@ static const struct config_key keys[] = {
 	{"html", CONFIG_FILE, offsetof(struct error_pages_config, general[PAGE_HTML]), .help = "the page for browsers"},
 	{"json", CONFIG_FILE, offsetof(struct error_pages_config, general[PAGE_JSON]),
 	 .help = "the page for who prefers JSON"},
+	{"replace", CONFIG_TEXTS, offsetof(struct error_pages_config, replace),
+	 .help = "answers of servers with these statuses, such as [500, \"502-504\"], are replaced by these pages, too",
+	 .form = STATUS_RANGE_FORM},
 	STATUSES(STATUS_KEY){0},
 };
 
@@ -145,7 +160,7 @@ const struct config_section error_pages_section = {
 	.name = "error_pages",
 	.help = "Files that take the place of usher's own pages for errors. Which type a visitor gets, the Accept "
 		"field "
-		"decides. Answers of servers are passed on as they are.",
+		"decides. Answers of servers are passed on as they are, but for those that `replace` names.",
 	.size = sizeof(struct error_pages_config),
 	.keys = keys,
 	.place_offset = offsetof(struct error_pages_config, place),
@@ -221,7 +236,8 @@ const struct error_pages *error_pages_load(struct config_load *load, const void 
 	if (!pages)
 		return NULL;
 	*pages = *outer;
-	bool good = true;
+	bool good = config->replace.count == 0 || status_ranges_load(load, &config->replace, 400, pages->replaced,
+								     REPLACED_MAX, &pages->replaced_count);
 	for (size_t i = 0; i < PAGE_TYPES; i++)
 		if (config->general[i].path.text.data)
 			good = (pages->templates[STATUS_ANY][i] = page_parse(load, config->general[i].content)) && good;

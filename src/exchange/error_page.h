@@ -42,4 +42,8 @@ void error_page_fill(struct exchange *exchange);
 // The same for a status that is not a fault's: `code` is the reason code.
 void error_page_answer(struct exchange *exchange, unsigned status, const char *code);
 
+// Whether a server's answer with the status is to be replaced by such a page, by the exchange's
+// route.
+bool error_page_replaces(const struct exchange *exchange, unsigned status);
+
 #endif

@@ -1,5 +1,6 @@
 #include "handlers/proxy_response.h"
 
+#include "exchange/error_page.h"
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
@@ -111,10 +112,25 @@ static bool bound_body(struct proxying *proxying, struct response *response)
 
 // --- The main path
 
+// A page of usher's own in the place of a server's error. When to come again, the server knows.
+static void replace_error(struct exchange *exchange, const struct response *from)
+{
+	struct slice retry_after = fields_value(&from->fields, FIELD_RETRY_AFTER);
+	trace_note(&exchange->trace, "replaced", SLICE_EMPTY, NULL, 0, from->status);
+	error_page_answer(exchange, from->status, "server_error");
+	if (retry_after.data &&
+	    !fields_set(&exchange_response(exchange)->fields, exchange_arena(exchange), FIELD_RETRY_AFTER, retry_after))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "replace response", NULL);
+}
+
 void proxy_response_take(struct proxying *proxying)
 {
 	struct exchange *exchange = proxying->exchange;
 	struct response *response = exchange_response(exchange);
+	if (error_page_replaces(exchange, proxying->response.status)) {
+		replace_error(exchange, &proxying->response);
+		return;
+	}
 	*response = proxying->response;
 	struct slice upgrade = fields_value(&response->fields, FIELD_UPGRADE);
 	fields_remove_hop_by_hop(&response->fields);

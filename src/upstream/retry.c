@@ -35,45 +35,6 @@ static bool read_cause(struct config_load *load, const struct config_text *text,
 	return false;
 }
 
-static bool read_status(struct slice text, uint16_t *ret_status)
-{
-	uint64_t status;
-	if (!slice_to_number(text, &status) || status < 100 || status > 599)
-		return false;
-	*ret_status = (uint16_t)status;
-	return true;
-}
-
-static bool read_range(struct slice text, struct status_range *ret_range)
-{
-	struct slice first, last;
-	if (!slice_cut(text, '-', &first, &last))
-		last = first;
-	return read_status(slice_trim(first), &ret_range->first) && read_status(slice_trim(last), &ret_range->last) &&
-	       ret_range->first <= ret_range->last;
-}
-
-bool status_ranges_load(struct config_load *load, const struct config_texts *texts, struct status_range *ret_ranges,
-			uint32_t most, uint32_t *ret_count)
-{
-	uint32_t count = 0;
-	for (size_t i = 0; i < texts->count; i++) {
-		const struct config_text *text = &texts->items[i];
-		if (count == most) {
-			config_error(load, text->place, "more than %u statuses and ranges", most);
-			return false;
-		}
-		if (!read_range(text->text, &ret_ranges[count++])) {
-			config_error(load, text->place,
-				     "\"%.*s\" is no status; expected one such as 503, or a range such as \"502-504\"",
-				     SLICE_ARGUMENTS(text->text));
-			return false;
-		}
-	}
-	*ret_count = count;
-	return true;
-}
-
 static bool read_method(struct config_load *load, const struct config_text *text, uint32_t *set)
 {
 	enum method method = method_of(text->text);
@@ -99,7 +60,7 @@ static bool finish(struct config_load *load, void *section_struct)
 		retry->causes = retry_standard.causes;
 	for (size_t i = 0; i < retry->methods.count; i++)
 		good &= read_method(load, &retry->methods.items[i], &retry->allowed);
-	return status_ranges_load(load, &retry->status_texts, retry->statuses, RETRY_STATUS_RANGES_MAX,
+	return status_ranges_load(load, &retry->status_texts, 200, retry->statuses, RETRY_STATUS_RANGES_MAX,
 				  &retry->status_count) &&
 	       good;
 }
@@ -121,7 +82,7 @@ static const struct config_key keys[] = {
 		.help = "Answers after which another server is tried, such as [503, \"502-504\"]; the last server's "
 			"answer "
 			"is passed on.",
-		.form = "a status such as 503, or a range such as \"502-504\"",
+		.form = STATUS_RANGE_FORM,
 	},
 	{
 		.name = "methods",

@@ -5,6 +5,7 @@
 
 #include "config/key.h"
 #include "config/load.h"
+#include "exchange/status_range.h"
 #include "http/message.h"
 
 #include <stdbool.h>
@@ -20,10 +21,6 @@ enum retry_cause {
 };
 
 enum { RETRY_STATUS_RANGES_MAX = 16 };
-
-struct status_range {
-	uint16_t first, last;
-};
 
 struct retry_config {
 	struct config_place place;
@@ -42,19 +39,6 @@ extern const struct config_section retry_section;
 
 // What stands when nothing is written.
 extern const struct retry_config retry_standard;
-
-// Reads [500, "502-504"] into at most `most` ranges; statuses are 100 to 599. False after
-// config_error.
-bool status_ranges_load(struct config_load *load, const struct config_texts *texts, struct status_range *ret_ranges,
-			uint32_t most, uint32_t *ret_count);
-
-static inline bool status_is_in(unsigned status, const struct status_range *ranges, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (status >= ranges[i].first && status <= ranges[i].last)
-			return true;
-	return false;
-}
 
 // Whether a request with the method may be sent again though a server may have acted on it:
 // RFC 9110 section 9.2.2, unless the configuration names the methods.

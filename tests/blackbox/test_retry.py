@@ -209,6 +209,33 @@ def test_a_body_that_waits_for_its_continue(stage):
     assert all(request.body == b"hello" for request in origins[1].requests)
 
 
+# --- Error answers of servers
+
+
+def failing(status):
+    def script(connection):
+        while connection.read_request() is not None:
+            connection.answer(b"Traceback: secret", "X-Internal: host7", "Retry-After: 17", status=status)
+    return script
+
+
+@pytest.mark.parametrize("status,replaced", [("500 No", True), ("502 No", True), ("503 No", True), ("505 No", False),
+                                             ("404 No", False)])
+def test_error_answers_are_replaced_by_status(stage, status, replaced):
+    config = POOL.replace("proxy: {to", "error_pages: {replace: [500, \"502-504\"]}\nproxy: {to")
+    origin = stage.origin(failing(status))
+    usher = stage.usher(config, SETTINGS="", SERVERS=f"[{origin.address}]", TIMEOUTS="", PROXY="")
+    for fields in ((), ("Accept: application/json",)):
+        answer = usher.get("/", *fields)
+        assert answer.status == int(status.split()[0])
+        assert (b"secret" in answer.body, answer.get("X-Internal") == "host7") == (not replaced, not replaced)
+        assert answer.get("Retry-After") == "17"
+        if replaced:
+            assert b"server_error" in answer.body
+    head = usher.ask("HEAD", "/")
+    assert head.status == int(status.split()[0]) and head.body == b""
+
+
 # --- The budget
 
 
