@@ -1,8 +1,8 @@
 // What counts against an HTTP/2 client, and what excuses it.
+#include "driver.h"
 #include "fiber/loop.h"
 #include "http/h2_limits.h"
 #include "http/h2_server.h"
-#include "driver.h"
 
 static const struct h2_server_settings settings = {.controls = 10, .resets = 10, .header_bytes = 65536};
 
