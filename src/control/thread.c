@@ -15,6 +15,7 @@
 #include "observe/access_log.h"
 #include "upstream/connection.h"
 #include "upstream/discovery.h"
+#include "upstream/health.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -288,12 +289,15 @@ static void thread_close(struct thread *thread)
 	if (thread->service)
 		exchange_service_free(thread->service);
 	if (thread->resolver) {
-		if (thread->number == 0)
+		if (thread->number == 0) {
+			check_commands_end(true);
+			health_stop();
 			discovery_stop();
-		upstream_thread_stop();
+		}
 		// What was cancelled has its last turns.
 		for (int i = 0; i < LAST_TURNS_MAX && fiber_count() > 0; i++)
 			(void)loop_turn(thread->loop, MILLISECOND_NS);
+		upstream_thread_stop();
 		resolver_free(thread->resolver);
 	}
 	access_log_end_thread();
@@ -327,8 +331,11 @@ static int thread_open(struct thread *thread, struct snapshot *snapshot)
 		upstream_thread_stop();
 		return -ENOMEM;
 	}
-	if (thread->number == 0)
+	if (thread->number == 0) {
 		discovery_start(look_up, thread->resolver);
+		check_commands_end(false);
+		health_start(check_run);
+	}
 	thread->service = exchange_service_new(snapshot);
 	if (!thread->service)
 		return -ENOMEM;

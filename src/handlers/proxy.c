@@ -8,6 +8,7 @@
 #include "handlers/proxy_try.h"
 #include "http/syntax.h"
 #include "http/uri.h"
+#include "upstream/check.h"
 #include "upstream/pool_config.h"
 
 // More of our own names in Via (RFC 9110 section 7.6.3) than any sensible setup has.
@@ -53,6 +54,11 @@ static const struct config_key proxy_keys[] = {
 		 "X-Request-Timeout.",
 	 .form = "the name of a field",
 	 .refine = refine_deadline},
+	{.name = "checks",
+	 .kind = CONFIG_TEXTS,
+	 .offset = offsetof(struct proxy_config, checks),
+	 .help = "Which of the pool's checks (health) a server must pass for these requests; all when it is absent.",
+	 .form = "the name of a check"},
 	{.name = "retry",
 	 .kind = CONFIG_OPTIONAL,
 	 .offset = offsetof(struct proxy_config, retry),
@@ -69,6 +75,32 @@ static const struct config_section proxy_section = {
 	.place_offset = offsetof(struct proxy_config, place),
 	.shorthand = "to",
 };
+
+static bool find_check(struct config_load *load, const struct pool_config *pool, const struct config_text *name,
+		       uint64_t *bits)
+{
+	struct slice names[CHECKS_MAX];
+	const struct check_config *checks = pool->health.items;
+	for (size_t i = 0; i < pool->health.count; i++) {
+		names[i] = checks[i].name.text.data ? checks[i].name.text : SLICE("health");
+		if (slice_equal(name->text, names[i])) {
+			*bits |= UINT64_C(1) << i;
+			return true;
+		}
+	}
+	config_error(load, name->place, "the pool has no check \"%.*s\"%s", SLICE_ARGUMENTS(name->text),
+		     config_suggestion(load, name->text, names, pool->health.count));
+	return false;
+}
+
+static bool find_checks(struct config_load *load, struct proxy_config *config)
+{
+	bool good = true;
+	config->check_bits = config->checks.count > 0 ? 0 : UINT64_MAX;
+	for (size_t i = 0; i < config->checks.count; i++)
+		good &= find_check(load, config->pool, &config->checks.items[i], &config->check_bits);
+	return good;
+}
 
 static bool proxy_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
 		       const void **ret_config)
@@ -96,7 +128,7 @@ static bool proxy_load(struct config_load *load, struct snapshot *snapshot, cons
 	if (!config->pool && pools)
 		config->pool = pool_set_target(load, pools, &config->to);
 	*ret_config = config;
-	return config->pool != NULL;
+	return config->pool != NULL && find_checks(load, config);
 }
 
 // --- The main path
@@ -138,6 +170,7 @@ static bool prepare(struct proxying *proxying, struct exchange *exchange, const 
 		.read_timeout_ns = timeouts->read_ns,
 	};
 	pick_init(&proxying->pick);
+	proxying->pick.checks = config->check_bits;
 	if (pool_hashes(config->pool->pool))
 		proxying->pick.hash = pick_key_hash(&config->pool->hash.key, &config->pool->hash.hash_key, exchange);
 	exchange->server.pool = pool_name(config->pool->pool);

@@ -15,6 +15,8 @@ struct proxy_config {
 	struct config_text host; // "preserve", "server", or a name
 	int forwarded;		 // enum proxy_forwarded
 	struct config_text deadline;
+	struct config_texts checks;
+	uint64_t check_bits;	    // of those that a server must pass
 	struct retry_config *retry; // NULL: the pool's
 	struct proxy_request_options request;
 	struct pool_config *pool;

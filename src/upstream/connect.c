@@ -346,3 +346,21 @@ int connect_new(struct server_local *local, enum server_protocol protocol, int64
 		ret_fault->after_ns = loop_now() - begun_ns;
 	return failed;
 }
+
+int connect_aside(struct server_local *local, uint16_t port, int64_t deadline_ns, struct fault *ret_fault,
+		  struct upstream_connection **ret_connection)
+{
+	struct server *server = local->server;
+	struct address address = server->address;
+	uint32_t index, version;
+	int failed = server->name ? resolve(server, deadline_ns, ret_fault) : 0;
+	if (failed)
+		return failed;
+	if (server->name &&
+	    !address_book_read(host_name_addresses(server->name), 0, server->port, &address, &index, &version))
+		return fail_address(ret_fault, -EHOSTUNREACH, "connect");
+	if (port > 0)
+		address_set_port(&address, port);
+	enum server_protocol protocol = server->protocol == SERVER_HTTP2 ? SERVER_HTTP2 : SERVER_HTTP1;
+	return connect_to(local, protocol, &address, deadline_ns, ret_fault, ret_connection);
+}

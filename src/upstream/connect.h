@@ -12,6 +12,12 @@
 int connect_new(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns, struct fault *ret_fault,
 		struct upstream_connection **ret_connection);
 
+// A connection of one's own, outside of all bounds, to another port than the server's where that
+// is not 0, and at one address of its name: HTTP/2 where that is what the server speaks, else
+// HTTP/1.1. As connect_new otherwise.
+int connect_aside(struct server_local *local, uint16_t port, int64_t deadline_ns, struct fault *ret_fault,
+		  struct upstream_connection **ret_connection);
+
 // Keeps words about TLS as long as the server: for a fault's detail.
 const char *connect_keep_words(struct server_local *local, const char *words);
 

@@ -1,6 +1,7 @@
 #include "upstream/pool_build.h"
 
 #include "base/check.h"
+#include "upstream/health.h"
 #include "upstream/local.h"
 #include "upstream/pool_added.h"
 #include "upstream/registry.h"
@@ -129,6 +130,7 @@ static void pool_dispose(struct pool *pool)
 		server_unref(pool->configured[i].member.server);
 	if (pool->tls)
 		tls_client_unref(pool->tls);
+	check_set_unref(pool->checks);
 	registry_lock();
 	family_release(pool->family);
 	registry_unlock();
@@ -211,7 +213,13 @@ static void members_join(const struct pool *pool, const struct roster *roster)
 	for (uint32_t i = 0; i < roster->count; i++) {
 		struct server *server = roster->members[i].server;
 		apply_settings(&pool->settings, rests, server);
-		if (atomic_fetch_add(&server->sets, 1) == 0 && pool->family->is_old)
+		if (atomic_fetch_add(&server->sets, 1) > 0)
+			continue;
+		if (pool->checks && pool->checks->count > 0) {
+			atomic_store(&server->unproven, UINT64_MAX >> (CHECKS_MAX - pool->checks->count));
+			server_hold(server, HOLD_UNPROVEN);
+		}
+		if (pool->family->is_old)
 			server_warm(server);
 	}
 }
@@ -296,6 +304,9 @@ static void adopt(struct pool *pool, const struct pool_config *config)
 		.idle = config->idle, .rest = config->rest, .h2 = config->h2, .slow_start_ns = config->slow_start_ns};
 	atomic_store(&pool->family->idle_connections, (uint32_t)config->idle.pool_connections);
 	atomic_store(&pool->family->retry_percent, (uint32_t)config->retry_percent);
+	check_set_unref(pool->checks);
+	pool->checks = pool->next_checks;
+	pool->next_checks = NULL;
 	for (uint32_t i = 0; i < pool->configured_count; i++) {
 		struct server *server = pool->configured[i].member.server;
 		server->removed = false;
@@ -352,6 +363,12 @@ static void dispose_all(struct pool *dead)
 	}
 }
 
+static bool prepare_checks(struct pool *pool, const struct pool_config *config)
+{
+	pool->next_checks = config->health.count > 0 ? check_set_new(&config->health) : NULL;
+	return config->health.count == 0 || pool->next_checks;
+}
+
 static bool take_all(struct pool_set *set, struct pool **ret_begun)
 {
 	for (size_t i = 0; i < set->count; i++) {
@@ -359,7 +376,7 @@ static bool take_all(struct pool_set *set, struct pool **ret_begun)
 		if (!pool)
 			return false;
 		pool->next_roster = gather_roster(pool, true);
-		if (!pool->next_roster)
+		if (!pool->next_roster || !prepare_checks(pool, set->pools[i]))
 			return false;
 	}
 	return true;
@@ -371,7 +388,11 @@ static struct roster *drop_next(struct pool_set *set)
 	struct roster *first = NULL;
 	for (size_t i = 0; i < set->count; i++) {
 		struct pool *pool = set->pools[i]->pool;
-		if (!pool || !pool->next_roster)
+		if (!pool)
+			continue;
+		check_set_unref(pool->next_checks);
+		pool->next_checks = NULL;
+		if (!pool->next_roster)
 			continue;
 		pool->next_roster->next = first;
 		first = pool->next_roster;
@@ -395,6 +416,7 @@ int pools_activate(struct pool_set *set)
 		dead = give_back(set);
 	}
 	registry_unlock();
+	health_look_again();
 	rosters_retire(old);
 	rosters_free(never_used);
 	if (begun)
@@ -430,6 +452,7 @@ void pools_retire(struct pool_set *set)
 	set->active = false;
 	registry_unlock();
 	pool_additions_free(added);
+	health_look_again();
 	if (some_retired)
 		upstream_threads_sweep();
 }
@@ -459,9 +482,14 @@ static void visit_family(void *argument, struct pool_family *family)
 		visit->visit(visit->argument, pool);
 }
 
+void pools_visit_locked(pool_visitor *visit, void *argument)
+{
+	families_visit(visit_family, &(struct visit){visit, argument});
+}
+
 void pools_visit(pool_visitor *visit, void *argument)
 {
 	registry_lock();
-	families_visit(visit_family, &(struct visit){visit, argument});
+	pools_visit_locked(visit, argument);
 	registry_unlock();
 }

@@ -3,6 +3,7 @@
 #ifndef USHER_UPSTREAM_POOL_BUILD_H
 #define USHER_UPSTREAM_POOL_BUILD_H
 
+#include "upstream/check.h"
 #include "upstream/pool.h"
 #include "upstream/pool_config.h"
 #include "upstream/roster.h"
@@ -31,10 +32,12 @@ struct pool {
 	enum server_protocol protocol; // what is spoken where an address does not say it
 	struct tls_client *tls;	       // holds a reference; NULL: no server is configured over TLS
 	struct pool_dns_config dns;
+	struct check_set *checks; // NULL: none
 	struct configured *configured;
 	uint32_t configured_count;
 	struct roster *next_roster; // while a set is being activated
-	struct pool *next;	    // in the family, or among those to be disposed of
+	struct check_set *next_checks;
+	struct pool *next; // in the family, or among those to be disposed of
 };
 
 // A server that the configuration names.
@@ -51,6 +54,9 @@ uint32_t configured_max_requests(const struct server_config *config);
 // Which of the family's pools is the one that requests use now: the newest active one, NULL
 // when there is none.
 struct pool *family_active_pool(const struct pool_family *family);
+
+// As pools_visit.
+void pools_visit_locked(pool_visitor *visit, void *argument);
 
 // Gives all active pools of the family rosters of what the configuration and the operator name
 // by now. 0, or -ENOMEM and nothing is changed. *ret_old is a list of the former rosters.

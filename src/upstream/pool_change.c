@@ -1,6 +1,7 @@
 #include "upstream/pool_change.h"
 
 #include "base/log.h"
+#include "upstream/health.h"
 #include "upstream/local.h"
 #include "upstream/pool_added.h"
 #include "upstream/pool_build.h"
@@ -193,6 +194,7 @@ int pool_add_server(struct slice pool_name, const struct server_addition *additi
 	int failed = pool ? add(pool, addition, added, &old) : -ENOENT;
 	registry_unlock();
 	rosters_retire(old);
+	health_look_again();
 	if (failed) {
 		pool_additions_free(added);
 		return failed;
@@ -242,6 +244,7 @@ int pool_remove_server(struct slice pool_name, struct slice server_name)
 	pool_additions_free(added);
 	if (failed)
 		return failed;
+	health_look_again();
 	upstream_threads_sweep();
 	log_info("pool %.*s: %.*s was removed by the operator", SLICE_ARGUMENTS(pool_name),
 		 SLICE_ARGUMENTS(server_name));

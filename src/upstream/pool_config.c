@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "upstream/check.h"
 #include "upstream/pool.h"
 #include "upstream/pool_keys.h"
 #include "upstream/registry.h"
@@ -155,6 +156,39 @@ static bool check_priorities(struct config_load *load, const struct pool_config 
 	return good;
 }
 
+static bool is_spoken_to_by_http2(const struct pool_config *pool)
+{
+	for (size_t i = 0; i < pool->servers.count; i++)
+		if (server_at(pool, i)->protocol != SERVER_HTTP2)
+			return false;
+	return true;
+}
+
+static bool check_health(struct config_load *load, const struct pool_config *pool)
+{
+	const struct check_config *checks = pool->health.items;
+	bool good = true;
+	if (pool->health.count > CHECKS_MAX) {
+		config_error(load, config_where(load, pool, "health"), "a pool has at most %d checks", CHECKS_MAX);
+		return false;
+	}
+	for (size_t i = 0; i < pool->health.count; i++) {
+		bool twice = false;
+		for (size_t j = 0; j < i; j++)
+			twice |= slice_equal(checks[j].name.text, checks[i].name.text);
+		if (twice || (pool->health.count > 1 && !checks[i].name.text.data)) {
+			config_error(load, checks[i].place, "each of several checks has a name of its own");
+			good = false;
+		}
+		if (checks[i].type != CHECK_GRPC || is_spoken_to_by_http2(pool))
+			continue;
+		config_error(load, checks[i].place,
+			     "a check of the type grpc needs servers that are written h2:// or h2c://");
+		good = false;
+	}
+	return good;
+}
+
 bool percent_load(struct config_load *load, const struct config_text *text, uint32_t min, uint32_t max,
 		  int64_t *ret_percent)
 {
@@ -242,6 +276,7 @@ bool pool_config_check(struct config_load *load, struct pool_config *pool)
 	bool good = complete_servers(load, pool) && set_tls(load, pool);
 	good &= check_repeated(load, pool);
 	good &= check_priorities(load, pool);
+	good &= check_health(load, pool);
 	pool->retry_percent = RETRY_UNBOUNDED;
 	good &= percent_load(load, &pool->retry_budget, 1, 1000, &pool->retry_percent);
 	return check_durations(load, pool) && good;

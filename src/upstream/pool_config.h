@@ -90,6 +90,7 @@ struct pool_config {
 	struct config_place place;
 	struct config_text name;    // of an implicit one: its addresses, joined by ", "
 	struct config_list servers; // of struct server_config
+	struct config_list health;  // of struct check_config
 	int balance;		    // index into balancer_types
 	struct pool_hash_config hash;
 	int64_t tries; // servers that one request may be sent to

@@ -2,6 +2,7 @@
 #include "upstream/pool_keys.h"
 
 #include "upstream/balancer.h"
+#include "upstream/check.h"
 #include "upstream/hash_keys.h"
 #include "upstream/pool_config.h"
 
@@ -302,6 +303,15 @@ static const struct config_key pool_keys[] = {
 		.offset = offsetof(struct pool_config, rest),
 		.section = &rest_section,
 		.help = "When a server that fails gets no requests for a while.",
+	},
+	{
+		.name = "health",
+		.kind = CONFIG_LIST,
+		.offset = offsetof(struct pool_config, health),
+		.section = &check_section,
+		.help = "What each server is asked again and again, to find out whether it is well: one check, or a "
+			"list, "
+			"each with a name.",
 	},
 	{
 		.name = "slow_start",
