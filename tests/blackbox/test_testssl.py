@@ -12,6 +12,11 @@ from support.usher import ROOT
 COMPLAINTS = ("LOW", "MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL")
 HSTS = "hsts: {max_age: 365d}\n"
 
+# Its check of tickets ends its connection as soon as the handshake is done. Where it does so before the ticket of TLS 1.3 has come
+# (RFC 8446 section 4.6.1: after the client's Finished), it has no session to resume and calls that a connect problem.
+UNREACHED = "check failed because of connect problem"
+UNLUCKY = 10  # times at most that this is tried again
+
 
 @pytest.fixture(scope="module")
 def findings(shared, authority, tmp_path_factory):
@@ -20,15 +25,23 @@ def findings(shared, authority, tmp_path_factory):
     ecdsa, rsa = authority.issue("test.example"), authority.issue("test.example", key="rsa")
     config = language.TLS.replace("$CERTIFICATE", f"[{ecdsa.chain}, {rsa.chain}]").replace("$KEY", f"[{ecdsa.key}, {rsa.key}]")
     usher = shared.usher(config + HSTS, ORIGIN=shared.origin())
-    report = directory / "report.json"
+    found = scan(usher, authority, directory / "report.json")
+    for turn in range(UNLUCKY):
+        if not any(UNREACHED in each["finding"] for group in found.values() for each in group):
+            break
+        found |= scan(usher, authority, directory / f"again-{turn}.json", "--server-defaults")
+    assert len(found) > 100, sorted(found)
+    return found
+
+
+def scan(usher, authority, report, *only):
     done = subprocess.run(["testssl", "--quiet", "--color", "0", "--warnings", "off", "--jsonfile", report, "--add-ca", authority.ca,
-                           "--ip", "127.0.0.1", f"test.example:{usher.port}"],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=directory, timeout=900, check=False)
+                           "--ip", "127.0.0.1", *only, f"test.example:{usher.port}"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=report.parent, timeout=900, check=False)
     assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
     found = {}
     for finding in json.loads(report.read_text()):
         found.setdefault(finding["id"], []).append(finding)
-    assert len(found) > 100, done.stdout[-3000:]
     return found
 
 
