@@ -10,6 +10,7 @@
 #include "http/uri.h"
 #include "upstream/check.h"
 #include "upstream/pool_config.h"
+#include "upstream/pool_queue.h"
 
 // More of our own names in Via (RFC 9110 section 7.6.3) than any sensible setup has.
 enum { VIA_LOOP_MAX = 8 };
@@ -162,6 +163,7 @@ static bool prepare(struct proxying *proxying, struct exchange *exchange, const 
 	proxying->server = NULL;
 	proxying->connection = NULL;
 	proxying->answered = proxying->tunnelling = false;
+	proxying->waited_ns = 0;
 	proxying->deadline_ns =
 		timeouts->total_ns > 0 ? exchange->transaction.started_ns + timeouts->total_ns : FIBER_NEVER;
 	proxying->settings = (struct client_settings){
@@ -198,20 +200,27 @@ static bool is_worth_another(const struct proxying *proxying, const struct fault
 	return allowed && unanswered && retry->causes & RETRY_RESET && !proxying->client->got_bytes;
 }
 
-// The next server, or NULL: there is none, or the pool has spent what retries may cost.
-static struct server *pick_another(struct proxying *proxying, const struct fault *fault)
+// Whether there may be another try, which then is taken from what the pool may spend on retries.
+static bool may_try_again(struct proxying *proxying, const struct fault *fault)
 {
-	struct pool *pool = proxying->config->pool->pool;
 	if (!is_worth_another(proxying, fault))
+		return false;
+	if (pool_spend_retry(proxying->config->pool->pool))
+		return true;
+	trace_note(&proxying->exchange->trace, "retry_budget", SLICE_EMPTY, NULL, 0, TRACE_NO_VALUE);
+	return false;
+}
+
+// When all servers that would do have as many requests as they may have.
+static struct server *wait_for_server(struct proxying *proxying)
+{
+	if (!proxying->pick.full)
 		return NULL;
-	if (!pool_spend_retry(pool)) {
-		trace_note(&proxying->exchange->trace, "retry_budget", SLICE_EMPTY, NULL, 0, TRACE_NO_VALUE);
-		return NULL;
-	}
-	struct server *next = pool_pick(pool, &proxying->pick);
-	if (!next)
-		pool_return_retry(pool);
-	return next;
+	int64_t begun_ns = loop_now();
+	struct server *server = pool_wait(proxying->config->pool->pool, &proxying->pick, proxying->deadline_ns);
+	proxying->waited_ns = loop_now() - begun_ns;
+	trace_note(&proxying->exchange->trace, "queued", SLICE_EMPTY, NULL, 0, proxying->waited_ns / MILLISECOND_NS);
+	return server;
 }
 
 static void begin_try(struct proxying *proxying, struct server *server)
@@ -223,12 +232,15 @@ static void begin_try(struct proxying *proxying, struct server *server)
 }
 
 // Tries servers until one has answered, or none may be tried any more: then the last one's answer
-// is as good as any.
+// is as good as any. Nobody waits for a server who still holds another one.
 static void try_servers(struct proxying *proxying)
 {
 	struct exchange *exchange = proxying->exchange;
+	struct pool *pool = proxying->config->pool->pool;
 	struct fault fault = {0};
-	struct server *next = pool_pick(proxying->config->pool->pool, &proxying->pick);
+	struct server *next = pool_pick(pool, &proxying->pick);
+	if (!next)
+		next = wait_for_server(proxying);
 	while (next) {
 		fault = (struct fault){0};
 		begin_try(proxying, next);
@@ -237,16 +249,27 @@ static void try_servers(struct proxying *proxying)
 			trace_note(&exchange->trace, fault_word(fault.kind), proxying->server->text, NULL, 0,
 				   fault.system_error);
 		}
-		next = pick_another(proxying, &fault);
+		bool again = may_try_again(proxying, &fault);
+		next = again ? pool_pick(pool, &proxying->pick) : NULL;
 		if (proxying->answered && !next) {
 			proxy_response_take(proxying);
-			return;
+		} else {
+			try_end(proxying, &fault);
+			next = again && !next ? wait_for_server(proxying) : next;
 		}
-		try_end(proxying, &fault);
+		if (again && !next)
+			pool_return_retry(pool);
+		if (proxying->answered)
+			return;
 	}
 	// Where servers were tried and failed, that is what the visitor hears of.
 	if (fault.kind == FAULT_NONE)
-		fault = (struct fault){.kind = proxying->pick.fault, .step = "pick server"};
+		fault = (struct fault){
+			.kind = proxying->pick.fault,
+			.step = "pick server",
+			.setting = proxying->pick.setting,
+			.after_ns = proxying->waited_ns,
+		};
 	exchange->retry_after_ns = proxying->pick.retry_after_ns;
 	if (!exchange_failed(exchange))
 		exchange->transaction.fault = fault;

@@ -23,6 +23,7 @@ struct proxying {
 	struct client_settings settings;
 	struct pick pick;
 	int64_t deadline_ns; // of the exchange; FIBER_NEVER
+	int64_t waited_ns;   // for a server, while all were full
 	// Of this try.
 	struct server *server;			// NULL between tries
 	struct upstream_connection *connection; // once there is one

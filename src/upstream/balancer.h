@@ -66,10 +66,10 @@ extern const struct balancer_type balance_first;
 // Whether a server with these holds may get the request all the same.
 bool server_passes(const struct server *server, struct pick *pick, uint32_t holds, int64_t now_ns);
 
-// Whether the request may be sent there: not tried before, not resting (or its rest is over
-// and a request may find out whether it is back), not held back, below its bound, and with an
+// Whether the request may be sent there but for the server's bound: not tried before, not resting (or
+// its rest is over and a request may find out whether it is back), not held back, and with an
 // address as far as is known.
-static inline bool server_usable(const struct server *server, struct pick *pick, int64_t now_ns)
+static inline bool server_may_have(const struct server *server, struct pick *pick, int64_t now_ns)
 {
 	if (now_ns < atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed))
 		return false;
@@ -79,7 +79,13 @@ static inline bool server_usable(const struct server *server, struct pick *pick,
 	uint32_t holds = atomic_load_explicit(&server->holds, memory_order_relaxed);
 	if (holds != 0 && !server_passes(server, pick, holds, now_ns))
 		return false;
-	if (server->name && host_name_state(server->name) == HOST_NAME_FAILED)
+	return !server->name || host_name_state(server->name) != HOST_NAME_FAILED;
+}
+
+// The same, and it is below its bound.
+static inline bool server_usable(const struct server *server, struct pick *pick, int64_t now_ns)
+{
+	if (!server_may_have(server, pick, now_ns))
 		return false;
 	if (atomic_load_explicit(&server->in_flight, memory_order_relaxed) <
 	    atomic_load_explicit(&server->max_requests, memory_order_relaxed))

@@ -4,16 +4,25 @@
 #include "fiber/loop.h"
 #include "upstream/balancer.h"
 #include "upstream/pool_build.h"
+#include "upstream/pool_queue.h"
 #include "upstream/registry.h"
 
 // How often a request is tried although all servers rest.
 #define LAST_RESORT_NS SECOND_NS
 
-// The request is in flight there, and keeps it until server_end.
+// The request is in flight there, and keeps it until server_end. NULL when another thread took the
+// last place that the pool had. Who tries again still has the place of the try before.
 static struct server *picked(struct pick *pick, struct server *server)
 {
+	struct pool_family *family = server->family;
+	uint32_t before = atomic_fetch_add_explicit(&family->in_flight, 1, memory_order_relaxed);
 	server_ref(server);
-	atomic_fetch_add_explicit(&server->family->in_flight, 1, memory_order_relaxed);
+	if (before >= atomic_load_explicit(&family->max_requests, memory_order_relaxed) && pick->tries == 0) {
+		pick->full = true;
+		pick->fault = FAULT_OVERLOADED;
+		pool_queue_leave(server);
+		return NULL;
+	}
 	if (pick->tries == 0)
 		atomic_fetch_add_explicit(&server->family->requests, 1, memory_order_relaxed);
 	pick->tried[pick->tries++] = server;
@@ -87,7 +96,7 @@ static struct server *pick_none(const struct pool *pool, const struct roster *ro
 		pick->retry_after_ns = (due_ns < until_ns ? due_ns : until_ns) - now_ns;
 	if (pick->retry_after_ns < 0)
 		pick->retry_after_ns = 0;
-	pick->fault = all_unresolved(roster) ? FAULT_DNS_FAILED : FAULT_NO_SERVER;
+	pick->fault = pick->full ? FAULT_OVERLOADED : all_unresolved(roster) ? FAULT_DNS_FAILED : FAULT_NO_SERVER;
 	return NULL;
 }
 
@@ -101,15 +110,22 @@ static struct server *choose(const struct pool *pool, const struct roster *roste
 	return server;
 }
 
+static bool is_at_bound(const struct pool_family *family)
+{
+	return atomic_load_explicit(&family->in_flight, memory_order_relaxed) >=
+	       atomic_load_explicit(&family->max_requests, memory_order_relaxed);
+}
+
 struct server *pool_pick(struct pool *pool, struct pick *pick)
 {
 	int64_t now_ns = loop_now();
-	if (pick->tries >= pool->tries) {
-		pick->fault = FAULT_NO_SERVER;
+	pick->full = pick->tries == 0 && is_at_bound(pool->family);
+	if (pick->full || pick->tries >= pool->tries) {
+		pick->fault = pick->full ? FAULT_OVERLOADED : FAULT_NO_SERVER;
 		return NULL;
 	}
 	const struct roster *roster = atomic_load_explicit(&pool->roster, memory_order_acquire);
-	pick->full = pick->met_unproven = pick->takes_unproven = pick->takes_cold = false;
+	pick->met_unproven = pick->takes_unproven = pick->takes_cold = false;
 	struct server *server = choose(pool, roster, pick, now_ns);
 	// A crowd at proven servers is no reason to try unproven ones.
 	if (!server && pick->met_unproven && !pick->full) {

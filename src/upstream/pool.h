@@ -37,8 +37,10 @@ struct pick {
 	uint64_t checks;	// bits of the checks that a server must pass; all by default
 	bool sticks;		// a server that drains will do
 	int64_t retry_after_ns; // when none was picked: when one may be usable again; 0: not known
-	enum fault_kind fault;	// when none was picked: FAULT_NO_SERVER or FAULT_DNS_FAILED
-	bool full;		// some server was passed over only since it has all the requests that it may have
+	enum fault_kind fault;	// when none was picked: FAULT_NO_SERVER, FAULT_OVERLOADED or FAULT_DNS_FAILED
+	bool full;		// some server, or the whole pool, has all the requests that it may have, and only that
+				// kept this one from it
+	const char *setting;	// when it waited in vain (pool_queue.h): the key that says how long, or how many
 	// While choosing.
 	bool met_unproven;   // some server was passed over only since no check has come through
 	bool takes_unproven; // such servers will do
@@ -53,6 +55,7 @@ static inline void pick_init(struct pick *pick)
 	pick->checks = UINT64_MAX;
 	pick->sticks = false;
 	pick->full = false;
+	pick->setting = NULL;
 	pick->retry_after_ns = 0;
 	pick->fault = FAULT_NONE;
 	pick->tries = 0;

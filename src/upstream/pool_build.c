@@ -4,6 +4,7 @@
 #include "upstream/health.h"
 #include "upstream/local.h"
 #include "upstream/pool_added.h"
+#include "upstream/pool_queue.h"
 #include "upstream/registry.h"
 
 #include <errno.h>
@@ -16,9 +17,14 @@ static const struct server_config *server_config_at(const struct pool_config *co
 	return (const struct server_config *)config->servers.items + index;
 }
 
+static uint32_t bound_of(int64_t max_requests)
+{
+	return max_requests > 0 ? (uint32_t)max_requests : SERVER_REQUESTS_UNBOUNDED;
+}
+
 uint32_t configured_max_requests(const struct server_config *config)
 {
-	return config->max_requests > 0 ? (uint32_t)config->max_requests : SERVER_REQUESTS_UNBOUNDED;
+	return bound_of(config->max_requests);
 }
 
 static uint32_t priority_of(const struct server_config *config)
@@ -244,6 +250,7 @@ static void roster_install(struct pool *pool, struct roster **old)
 	}
 	atomic_store_explicit(&pool->roster, pool->next_roster, memory_order_release);
 	pool->next_roster = NULL;
+	pool_queue_stir(pool->family);
 	if (former) {
 		former->next = *old;
 		*old = former;
@@ -304,6 +311,9 @@ static void adopt(struct pool *pool, const struct pool_config *config)
 		.idle = config->idle, .rest = config->rest, .h2 = config->h2, .slow_start_ns = config->slow_start_ns};
 	atomic_store(&pool->family->idle_connections, (uint32_t)config->idle.pool_connections);
 	atomic_store(&pool->family->retry_percent, (uint32_t)config->retry_percent);
+	atomic_store(&pool->family->max_requests, bound_of(config->max_requests));
+	atomic_store(&pool->family->queue_requests, (uint32_t)config->queue.requests);
+	atomic_store(&pool->family->queue_ns, config->queue.timeout_ns);
 	check_set_unref(pool->checks);
 	pool->checks = pool->next_checks;
 	pool->next_checks = NULL;

@@ -74,6 +74,11 @@ struct pool_dns_config {
 	int64_t min_ns, max_ns, timeout_ns;
 };
 
+struct pool_queue_config {
+	int64_t requests; // that may wait for a server
+	int64_t timeout_ns;
+};
+
 // What `balance: hash` goes by.
 struct pool_hash_config {
 	struct config_place place;
@@ -103,6 +108,8 @@ struct pool_config {
 	struct pool_idle_config idle;
 	struct pool_rest_config rest;
 	struct pool_dns_config dns;
+	struct pool_queue_config queue;
+	int64_t max_requests;  // at once; 0: no bound
 	int64_t slow_start_ns; // 0: none
 	struct pool *pool;     // the running one, once activated
 };

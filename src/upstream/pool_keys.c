@@ -133,6 +133,38 @@ static const struct config_section dns_section = {
 	.name_offset = CONFIG_NO_OFFSET,
 };
 
+// --- When servers are full
+
+static const struct config_key queue_keys[] = {
+	{
+		.name = "requests",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct pool_queue_config, requests),
+		.standard = "1000",
+		.max = 1000000,
+		.help = "Requests that wait, over all threads, at most; more get 503 with Retry-After. 0: none waits.",
+	},
+	{
+		.name = "timeout",
+		.kind = CONFIG_DURATION,
+		.offset = offsetof(struct pool_queue_config, timeout_ns),
+		.standard = "5s",
+		.min = 1000000,
+		.help = "How long one waits, at most; then it gets 503 with Retry-After.",
+	},
+	{0},
+};
+
+static const struct config_section queue_section = {
+	.name = "pools.NAME.queue",
+	.help = "Requests that wait, in the order in which they came, since the pool or its servers have as many as "
+		"they may have (max_requests).",
+	.size = sizeof(struct pool_queue_config),
+	.keys = queue_keys,
+	.place_offset = CONFIG_NO_OFFSET,
+	.name_offset = CONFIG_NO_OFFSET,
+};
+
 // --- HTTP/2
 
 static const struct config_key h2_keys[] = {
@@ -312,6 +344,22 @@ static const struct config_key pool_keys[] = {
 		.help = "What each server is asked again and again, to find out whether it is well: one check, or a "
 			"list, "
 			"each with a name.",
+	},
+	{
+		.name = "max_requests",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct pool_config, max_requests),
+		.standard = "0",
+		.max = 1000000,
+		.help = "Requests that all servers together may have at once, over all threads; 0: no bound.",
+	},
+	{
+		.name = "queue",
+		.kind = CONFIG_SECTION,
+		.offset = offsetof(struct pool_config, queue),
+		.section = &queue_section,
+		.help = "Requests that wait, in the order in which they came, since the pool or its servers have as "
+			"many as they may have (max_requests).",
 	},
 	{
 		.name = "slow_start",

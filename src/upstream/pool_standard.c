@@ -26,5 +26,6 @@ const struct pool_config pool_config_standard = {
 			.age_ns = 3600 * SECOND_NS,
 		},
 	.rest = {.after = 3, .for_ns = 5 * SECOND_NS, .max_ns = 60 * SECOND_NS},
+	.queue = {.requests = 1000, .timeout_ns = 5 * SECOND_NS},
 	.dns = {.min_ns = SECOND_NS, .max_ns = 3600 * SECOND_NS, .timeout_ns = 5 * SECOND_NS},
 };

@@ -73,6 +73,8 @@ static struct pool_family *family_new(struct slice name)
 	char *text = (char *)(family + 1);
 	memcpy(text, name.data, name.length);
 	family->name = slice_from(text, name.length);
+	family->max_requests = SERVER_REQUESTS_UNBOUNDED;
+	line_init(&family->line);
 	if (!number_take(&registry.family_numbers, &family->number)) {
 		free(family);
 		return NULL;
@@ -108,6 +110,7 @@ void family_release(struct pool_family *family)
 	check(!family->servers && !family->pools && !family->added);
 	name_table_remove(&registry.families, &family->entry);
 	number_give(&registry.family_numbers, family->number);
+	line_fini(&family->line);
 	free(family);
 }
 

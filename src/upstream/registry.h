@@ -6,6 +6,7 @@
 #define USHER_UPSTREAM_REGISTRY_H
 
 #include "base/slice.h"
+#include "fiber/line.h"
 #include "upstream/name_table.h"
 #include "upstream/pool_config.h"
 #include "upstream/server.h"
@@ -29,7 +30,11 @@ struct pool_family {
 	_Atomic uint32_t idle_connections;	 // kept by each thread
 	_Atomic int64_t last_resort_ns;		 // when a request may next be tried though all rest
 	_Alignas(64) _Atomic uint32_t in_flight; // requests that were picked for its servers and have not ended
+	_Atomic uint32_t max_requests;		 // that may be in flight at once; SERVER_REQUESTS_UNBOUNDED
 	_Atomic uint64_t requests;		 // that were picked for a server, each counted once
+	struct line line;			 // of requests that wait for a server (pool_queue.h)
+	_Atomic uint32_t queue_requests;	 // that may wait
+	_Atomic int64_t queue_ns;		 // how long
 	// What retries may cost (retry.h).
 	_Atomic uint32_t retry_percent; // of the requests; RETRY_UNBOUNDED
 	_Atomic int64_t window_since_ns;

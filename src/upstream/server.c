@@ -6,6 +6,7 @@
 #include "upstream/address_book.h"
 #include "upstream/discovery.h"
 #include "upstream/local.h"
+#include "upstream/pool_queue.h"
 #include "upstream/registry.h"
 
 #include <errno.h>
@@ -50,6 +51,7 @@ enum server_outcome server_outcome_of(const struct fault *fault)
 	case FAULT_RESPONSE_HEADER_TOO_LARGE:
 	case FAULT_UPGRADE_FAILED:
 	case FAULT_NO_SERVER:
+	case FAULT_OVERLOADED:
 	case FAULT_CONNECTION_LIMIT:
 	case FAULT_BAD_REQUEST:
 	case FAULT_BAD_FRAMING:
@@ -105,6 +107,8 @@ void server_release(struct server *server, uint32_t holds)
 	uint32_t before = atomic_fetch_and_explicit(&server->holds, ~holds, memory_order_relaxed);
 	if (before & holds & HOLD_ILL)
 		server_warm(server);
+	if (before & holds)
+		pool_queue_stir(server->family);
 }
 
 // --- Answers
@@ -143,6 +147,7 @@ static void recover(struct server *server)
 	server_warm(server);
 	log_info("pool %.*s: %.*s answers again", SLICE_ARGUMENTS(server_pool_name(server)),
 		 SLICE_ARGUMENTS(server->text));
+	pool_queue_stir(server->family);
 }
 
 void server_answered(struct server *server, unsigned status, int64_t response_ns)
@@ -203,10 +208,8 @@ void server_end(struct server *server, enum server_outcome outcome, enum fault_k
 	}
 	if (outcome == SERVER_FAILED)
 		fail(server, kind);
-	uint32_t before = atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_relaxed);
-	check(before > 0);
-	atomic_fetch_sub_explicit(&server->family->in_flight, 1, memory_order_relaxed);
-	server_unref(server);
+	check(atomic_load_explicit(&server->in_flight, memory_order_relaxed) > 0);
+	pool_queue_leave(server);
 }
 
 // --- What it has done
