@@ -16,6 +16,7 @@
 #include "upstream/connection.h"
 #include "upstream/discovery.h"
 #include "upstream/health.h"
+#include "upstream/outlier.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -292,6 +293,7 @@ static void thread_close(struct thread *thread)
 		if (thread->number == 0) {
 			check_commands_end(true);
 			health_stop();
+			outliers_stop();
 			discovery_stop();
 		}
 		// What was cancelled has its last turns.
@@ -335,6 +337,7 @@ static int thread_open(struct thread *thread, struct snapshot *snapshot)
 		discovery_start(look_up, thread->resolver);
 		check_commands_end(false);
 		health_start(check_run);
+		outliers_start();
 	}
 	thread->service = exchange_service_new(snapshot);
 	if (!thread->service)

@@ -190,6 +190,8 @@ static void apply_settings(const struct pool_settings *from, bool rests, struct 
 	atomic_store(&settings->rest_after, rests ? (uint32_t)from->rest.after : 0);
 	atomic_store(&settings->rest_ns, from->rest.for_ns);
 	atomic_store(&settings->rest_max_ns, from->rest.max_ns);
+	for (unsigned i = 0; i < SERVER_STATUS_WORDS; i++)
+		atomic_store(&settings->bad_statuses[i], from->rest.bad_statuses[i]);
 	atomic_store(&settings->slow_start_ns, from->slow_start_ns);
 	atomic_store(&settings->idle_connections, (uint32_t)from->idle.connections);
 	atomic_store(&settings->idle_timeout_ns, from->idle.timeout_ns);

@@ -264,6 +264,21 @@ static bool set_tls(struct config_load *load, struct pool_config *pool)
 	return client != NULL;
 }
 
+static bool set_rest(struct config_load *load, struct pool_config *pool)
+{
+	struct pool_rest_config *rest = &pool->rest;
+	struct status_range ranges[SERVER_STATUS_WORDS];
+	uint32_t count = 0;
+	rest->share_percent = 50;
+	if (!percent_load(load, &rest->share, 1, 100, &rest->share_percent) ||
+	    !status_ranges_load(load, &rest->status_texts, 400, ranges, SERVER_STATUS_WORDS, &count))
+		return false;
+	for (unsigned status = 400; status < 600; status++)
+		if (status_is_in(status, ranges, count))
+			rest->bad_statuses[status / 64] |= UINT64_C(1) << status % 64;
+	return true;
+}
+
 bool pool_config_check(struct config_load *load, struct pool_config *pool)
 {
 	if (pool->servers.count == 0 || pool->servers.count > POOL_SERVERS_MAX) {
@@ -277,6 +292,7 @@ bool pool_config_check(struct config_load *load, struct pool_config *pool)
 	good &= check_repeated(load, pool);
 	good &= check_priorities(load, pool);
 	good &= check_health(load, pool);
+	good &= set_rest(load, pool);
 	pool->retry_percent = RETRY_UNBOUNDED;
 	good &= percent_load(load, &pool->retry_budget, 1, 1000, &pool->retry_percent);
 	return check_durations(load, pool) && good;

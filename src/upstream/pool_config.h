@@ -67,6 +67,12 @@ struct pool_idle_config {
 struct pool_rest_config {
 	int64_t after; // failures in a row; 0: never
 	int64_t for_ns, max_ns;
+	struct config_texts status_texts;
+	struct config_text share;
+	int64_t latency; // times the others'; 0: however slow
+	// Made of the above.
+	uint64_t bad_statuses[SERVER_STATUS_WORDS];
+	int64_t share_percent;
 };
 
 struct pool_dns_config {

@@ -77,6 +77,32 @@ static const struct config_key rest_keys[] = {
 		.min = 1000000,
 		.help = "The longest rest.",
 	},
+	{
+		.name = "statuses",
+		.kind = CONFIG_TEXTS,
+		.offset = offsetof(struct pool_rest_config, status_texts),
+		.help = "Answers that count as failures, such as [503, \"500-599\"]; none when it is absent.",
+		.form = STATUS_RANGE_FORM,
+	},
+	{
+		.name = "latency",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct pool_rest_config, latency),
+		.standard = "0",
+		.max = 1000,
+		.help = "A server rests, too, whose answers take on average more than so many times what they take "
+			"elsewhere in the pool (the median; looked at every ten seconds, where there were twenty); "
+			"0: none does.",
+	},
+	{
+		.name = "share",
+		.kind = CONFIG_TEXT,
+		.offset = offsetof(struct pool_rest_config, share),
+		.standard = "50%",
+		.help = "How many of a pool's servers may rest at once, at most, because of `statuses` or `latency`, "
+			"though they answer.",
+		.form = "a percentage such as 50%",
+	},
 	{0},
 };
 

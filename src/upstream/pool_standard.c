@@ -25,7 +25,11 @@ const struct pool_config pool_config_standard = {
 			.timeout_ns = 55 * SECOND_NS,
 			.age_ns = 3600 * SECOND_NS,
 		},
-	.rest = {.after = 3, .for_ns = 5 * SECOND_NS, .max_ns = 60 * SECOND_NS},
+	.rest = {.after = 3,
+		 .for_ns = 5 * SECOND_NS,
+		 .max_ns = 60 * SECOND_NS,
+		 .share = {.text = {"50%", 3}},
+		 .share_percent = 50},
 	.queue = {.requests = 1000, .timeout_ns = 5 * SECOND_NS},
 	.dns = {.min_ns = SECOND_NS, .max_ns = 3600 * SECOND_NS, .timeout_ns = 5 * SECOND_NS},
 };

@@ -6,10 +6,12 @@
 #include "upstream/address_book.h"
 #include "upstream/discovery.h"
 #include "upstream/local.h"
+#include "upstream/outlier.h"
 #include "upstream/pool_queue.h"
 #include "upstream/registry.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 struct slice server_pool_name(const struct server *server)
@@ -150,19 +152,6 @@ static void recover(struct server *server)
 	pool_queue_stir(server->family);
 }
 
-void server_answered(struct server *server, unsigned status, int64_t response_ns)
-{
-	struct server_local *local = server_local(server);
-	if (local) {
-		local_count(&local->answers, 1);
-		local_count(&local->answer_ns, response_ns > 0 ? (uint64_t)response_ns : 0);
-	}
-	note_latency(server, response_ns);
-	if (atomic_load_explicit(&server->failures, memory_order_relaxed) != 0 ||
-	    atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed) != 0)
-		recover(server);
-}
-
 // --- Failures
 
 int64_t server_rest_ns(const struct server *server, uint32_t rests)
@@ -177,7 +166,7 @@ int64_t server_rest_ns(const struct server *server, uint32_t rests)
 // Begins a rest, or makes it longer when the request that was let through to see whether
 // the server is back failed too. Requests that were under way when the rest began and fail
 // now say nothing new.
-static void fail(struct server *server, enum fault_kind kind)
+static void fail(struct server *server, const char *how)
 {
 	uint32_t failures = atomic_fetch_add_explicit(&server->failures, 1, memory_order_relaxed) + 1;
 	uint32_t after = atomic_load_explicit(&server->settings.rest_after, memory_order_relaxed);
@@ -195,7 +184,44 @@ static void fail(struct server *server, enum fault_kind kind)
 	atomic_store_explicit(&server->rests, rests, memory_order_relaxed);
 	log_warning("pool %.*s: %.*s gets no requests for %lld ms: %u failures in a row, the last one %s",
 		    SLICE_ARGUMENTS(server_pool_name(server)), SLICE_ARGUMENTS(server->text),
-		    (long long)(rest_ns / MILLISECOND_NS), failures, fault_word(kind));
+		    (long long)(rest_ns / MILLISECOND_NS), failures, how);
+}
+
+// One that answers is still of use: not too many of a pool rest for that.
+static void fail_by_status(struct server *server, unsigned status)
+{
+	char how[32];
+	uint32_t after = atomic_load_explicit(&server->settings.rest_after, memory_order_relaxed);
+	bool is_due = atomic_load_explicit(&server->failures, memory_order_relaxed) + 1 >= after;
+	if (after == 0 || (is_due && !outlier_may_rest(server)))
+		return;
+	(void)snprintf(how, sizeof how, "answered %u", status);
+	fail(server, how);
+}
+
+// --- How it answers
+
+static bool is_bad(const struct server *server, unsigned status)
+{
+	if (status / 64 >= SERVER_STATUS_WORDS)
+		return false;
+	uint64_t word = atomic_load_explicit(&server->settings.bad_statuses[status / 64], memory_order_relaxed);
+	return word >> status % 64 & 1;
+}
+
+void server_answered(struct server *server, unsigned status, int64_t response_ns)
+{
+	struct server_local *local = server_local(server);
+	if (local) {
+		local_count(&local->answers, 1);
+		local_count(&local->answer_ns, response_ns > 0 ? (uint64_t)response_ns : 0);
+	}
+	note_latency(server, response_ns);
+	if (is_bad(server, status))
+		fail_by_status(server, status);
+	else if (atomic_load_explicit(&server->failures, memory_order_relaxed) != 0 ||
+		 atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed) != 0)
+		recover(server);
 }
 
 void server_end(struct server *server, enum server_outcome outcome, enum fault_kind kind)
@@ -207,7 +233,7 @@ void server_end(struct server *server, enum server_outcome outcome, enum fault_k
 			local_count(&local->failures[kind], 1);
 	}
 	if (outcome == SERVER_FAILED)
-		fail(server, kind);
+		fail(server, fault_word(kind));
 	check(atomic_load_explicit(&server->in_flight, memory_order_relaxed) > 0);
 	pool_queue_leave(server);
 }

@@ -27,11 +27,15 @@ enum server_protocol {
 	SERVER_NEGOTIATED, // over TLS only: what the server prefers
 };
 
+// Statuses are below 600.
+enum { SERVER_STATUS_WORDS = 10 };
+
 // What a reload may change without the server becoming another one.
 struct server_settings {
-	_Atomic uint32_t rest_after;	   // failures in a row; 0: never rests
-	_Atomic int64_t rest_ns;	   // the first rest; each that follows is twice as long,
-	_Atomic int64_t rest_max_ns;	   // up to this
+	_Atomic uint32_t rest_after;			    // failures in a row; 0: never rests
+	_Atomic int64_t rest_ns;			    // the first rest; each that follows is twice as long,
+	_Atomic int64_t rest_max_ns;			    // up to this
+	_Atomic uint64_t bad_statuses[SERVER_STATUS_WORDS]; // bits: answers that count as failures
 	_Atomic int64_t slow_start_ns;	   // until a new or recovered server gets its whole share; 0: at once
 	_Atomic uint32_t idle_connections; // kept by each thread
 	_Atomic int64_t idle_timeout_ns;   // that one may lie idle
@@ -91,9 +95,12 @@ struct server {
 	struct server_local *_Atomic locals; // one for each thread that has used it
 	struct server *next;		     // in the registry
 	// Under the registry's lock.
-	bool removed;		 // by the operator, until a configuration names it anew
-	int64_t own_weight;	 // by the operator; -1: none
-	int64_t own_weight_over; // the configured one that it took the place of
+	bool removed;			       // by the operator, until a configuration names it anew
+	int64_t own_weight;		       // by the operator; -1: none
+	int64_t own_weight_over;	       // the configured one that it took the place of
+	uint64_t seen_answers, seen_answer_ns; // when its answers were last looked at (outlier.h)
+	int64_t slow_until_ns;		       // with HOLD_SLOW
+	uint32_t slow_times;		       // in a row
 };
 
 void server_ref(struct server *server);
@@ -132,7 +139,8 @@ enum server_outcome {
 enum server_outcome server_outcome_of(const struct fault *fault);
 
 // The head of a final answer came, response_ns after the request was sent: the server works.
-// Ends its rest. Before server_end, and not instead of it.
+// Ends its rest, unless the status is one of those that count as failures: then it is one more
+// in a row. Before server_end, and not instead of it.
 void server_answered(struct server *server, unsigned status, int64_t response_ns);
 
 // How long its answers take of late: a moving average that follows a rise at once, and falls

@@ -1,6 +1,7 @@
 """Knowing who is well: active checks of real servers."""
 
 import os
+import re
 import stat
 import threading
 import time
@@ -188,3 +189,39 @@ def test_the_state_survives_a_reload(stage):
     stopping.set()
     thread.join()
     assert not wrong
+
+
+# --- What answers themselves tell: rest
+
+REST = """
+listen: "127.0.0.1:$PORT"
+workers: 2
+proxy: app
+pools:
+  app:
+    rest: {after: 3, for: 30s, statuses: ["500-599"]}
+    servers: $SERVERS
+"""
+
+
+def answering(status, body):
+    def script(connection):
+        while connection.read_request() is not None:
+            connection.answer(body, status=status)
+    return script
+
+
+def test_a_server_that_answers_with_errors_rests(stage):
+    """Three visitors see them, the others don't; when all servers do so, half of them go on."""
+    bad, good = stage.origin(answering("500 Oh", b"bad")), stage.origin(answering("200 OK", b"good"))
+    usher = stage.usher(REST, SERVERS=f"[{bad.address}, {good.address}]")
+    seen = [usher.get().body for _ in range(30)]
+    assert seen.count(b"bad") == 3
+    assert set(seen[6:]) == {b"good"}
+    assert re.search(r"gets no requests for 30000 ms: 3 failures in a row, the last one answered 500", usher.stderr)
+
+
+def test_half_of_those_that_answer_go_on(stage):
+    origins = [stage.origin(answering("500 Oh", b"bad")) for _ in range(2)]
+    usher = stage.usher(REST, SERVERS=f"[{', '.join(origin.address for origin in origins)}]")
+    assert {usher.get().status for _ in range(30)} == {500}

@@ -190,7 +190,13 @@ static void has_the_defaults_of_pools_made_of_addresses(void **state)
 	assert_null(loaded.tls);
 	assert_memory_equal(&loaded.h2, &standard->h2, sizeof(loaded.h2));
 	assert_memory_equal(&loaded.idle, &standard->idle, sizeof(loaded.idle));
-	assert_memory_equal(&loaded.rest, &standard->rest, sizeof(loaded.rest));
+	assert_int_equal(loaded.rest.after, standard->rest.after);
+	assert_int_equal(loaded.rest.for_ns, standard->rest.for_ns);
+	assert_int_equal(loaded.rest.max_ns, standard->rest.max_ns);
+	assert_int_equal(loaded.rest.latency, standard->rest.latency);
+	assert_int_equal(loaded.rest.share_percent, standard->rest.share_percent);
+	assert_int_equal(loaded.max_requests, standard->max_requests);
+	assert_memory_equal(&loaded.queue, &standard->queue, sizeof(loaded.queue));
 	assert_memory_equal(&loaded.dns, &standard->dns, sizeof(loaded.dns));
 	result_free(&result);
 }

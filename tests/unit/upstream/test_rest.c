@@ -1,6 +1,7 @@
 // Servers that fail: when they rest, how long, and how they come back.
 #include "fake_kernel.h"
 #include "support.h"
+#include "upstream/outlier.h"
 
 static struct fake_kernel fake;
 static struct loop *loop;
@@ -46,7 +47,8 @@ static int end(void **state)
 static void pass(int64_t duration_ns)
 {
 	fake.now_ns += duration_ns;
-	loop_turn(loop, 0);
+	loop_turn(loop, 0); // reads the clock,
+	loop_turn(loop, 0); // and fires timers by it
 }
 
 static struct server *pick_first(struct pick *pick)
@@ -106,6 +108,103 @@ static void rests_after_failures_in_a_row(void **state)
 	assert_int_equal(status.answer_ns, 5);
 	assert_int_equal(status.in_flight, 0);
 	assert_int_equal(status.rest_until_ns, loop_now() + 5 * SECOND_NS);
+}
+
+// --- Servers that answer, but badly
+
+static void answer_at(struct server *server, unsigned status, int64_t response_ns)
+{
+	assert_true(begin_at(server));
+	server_answered(server, status, response_ns);
+	server_end(server, SERVER_ANSWERED, FAULT_NONE);
+}
+
+static void make_pool_that_minds(const char *servers, int64_t latency)
+{
+	struct pool_config *config = test_pool_add(&pools, "p", &balance_round_robin, servers);
+	config->rest = (struct pool_rest_config){.after = 3,
+						 .for_ns = 5 * SECOND_NS,
+						 .max_ns = 20 * SECOND_NS,
+						 .share_percent = 50,
+						 .latency = latency,
+						 .bad_statuses = {[503 / 64] = UINT64_C(1) << 503 % 64}};
+	test_pools_activate(&pools);
+	pool = config->pool;
+}
+
+static void statuses_count_as_failures(void **state)
+{
+	make_pool_that_minds("10.0.0.1:1 10.0.0.2:1 10.0.0.3:1 10.0.0.4:1", 0);
+	struct server *server = pool_server(pool, 0);
+	answer_at(server, 503, 1);
+	answer_at(server, 503, 1);
+	answer_at(server, 500, 1); // an answer as good as any: it begins anew
+	answer_at(server, 503, 1);
+	answer_at(server, 503, 1);
+	assert_false(server_rests(server, loop_now()));
+	answer_at(server, 503, 1);
+	assert_true(server_rests(server, loop_now()));
+	pass(5 * SECOND_NS + MILLISECOND_NS);
+	answer_at(server, 503, 1); // the trial
+	assert_int_equal(test_status(server).rest_until_ns, loop_now() + 10 * SECOND_NS);
+	pass(10 * SECOND_NS + MILLISECOND_NS);
+	answer_at(server, 200, 1);
+	assert_int_equal(test_status(server).rest_until_ns, 0);
+}
+
+static void only_a_share_rests_for_its_answers(void **state)
+{
+	make_pool_that_minds("10.0.0.1:1 10.0.0.2:1 10.0.0.3:1 10.0.0.4:1", 0);
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned j = 0; j < 3; j++)
+			answer_at(pool_server(pool, i), 503, 1);
+	assert_true(server_rests(pool_server(pool, 0), loop_now()));
+	assert_true(server_rests(pool_server(pool, 1), loop_now()));
+	assert_false(server_rests(pool_server(pool, 2), loop_now()));
+	assert_false(server_rests(pool_server(pool, 3), loop_now()));
+	// One that does not answer is of no use whatever the share.
+	assert_true(fail_at(pool_server(pool, 2)));
+	assert_true(server_rests(pool_server(pool, 2), loop_now()));
+}
+
+static void answer_all(int64_t first_ns, int64_t others_ns)
+{
+	for (unsigned i = 0; i < pool_server_count(pool); i++)
+		for (unsigned j = 0; j < 30; j++)
+			if (!(test_status(pool_server(pool, i)).holds & HOLD_SLOW))
+				answer_at(pool_server(pool, i), 200, i == 0 ? first_ns : others_ns);
+}
+
+// Behind the next look.
+#define LOOKED_NS (10 * SECOND_NS + 5 * MILLISECOND_NS)
+
+static void far_slower_servers_are_set_aside(void **state)
+{
+	make_pool_that_minds("10.0.0.1:1 10.0.0.2:1 10.0.0.3:1", 3);
+	struct server *slow = pool_server(pool, 0);
+	outliers_start();
+	answer_all(29 * MILLISECOND_NS, 10 * MILLISECOND_NS);
+	pass(LOOKED_NS);
+	assert_int_equal(test_status(slow).holds, 0);
+	answer_all(31 * MILLISECOND_NS, 10 * MILLISECOND_NS);
+	pass(LOOKED_NS);
+	assert_int_equal(test_status(slow).holds, HOLD_SLOW);
+	assert_false(begin_at(slow));
+	pass(LOOKED_NS); // its five seconds are over
+	assert_int_equal(test_status(slow).holds, 0);
+	assert_int_equal(test_status(slow).latency_ns, 0);
+	answer_all(31 * MILLISECOND_NS, 10 * MILLISECOND_NS);
+	pass(LOOKED_NS);
+	assert_int_equal(test_status(slow).holds, HOLD_SLOW); // for ten seconds now
+	pass(9 * SECOND_NS);
+	assert_int_equal(test_status(slow).holds, HOLD_SLOW);
+	pass(2 * SECOND_NS);
+	assert_int_equal(test_status(slow).holds, 0);
+	// All slow together: that is no server's fault.
+	answer_all(310 * MILLISECOND_NS, 310 * MILLISECOND_NS);
+	pass(LOOKED_NS);
+	assert_int_equal(test_status(slow).holds, 0);
+	outliers_stop();
 }
 
 static void comes_back_with_one_trial(void **state)
@@ -281,6 +380,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
 		TEST(rests_after_failures_in_a_row),
+		TEST(statuses_count_as_failures),
+		TEST(only_a_share_rests_for_its_answers),
+		TEST(far_slower_servers_are_set_aside),
 		TEST(comes_back_with_one_trial),
 		TEST(rests_longer_each_time_up_to_a_bound),
 		TEST(gives_another_trial_when_one_takes_too_long),
