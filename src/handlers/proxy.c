@@ -175,6 +175,8 @@ static bool prepare(struct proxying *proxying, struct exchange *exchange, const 
 	proxying->pick.checks = config->check_bits;
 	if (pool_hashes(config->pool->pool))
 		proxying->pick.hash = pick_key_hash(&config->pool->hash.key, &config->pool->hash.hash_key, exchange);
+	if (config->pool->sticky)
+		sticky_ask(config->pool->sticky, config->pool->pool, exchange, &proxying->pick);
 	exchange->server.pool = pool_name(config->pool->pool);
 	exchange_at_end(exchange, &proxying->end, end_at_end);
 	return make_request(proxying);

@@ -4,6 +4,7 @@
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
+#include "upstream/pool_config.h"
 
 // --- Tunnels
 
@@ -137,6 +138,9 @@ void proxy_response_take(struct proxying *proxying)
 	if (!bound_body(proxying, response) || !fields_add(&response->fields, exchange_arena(exchange), FIELD_VIA,
 							   http_via(response->version_major, response->version_minor)))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "read response header", NULL);
+	const struct pool_config *pool = proxying->config->pool;
+	if (pool->sticky && !sticky_answer(pool->sticky, pool->pool, &proxying->pick, proxying->server, exchange))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "set cookie", NULL);
 	if (response->status == 101)
 		start_tunnel(proxying, upgrade);
 }

@@ -110,6 +110,20 @@ static struct server *choose(const struct pool *pool, const struct roster *roste
 	return server;
 }
 
+// The server that the request's token names, as long as it takes requests at all, new or old.
+static struct server *pick_stuck(const struct roster *roster, struct pick *pick, int64_t now_ns)
+{
+	for (uint32_t i = 0; i < roster->count && !pick->stuck; i++)
+		if (atomic_load_explicit(&roster->members[i].server->token, memory_order_relaxed) == pick->token)
+			pick->stuck = roster->members[i].server;
+	if (!pick->stuck)
+		return NULL;
+	pick->sticks = pick->takes_unproven = pick->takes_cold = true;
+	bool taken = server_usable(pick->stuck, pick, now_ns) && server_take(pick->stuck, now_ns);
+	pick->sticks = pick->takes_unproven = pick->takes_cold = false;
+	return taken ? pick->stuck : NULL;
+}
+
 static bool is_at_bound(const struct pool_family *family)
 {
 	return atomic_load_explicit(&family->in_flight, memory_order_relaxed) >=
@@ -126,7 +140,13 @@ struct server *pool_pick(struct pool *pool, struct pick *pick)
 	}
 	const struct roster *roster = atomic_load_explicit(&pool->roster, memory_order_acquire);
 	pick->met_unproven = pick->takes_unproven = pick->takes_cold = false;
-	struct server *server = choose(pool, roster, pick, now_ns);
+	struct server *server = pick->token != 0 && pick->tries == 0 ? pick_stuck(roster, pick, now_ns) : NULL;
+	if (!server && pick->stuck && (pick->full || pick->refuses_others)) {
+		pick->fault = pick->full ? FAULT_OVERLOADED : FAULT_NO_SERVER;
+		return NULL;
+	}
+	if (!server)
+		server = choose(pool, roster, pick, now_ns);
 	// A crowd at proven servers is no reason to try unproven ones.
 	if (!server && pick->met_unproven && !pick->full) {
 		pick->takes_unproven = true;

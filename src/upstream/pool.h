@@ -35,13 +35,16 @@ enum { PICK_TRIES_MAX = 16 }; // servers that one request may try
 struct pick {
 	uint64_t hash;		// of what should meet the same server again; for balancers that hash
 	uint64_t checks;	// bits of the checks that a server must pass; all by default
-	bool sticks;		// a server that drains will do
+	uint64_t token;		// of the server that it should meet again (sticky.h); 0: any
+	bool refuses_others;	// when that one is there but does not take it
+	struct server *stuck;	// that one, when it is there: also while it drains, or has the weight 0
 	int64_t retry_after_ns; // when none was picked: when one may be usable again; 0: not known
 	enum fault_kind fault;	// when none was picked: FAULT_NO_SERVER, FAULT_OVERLOADED or FAULT_DNS_FAILED
 	bool full;		// some server, or the whole pool, has all the requests that it may have, and only that
 				// kept this one from it
 	const char *setting;	// when it waited in vain (pool_queue.h): the key that says how long, or how many
 	// While choosing.
+	bool sticks;	     // a server that drains will do
 	bool met_unproven;   // some server was passed over only since no check has come through
 	bool takes_unproven; // such servers will do
 	bool takes_cold;     // those in a slow start need no luck
@@ -53,6 +56,9 @@ static inline void pick_init(struct pick *pick)
 {
 	pick->hash = 0;
 	pick->checks = UINT64_MAX;
+	pick->token = 0;
+	pick->refuses_others = false;
+	pick->stuck = NULL;
 	pick->sticks = false;
 	pick->full = false;
 	pick->setting = NULL;
@@ -67,6 +73,7 @@ static inline void pick_init(struct pick *pick)
 // whose name has no address; those of a lower priority only when no other is left. Servers
 // that no check has proven get requests only while there is none that is proven. When all
 // rest, one request a second is let through, to see whether they are back.
+// The server that pick->token names comes first; while it is full, no other one will do.
 // NULL: none is left; pick->fault says why.
 struct server *pool_pick(struct pool *pool, struct pick *pick);
 

@@ -6,6 +6,8 @@
 #include "upstream/pool_added.h"
 #include "upstream/pool_queue.h"
 #include "upstream/registry.h"
+#include "upstream/sticky.h"
+#include "upstream/sticky_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -319,12 +321,17 @@ static void adopt(struct pool *pool, const struct pool_config *config)
 	check_set_unref(pool->checks);
 	pool->checks = pool->next_checks;
 	pool->next_checks = NULL;
+	pool->is_sticky = config->sticky != NULL;
+	if (config->sticky)
+		pool->sticky_key = config->sticky->key;
 	for (uint32_t i = 0; i < pool->configured_count; i++) {
 		struct server *server = pool->configured[i].member.server;
 		server->removed = false;
 		if (server->own_weight_over != pool->configured[i].member.weight)
 			server->own_weight = -1;
 		atomic_store(&server->max_requests, pool->configured[i].max_requests);
+		const struct server_config *named = server_config_at(config, i);
+		atomic_store(&server->token, config->sticky ? sticky_token(config->sticky, named) : 0);
 	}
 }
 
@@ -381,6 +388,14 @@ static bool prepare_checks(struct pool *pool, const struct pool_config *config)
 	return config->health.count == 0 || pool->next_checks;
 }
 
+static bool prepare_sessions(struct pool *pool, const struct pool_config *config)
+{
+	struct sticky_table *_Atomic *sessions = &pool->family->sessions;
+	if (config->sticky && config->sticky->learn.text.length > 0 && !atomic_load(sessions))
+		atomic_store(sessions, sticky_table_new());
+	return !config->sticky || config->sticky->learn.text.length == 0 || atomic_load(sessions);
+}
+
 static bool take_all(struct pool_set *set, struct pool **ret_begun)
 {
 	for (size_t i = 0; i < set->count; i++) {
@@ -388,7 +403,8 @@ static bool take_all(struct pool_set *set, struct pool **ret_begun)
 		if (!pool)
 			return false;
 		pool->next_roster = gather_roster(pool, true);
-		if (!pool->next_roster || !prepare_checks(pool, set->pools[i]))
+		if (!pool->next_roster || !prepare_checks(pool, set->pools[i]) ||
+		    !prepare_sessions(pool, set->pools[i]))
 			return false;
 	}
 	return true;

@@ -33,6 +33,8 @@ struct pool {
 	struct tls_client *tls;	       // holds a reference; NULL: no server is configured over TLS
 	struct pool_dns_config dns;
 	struct check_set *checks; // NULL: none
+	bool is_sticky;
+	struct hash_key sticky_key; // of its servers' tokens
 	struct configured *configured;
 	uint32_t configured_count;
 	struct roster *next_roster; // while a set is being activated

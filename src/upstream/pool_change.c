@@ -6,6 +6,7 @@
 #include "upstream/pool_added.h"
 #include "upstream/pool_build.h"
 #include "upstream/registry.h"
+#include "upstream/sticky.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -175,6 +176,7 @@ static int add(struct pool *pool, const struct server_addition *addition, struct
 	pool->family->added = added;
 	atomic_store(&server->max_requests,
 		     addition->max_requests ? addition->max_requests : SERVER_REQUESTS_UNBOUNDED);
+	atomic_store(&server->token, pool->is_sticky ? sticky_token_of(&pool->sticky_key, server_name(server)) : 0);
 	failed = family_renew(pool->family, ret_old);
 	if (failed)
 		pool->family->added = added->next;

@@ -14,6 +14,7 @@
 #include "upstream/pick_key.h"
 #include "upstream/retry.h"
 #include "upstream/server.h"
+#include "upstream/sticky.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +43,7 @@ struct server_config {
 	bool backup;		     // only when no other is left
 	int64_t priority;	     // 0 is tried first
 	int64_t max_requests;	     // at once; 0: no bound
+	struct config_text route;    // as the application names it (sticky.learn)
 	struct server_address where; // of the address
 	enum server_protocol protocol;
 	struct slice name;	// the address in its plain form: "app.internal:80", "h2://10.0.0.1:443"
@@ -115,9 +117,10 @@ struct pool_config {
 	struct pool_rest_config rest;
 	struct pool_dns_config dns;
 	struct pool_queue_config queue;
-	int64_t max_requests;  // at once; 0: no bound
-	int64_t slow_start_ns; // 0: none
-	struct pool *pool;     // the running one, once activated
+	struct sticky_config *sticky; // NULL: any server will do
+	int64_t max_requests;	      // at once; 0: no bound
+	int64_t slow_start_ns;	      // 0: none
+	struct pool *pool;	      // the running one, once activated
 };
 
 // The pools of one configuration.

@@ -299,6 +299,13 @@ static const struct config_key pool_keys[] = {
 		.help = "With `balance: hash`: what requests must have in common to meet the same server.",
 	},
 	{
+		.name = "sticky",
+		.kind = CONFIG_OPTIONAL,
+		.offset = offsetof(struct pool_config, sticky),
+		.section = &sticky_section,
+		.help = "Visitors meet the same server again: by a cookie of usher's, or the application's.",
+	},
+	{
 		.name = "tries",
 		.kind = CONFIG_INTEGER,
 		.offset = offsetof(struct pool_config, tries),

@@ -99,8 +99,10 @@ static bool fits(const struct waiting_request *waiting, const struct server *ser
 {
 	struct pick look = *waiting->pick;
 	look.takes_cold = true;
-	return waiting->pick->tries < waiting->pool->tries && is_member(waiting->pool, server) &&
-	       server_may_have(server, &look, loop_now());
+	look.sticks = look.takes_unproven = look.stuck && look.tries == 0;
+	if (look.sticks ? look.stuck != server : !is_member(waiting->pool, server))
+		return false;
+	return look.tries < waiting->pool->tries && server_may_have(server, &look, loop_now());
 }
 
 static bool give_on(struct line_place *place, void *argument)

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "upstream/discovery.h"
 #include "upstream/local.h"
+#include "upstream/sticky_table.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -111,6 +112,7 @@ void family_release(struct pool_family *family)
 	name_table_remove(&registry.families, &family->entry);
 	number_give(&registry.family_numbers, family->number);
 	line_fini(&family->line);
+	sticky_table_free(family->sessions);
 	free(family);
 }
 

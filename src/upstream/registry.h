@@ -16,6 +16,7 @@
 
 struct pool;
 struct pool_addition;
+struct sticky_table;
 
 // What all configurations' pools of one name have in common.
 struct pool_family {
@@ -35,6 +36,7 @@ struct pool_family {
 	struct line line;			 // of requests that wait for a server (pool_queue.h)
 	_Atomic uint32_t queue_requests;	 // that may wait
 	_Atomic int64_t queue_ns;		 // how long
+	struct sticky_table *_Atomic sessions;	 // NULL: none was needed yet
 	// What retries may cost (retry.h).
 	_Atomic uint32_t retry_percent; // of the requests; RETRY_UNBOUNDED
 	_Atomic int64_t window_since_ns;

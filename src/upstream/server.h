@@ -77,6 +77,7 @@ struct server {
 	// What changes with answers and checks.
 	_Alignas(64) _Atomic int64_t latency_ns; // of its answers of late (server_latency); 0: not known
 	_Atomic int64_t latency_at_ns;		 // when the last one came
+	_Atomic uint64_t token;			 // by which visitors stick to it (sticky.h); 0: none
 	_Atomic uint64_t ill, unproven;		 // bits by the numbers of the pool's checks
 	_Atomic int64_t warm_from_ns;		 // with HOLD_WARMING; 0: from the next pick on
 	// Seldom written.

@@ -187,6 +187,14 @@ static const struct config_key server_keys[] = {
 		.max = 1000000,
 		.help = "Requests that it may have at once, over all threads; 0: no bound.",
 	},
+	{
+		.name = "route",
+		.kind = CONFIG_TEXT,
+		.offset = offsetof(struct server_config, route),
+		.help = "What the application's cookie ends in, behind a dot, when this server set it (sticky.learn); "
+			"as "
+			"jvmRoute in Tomcat.",
+	},
 	{0},
 };
 
