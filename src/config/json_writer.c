@@ -12,7 +12,7 @@ static void begin_value(struct json_writer *json)
 	json->has_before = true;
 }
 
-void json_open(struct json_writer *json, char opening)
+void json_write_open(struct json_writer *json, char opening)
 {
 	begin_value(json);
 	fputc(opening, json->to);
@@ -20,7 +20,7 @@ void json_open(struct json_writer *json, char opening)
 	json->has_before = false;
 }
 
-void json_close(struct json_writer *json, char closing)
+void json_write_close(struct json_writer *json, char closing)
 {
 	check(json->depth > 0 && !json->is_value);
 	json->depth--;
@@ -46,7 +46,7 @@ static void print_quoted(FILE *to, const char *string)
 	fputc('"', to);
 }
 
-void json_name(struct json_writer *json, const char *name)
+void json_write_name(struct json_writer *json, const char *name)
 {
 	check(!json->is_value);
 	begin_value(json);
@@ -55,38 +55,38 @@ void json_name(struct json_writer *json, const char *name)
 	json->is_value = true;
 }
 
-void json_string(struct json_writer *json, const char *string)
+void json_write_string(struct json_writer *json, const char *string)
 {
 	begin_value(json);
 	print_quoted(json->to, string);
 }
 
-void json_integer(struct json_writer *json, int64_t integer)
+void json_write_integer(struct json_writer *json, int64_t integer)
 {
 	begin_value(json);
 	fprintf(json->to, "%" PRId64, integer);
 }
 
-void json_bool(struct json_writer *json, bool value)
+void json_write_bool(struct json_writer *json, bool value)
 {
 	begin_value(json);
 	fputs(value ? "true" : "false", json->to);
 }
 
-void json_member(struct json_writer *json, const char *name, const char *string)
+void json_write_member(struct json_writer *json, const char *name, const char *string)
 {
-	json_name(json, name);
-	json_string(json, string);
+	json_write_name(json, name);
+	json_write_string(json, string);
 }
 
-void json_member_integer(struct json_writer *json, const char *name, int64_t integer)
+void json_write_member_integer(struct json_writer *json, const char *name, int64_t integer)
 {
-	json_name(json, name);
-	json_integer(json, integer);
+	json_write_name(json, name);
+	json_write_integer(json, integer);
 }
 
-void json_member_bool(struct json_writer *json, const char *name, bool value)
+void json_write_member_bool(struct json_writer *json, const char *name, bool value)
 {
-	json_name(json, name);
-	json_bool(json, value);
+	json_write_name(json, name);
+	json_write_bool(json, value);
 }

@@ -14,17 +14,17 @@ struct json_writer {
 };
 
 // `opening` is { or [, `closing` the one that fits it.
-void json_open(struct json_writer *json, char opening);
-void json_close(struct json_writer *json, char closing);
+void json_write_open(struct json_writer *json, char opening);
+void json_write_close(struct json_writer *json, char closing);
 
-void json_name(struct json_writer *json, const char *name);
-void json_string(struct json_writer *json, const char *string);
-void json_integer(struct json_writer *json, int64_t integer);
-void json_bool(struct json_writer *json, bool value);
+void json_write_name(struct json_writer *json, const char *name);
+void json_write_string(struct json_writer *json, const char *string);
+void json_write_integer(struct json_writer *json, int64_t integer);
+void json_write_bool(struct json_writer *json, bool value);
 
 // A name and its value.
-void json_member(struct json_writer *json, const char *name, const char *string);
-void json_member_integer(struct json_writer *json, const char *name, int64_t integer);
-void json_member_bool(struct json_writer *json, const char *name, bool value);
+void json_write_member(struct json_writer *json, const char *name, const char *string);
+void json_write_member_integer(struct json_writer *json, const char *name, int64_t integer);
+void json_write_member_bool(struct json_writer *json, const char *name, bool value);
 
 #endif

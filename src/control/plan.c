@@ -42,6 +42,7 @@ static bool copy_listens(const struct snapshot *snapshot, struct plan *plan)
 		struct slice name = slice_first(address_format(&listen->address, buffer), sizeof copy->name - 1);
 		memcpy(copy->name, name.data, name.length);
 		copy->address = listen->address;
+		copy->for_owner = listen->admin;
 		copy->place = place_of(&listen->place);
 		plan->listen_count++;
 		if (!copy->place)

@@ -17,6 +17,7 @@ struct plan_listen {
 	struct address address;
 	char *place; // "usher.yaml:3:9", for messages
 	char name[ADDRESS_TEXT_MAX];
+	bool for_owner; // a UNIX socket that nobody but who usher runs as may connect to
 };
 
 struct plan {

@@ -1,5 +1,6 @@
 #include "control/registry.h"
 
+#include "control/admin.h"
 #include "fiber/loop.h"
 #include "handlers/handlers.h"
 #include "upstream/pool_config.h"
@@ -16,7 +17,7 @@ static const struct top_section_type drain_section = {
 
 static const struct top_section_type *const sections[] = {&pools_section, &drain_section, NULL};
 
-const struct snapshot_registry registry = {.handlers = handler_types, .sections = sections};
+const struct snapshot_registry registry = {.handlers = handler_types, .sections = sections, .admin = admin_handle};
 
 int64_t registry_drain_ns(const struct snapshot *snapshot)
 {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BACKLOG = 4096 };
@@ -49,25 +50,30 @@ static int probe(const struct listening *listening, struct address *ret_bound)
 	return error;
 }
 
-// A UNIX socket cannot be bound twice: all threads share one.
-static int open_local(struct listening *listening)
+// A UNIX socket cannot be bound twice: all threads share one. The master has one thread, whose mask of
+// modes it is.
+static int open_local(struct listening *listening, bool for_owner)
 {
+	mode_t before = umask(0);
+	(void)umask(for_owner ? 0177 : before);
 	int descriptor = listener_bind(&listening->configured, BACKLOG, false);
+	(void)umask(before);
 	if (descriptor < 0)
 		return descriptor;
 	listening->descriptors[listening->count++] = descriptor;
 	return 0;
 }
 
-static int listening_open(struct listening *listening, const struct address *address, unsigned threads)
+static int listening_open(struct listening *listening, const struct plan_listen *listen, unsigned threads)
 {
+	const struct address *address = &listen->address;
 	check(threads > 0 && address->length > 0);
 	*listening = (struct listening){.configured = *address, .bound = *address};
 	listening->descriptors = calloc(threads, sizeof *listening->descriptors);
 	if (!listening->descriptors)
 		return -ENOMEM;
 	bool local = address->any.sa_family == AF_UNIX;
-	int error = local ? open_local(listening) : probe(listening, &listening->bound);
+	int error = local ? open_local(listening, listen->for_owner) : probe(listening, &listening->bound);
 	while (error == 0 && listening->count < threads) {
 		int descriptor = local ? fcntl(listening->descriptors[0], F_DUPFD_CLOEXEC, 0)
 				       : listener_bind(&listening->bound, BACKLOG, true);
@@ -92,7 +98,7 @@ int sockets_open(const struct plan *plan, const struct sockets *held, unsigned t
 		const struct plan_listen *listen = &plan->listens[i];
 		if (sockets_find(held, &listen->address))
 			continue;
-		int error = listening_open(&opened.items[opened.count], &listen->address, threads);
+		int error = listening_open(&opened.items[opened.count], listen, threads);
 		if (error < 0) {
 			sockets_close(&opened);
 			*ret_failed = listen;

@@ -125,13 +125,24 @@ static int send_response(struct exchange *exchange)
 	return transaction->operations->respond(transaction);
 }
 
+// What comes by the admin socket is answered by the admin API, whatever host and path it names.
+static bool is_for_admin(const struct exchange *exchange)
+{
+	const struct snapshot *snapshot = exchange->snapshot;
+	const struct client *client = exchange->transaction.client;
+	return snapshot->admin && client->peer.any.sa_family == AF_UNIX &&
+	       slice_equal(slice_from_string(client->listener), snapshot->admin_name);
+}
+
 static void serve(struct exchange *exchange)
 {
 	struct transaction *transaction = &exchange->transaction;
 	if (!exchange_identify(exchange))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "identify client", NULL);
 	certificate_remove_fields(&transaction->request.fields);
-	if (!exchange_failed(exchange) && method_is_served(exchange) && find_route(exchange))
+	if (is_for_admin(exchange))
+		exchange->snapshot->registry->admin(exchange);
+	else if (!exchange_failed(exchange) && method_is_served(exchange) && find_route(exchange))
 		exchange_next(exchange);
 	if (!exchange_failed(exchange) && transaction->response.status < 101)
 		exchange_fail(exchange, FAULT_INTERNAL, "handle request", "no handler answered");

@@ -4,6 +4,7 @@
 #include "net/address.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static bool refine_listen(struct config_load *load, void *section_struct, const struct config_text *text)
 {
@@ -130,12 +131,42 @@ static bool load_standard(struct snapshot_loading *loading)
 	       standard_listen(loading, SLICE(":443"), true, &snapshot->listens[1]);
 }
 
+// The admin socket: one listener more.
+static bool add_admin(struct snapshot_loading *loading)
+{
+	struct snapshot *snapshot = loading->snapshot;
+	const struct config_text *text = &loading->top->admin;
+	size_t count = snapshot->listen_count;
+	if (!text->text.data)
+		return true;
+	struct listen *listens = config_alloc(loading->load, (count + 1) * sizeof *listens);
+	char *name = config_alloc(loading->load, ADDRESS_TEXT_MAX);
+	if (!listens || !name)
+		return false;
+	memcpy(listens, snapshot->listens, count * sizeof *listens);
+	listens[count] = (struct listen){.place = text->place, .text = *text, .admin = true};
+	struct endpoint endpoint;
+	if (!slice_starts_with(text->text, SLICE("unix:")) || !endpoint_parse(text->text, 0, &endpoint) ||
+	    !endpoint_to_address(&endpoint, &listens[count].address)) {
+		config_error(
+			loading->load, text->place,
+			"the admin API is served on a UNIX socket only: unix: and a path of at most 107 bytes, such as "
+			"unix:/run/usher/admin.sock");
+		return false;
+	}
+	snapshot->listens = listens;
+	snapshot->listen_count++;
+	snapshot->admin = &listens[count];
+	snapshot->admin_name = address_format(&listens[count].address, name);
+	return true;
+}
+
 bool listens_load(struct snapshot_loading *loading)
 {
 	struct snapshot *snapshot = loading->snapshot;
 	if (!config_is_set(loading->load, loading->top, "listen") && snapshot_has_tls(snapshot))
-		return load_standard(loading);
+		return load_standard(loading) && add_admin(loading);
 	snapshot->listens = loading->top->listens.items;
 	snapshot->listen_count = loading->top->listens.count;
-	return check_addresses(loading);
+	return add_admin(loading) && check_addresses(loading);
 }

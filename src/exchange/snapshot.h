@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 struct error_pages;
+struct exchange;
 struct route_index;
 struct route_match;
 struct site_index;
@@ -31,6 +32,7 @@ struct listen {
 	bool tls;
 	bool http2; // offered in handshakes (ALPN)
 	bool h2c;   // HTTP/2 without TLS, by prior knowledge
+	bool admin; // the admin API is served here, and nothing else: for the owner alone
 };
 
 // Bounds of HTTP/2 connections of clients; see http/h2_server.h.
@@ -108,6 +110,7 @@ struct top_section_type {
 struct snapshot_registry {
 	const struct handler_type *const *handlers;
 	const struct top_section_type *const *sections;
+	void (*admin)(struct exchange *exchange); // answers what comes by the admin socket
 };
 
 enum { SNAPSHOT_SECTIONS_MAX = 16 };
@@ -118,6 +121,8 @@ struct snapshot {
 	const struct snapshot_registry *registry;
 	struct listen *listens;
 	size_t listen_count;
+	const struct listen *admin; // one of them; NULL: there is none
+	struct slice admin_name;    // as its connections name it
 	struct http2_settings http2;
 	unsigned workers; // threads
 	struct network_set trusted_proxies;

@@ -122,6 +122,10 @@ static const struct config_key top_keys[] = {
 	{"listen", CONFIG_LIST, offsetof(struct top_config, listens), "\":8080\"",
 	 "where clients come in; when it is absent and a site has TLS: [\":80\", {address: \":443\", tls: true}]",
 	 .section = &listen_section},
+	{"admin", CONFIG_TEXT, offsetof(struct top_config, admin),
+	 .help = "a UNIX socket where the admin API is served, for who usher runs as and nobody else; `usher pool` "
+		 "speaks to it; none when it is absent",
+	 .form = "unix: and a path, such as unix:/run/usher/admin.sock"},
 	{"http2", CONFIG_SECTION, offsetof(struct top_config, http2), .help = "bounds of HTTP/2 connections",
 	 .section = &http2_section},
 	{"workers", CONFIG_INTEGER, offsetof(struct top_config, workers),

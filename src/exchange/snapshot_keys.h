@@ -44,6 +44,7 @@ struct access_log_config {
 struct top_config {
 	struct scope scope;	    // first
 	struct config_list listens; // of struct listen
+	struct config_text admin;
 	struct http2_settings http2;
 	int64_t workers;
 	struct config_texts trusted_proxies;

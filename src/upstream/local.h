@@ -39,6 +39,7 @@ struct server_local {
 
 	_Atomic uint64_t idle_count;
 	_Atomic uint64_t requests, answers, answer_ns, connects, connect_ns, reuses, stale;
+	_Atomic uint64_t latencies[HISTOGRAM_BUCKETS];
 	_Atomic uint64_t failures[SERVER_FAULT_KINDS];
 };
 

@@ -188,3 +188,14 @@ const struct balancer_type *pool_balancer(const struct pool *pool)
 {
 	return pool->balancer;
 }
+
+void pool_read_status(const struct pool *pool, struct pool_status *ret_status)
+{
+	const struct pool_family *family = pool->family;
+	*ret_status = (struct pool_status){
+		.in_flight = atomic_load_explicit(&family->in_flight, memory_order_relaxed),
+		.max_requests = atomic_load_explicit(&family->max_requests, memory_order_relaxed),
+		.waiting = atomic_load_explicit(&family->line.waiting, memory_order_relaxed),
+		.requests = atomic_load_explicit(&family->requests, memory_order_relaxed),
+	};
+}

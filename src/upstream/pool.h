@@ -111,6 +111,14 @@ size_t pool_server_count(const struct pool *pool);
 struct server *pool_server(const struct pool *pool, size_t index);
 struct pool_member pool_member(const struct pool *pool, size_t index);
 
+struct pool_status {
+	uint32_t in_flight;
+	uint32_t max_requests; // SERVER_REQUESTS_UNBOUNDED: no bound
+	uint32_t waiting;      // for a server that takes them
+	uint64_t requests;     // that got a server
+};
+void pool_read_status(const struct pool *pool, struct pool_status *ret_status);
+
 // Calls `visit` for each pool that is active, the newest of each name. Holds the registry's lock meanwhile.
 typedef void pool_visitor(void *argument, const struct pool *pool);
 void pools_visit(pool_visitor *visit, void *argument);

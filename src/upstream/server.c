@@ -214,6 +214,7 @@ void server_answered(struct server *server, unsigned status, int64_t response_ns
 	struct server_local *local = server_local(server);
 	if (local) {
 		local_count(&local->answers, 1);
+		local_count(&local->latencies[histogram_bucket(response_ns)], 1);
 		local_count(&local->answer_ns, response_ns > 0 ? (uint64_t)response_ns : 0);
 	}
 	note_latency(server, response_ns);
@@ -256,6 +257,8 @@ static void add_local(struct server_local *local, struct server_status *status)
 	status->stale += sum(&local->stale);
 	status->idle += sum(&local->idle_count);
 	status->links += sum(&local->link_count);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		status->latencies[i] += sum(&local->latencies[i]);
 	for (unsigned i = 0; i < SERVER_FAULT_KINDS; i++)
 		status->failures[i] += sum(&local->failures[i]);
 }

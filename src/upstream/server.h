@@ -8,6 +8,7 @@
 #define USHER_UPSTREAM_SERVER_H
 
 #include "base/fault.h"
+#include "base/histogram.h"
 #include "base/slice.h"
 #include "net/address.h"
 
@@ -197,6 +198,7 @@ struct server_status {
 	uint64_t stale;			       // idle ones that turned out to be closed or to have sent bytes
 	uint64_t idle;			       // idle connections now
 	uint64_t links;			       // connections now that speak HTTP/2
+	uint64_t latencies[HISTOGRAM_BUCKETS]; // of answers (histogram.h)
 	uint64_t failures[SERVER_FAULT_KINDS]; // requests that it failed, by kind of fault
 };
 
