@@ -15,6 +15,7 @@
 #include "observe/access_log.h"
 #include "upstream/connection.h"
 #include "upstream/discovery.h"
+#include "upstream/find_servers.h"
 #include "upstream/health.h"
 #include "upstream/outlier.h"
 
@@ -278,6 +279,11 @@ static int look_up(void *argument, const char *name, int64_t deadline_ns, struct
 	return resolver_lookup(argument, name, deadline_ns, ret_found);
 }
 
+static int find_services_by_dns(void *argument, const char *name, int64_t deadline_ns, struct services **ret_found)
+{
+	return resolver_services(argument, name, deadline_ns, ret_found);
+}
+
 static void stay_alive(struct timer *timer)
 {
 	timer_start(timer, loop_now() + 3600 * SECOND_NS);
@@ -293,6 +299,7 @@ static void thread_close(struct thread *thread)
 		if (thread->number == 0) {
 			check_commands_end(true);
 			health_stop();
+			find_servers_stop();
 			outliers_stop();
 			discovery_stop();
 		}
@@ -328,7 +335,7 @@ static int thread_open(struct thread *thread, struct snapshot *snapshot)
 	stay_alive(&thread->alive);
 	if (upstream_thread_start() < 0)
 		return -ENOMEM;
-	thread->resolver = resolver_new(NULL);
+	thread->resolver = resolver_new(snapshot->resolver.text.data);
 	if (!thread->resolver) {
 		upstream_thread_stop();
 		return -ENOMEM;
@@ -337,6 +344,7 @@ static int thread_open(struct thread *thread, struct snapshot *snapshot)
 		discovery_start(look_up, thread->resolver);
 		check_commands_end(false);
 		health_start(check_run);
+		find_servers_start(find_services_by_dns, thread->resolver);
 		outliers_start();
 	}
 	thread->service = exchange_service_new(snapshot);

@@ -46,6 +46,7 @@ static bool load_top(struct snapshot_loading *loading)
 	struct snapshot *snapshot = loading->snapshot;
 	snapshot->workers = top->workers > 0 ? (unsigned)top->workers : core_count();
 	snapshot->user = top->user;
+	snapshot->resolver = top->resolver;
 	snapshot->http2 = top->http2;
 	bool good = load_logs(loading);
 	good = resolve_optional(loading->load, &top->error_log, &snapshot->error_log) && good;

@@ -138,6 +138,7 @@ struct snapshot {
 	struct access_log_settings access_log_settings;
 	struct access_log *access_log;	       // opened when the snapshot is put to work; NULL: off
 	const char *error_log;		       // a file; NULL: standard error
+	struct config_text resolver;	       // a DNS server; .text.data NULL: the system's
 	const char *pid_file;		       // NULL: none
 	struct config_text user;	       // "user" or "user:group"; .text.data NULL: not changed
 	void *sections[SNAPSHOT_SECTIONS_MAX]; // as in the registry

@@ -118,6 +118,20 @@ static const struct config_section site_section = {
 	.place_offset = offsetof(struct site_config, scope.place),
 };
 
+static bool refine_resolver(struct config_load *load, void *section_struct, const struct config_text *text)
+{
+	struct endpoint endpoint;
+	struct address address;
+	if (endpoint_parse(text->text, 53, &endpoint) && endpoint.host.length > 0 &&
+	    endpoint_to_address(&endpoint, &address))
+		return true;
+	config_error(load, text->place,
+		     "\"%.*s\" is no address of a DNS server: expected one such as 10.0.0.2 or "
+		     "127.0.0.1:5353",
+		     SLICE_ARGUMENTS(text->text));
+	return false;
+}
+
 static const struct config_key top_keys[] = {
 	{"listen", CONFIG_LIST, offsetof(struct top_config, listens), "\":8080\"",
 	 "where clients come in; when it is absent and a site has TLS: [\":80\", {address: \":443\", tls: true}]",
@@ -138,6 +152,10 @@ static const struct config_key top_keys[] = {
 	 .help = "a file that holds the number of the master process"},
 	{"user", CONFIG_TEXT, offsetof(struct top_config, user),
 	 .help = "who the worker runs as, when usher is started as root: \"user\" or \"user:group\""},
+	{"resolver", CONFIG_TEXT, offsetof(struct top_config, resolver),
+	 .help = "the DNS server that is asked for servers' names; as /etc/resolv.conf says when it is absent. Changes "
+		 "count from a restart on",
+	 .form = "an address such as 10.0.0.2 or 127.0.0.1:5353", .refine = refine_resolver},
 	{"trusted_proxies", CONFIG_TEXTS, offsetof(struct top_config, trusted_proxies),
 	 .help = "whose word is taken for a client's address (Forwarded, X-Forwarded-*) and for the request id",
 	 .form = "a network such as 10.0.0.0/8, an address, or `unix`"},

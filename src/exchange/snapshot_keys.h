@@ -49,7 +49,7 @@ struct top_config {
 	int64_t workers;
 	struct config_texts trusted_proxies;
 	struct access_log_config *access_log;
-	struct config_text error_log, pid_file, user;
+	struct config_text error_log, pid_file, user, resolver;
 	struct config_list sites;  // of struct site_config
 	struct config_list routes; // of struct route_config
 	bool merge_slashes;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { CLASS_IN = 1, TYPE_SRV = 33 };
+
 enum { NAME_MAX_LENGTH = 255, TRY_TIMEOUT_MS = 2000, TRIES = 3, SHORTEST_TTL_S = 1, LONGEST_TTL_S = 24 * 60 * 60 };
 
 struct resolver {
@@ -31,14 +33,24 @@ struct lookup {
 	struct fiber *fiber; // NULL when nobody wants it any more
 	int failed;
 	struct resolution found;
+	struct services *services; // malloced, of a lookup for them; else NULL
 	char name[NAME_MAX_LENGTH + 1];
 };
 
 static void resolver_process(struct resolver *resolver, int readable, int writable);
 static void lookup_start(struct deferred *deferred);
 
+static void lookup_free(struct lookup *lookup)
+{
+	free(lookup->services);
+	free(lookup);
+}
+
+// Takes out of a lookup what was found.
+typedef void take_function(struct lookup *lookup, void *to);
+
 // Waits for the lookup; when it gives up, the lookup frees itself later.
-static int lookup_wait(struct lookup *lookup, int64_t deadline_ns, struct resolution *ret_found)
+static int lookup_wait(struct lookup *lookup, int64_t deadline_ns, take_function *take, void *to)
 {
 	while (!lookup->done) {
 		int failed = fiber_wait("dns", deadline_ns);
@@ -49,11 +61,53 @@ static int lookup_wait(struct lookup *lookup, int64_t deadline_ns, struct resolu
 	}
 	int failed = lookup->failed;
 	if (!failed)
-		*ret_found = lookup->found;
+		take(lookup, to);
 	lookup->fiber = NULL;
 	if (lookup->started)
-		free(lookup);
+		lookup_free(lookup);
 	return failed;
+}
+
+// Asks for the name's services where there is room for them, else for its addresses.
+static int look_up(struct resolver *resolver, const char *name, struct services *services, int64_t deadline_ns,
+		   take_function *take, void *to)
+{
+	size_t length = strlen(name);
+	struct lookup *lookup = length == 0 || length > NAME_MAX_LENGTH ? NULL : malloc(sizeof(*lookup));
+	if (!lookup || resolver->lookup_count == RESOLVER_LOOKUPS_MAX) {
+		bool no_memory = !lookup && length > 0 && length <= NAME_MAX_LENGTH;
+		free(lookup);
+		free(services);
+		return no_memory ? -ENOMEM : lookup ? -EAGAIN : -ENOENT;
+	}
+	lookup->resolver = resolver;
+	lookup->started = lookup->done = false;
+	lookup->fiber = fiber_current();
+	lookup->failed = 0;
+	lookup->services = services;
+	memcpy(lookup->name, name, length + 1);
+	list_push_back(&resolver->lookups, &lookup->link);
+	resolver->lookup_count++;
+	// c-ares reads files and is not written for small stacks: it runs on the loop's.
+	loop_defer(&lookup->start, lookup_start);
+	return lookup_wait(lookup, deadline_ns, take, to);
+}
+
+static void take_addresses(struct lookup *lookup, void *to)
+{
+	*(struct resolution *)to = lookup->found;
+}
+
+static void take_services(struct lookup *lookup, void *to)
+{
+	*(struct services **)to = lookup->services;
+	lookup->services = NULL;
+}
+
+int resolver_services(struct resolver *resolver, const char *name, int64_t deadline_ns, struct services **ret_found)
+{
+	struct services *services = calloc(1, sizeof(*services));
+	return services ? look_up(resolver, name, services, deadline_ns, take_services, ret_found) : -ENOMEM;
 }
 
 int resolver_lookup(struct resolver *resolver, const char *name, int64_t deadline_ns, struct resolution *ret_found)
@@ -64,24 +118,7 @@ int resolver_lookup(struct resolver *resolver, const char *name, int64_t deadlin
 		ret_found->addresses[0] = address;
 		return 0;
 	}
-	size_t length = strlen(name);
-	if (length == 0 || length > NAME_MAX_LENGTH)
-		return -ENOENT;
-	if (resolver->lookup_count == RESOLVER_LOOKUPS_MAX)
-		return -EAGAIN;
-	struct lookup *lookup = malloc(sizeof(*lookup));
-	if (lookup == NULL)
-		return -ENOMEM;
-	lookup->resolver = resolver;
-	lookup->started = lookup->done = false;
-	lookup->fiber = fiber_current();
-	lookup->failed = 0;
-	memcpy(lookup->name, name, length + 1);
-	list_push_back(&resolver->lookups, &lookup->link);
-	resolver->lookup_count++;
-	// c-ares reads files and is not written for small stacks: it runs on the loop's.
-	loop_defer(&lookup->start, lookup_start);
-	return lookup_wait(lookup, deadline_ns, ret_found);
+	return look_up(resolver, name, NULL, deadline_ns, take_addresses, ret_found);
 }
 
 // The one end of each lookup.
@@ -95,7 +132,7 @@ static void lookup_done(struct lookup *lookup, int failed)
 	if (lookup->fiber)
 		fiber_wake(lookup->fiber);
 	else if (lookup->started)
-		free(lookup);
+		lookup_free(lookup);
 }
 
 static int error_of(int status)
@@ -210,18 +247,34 @@ static void lookup_answered(void *argument, int status, int timeouts, struct are
 	lookup_done(lookup, failed);
 }
 
+static void services_answered(void *argument, int status, int timeouts, unsigned char *message, int length)
+{
+	struct lookup *lookup = argument;
+	int failed = error_of(status);
+	if (!failed && !dns_srv_read(slice_from((const char *)message, (size_t)length), lookup->services))
+		failed = -EIO;
+	else if (!failed && lookup->services->count == 0)
+		failed = -ENOENT;
+	lookup_done(lookup, failed);
+}
+
 static void lookup_start(struct deferred *deferred)
 {
 	struct lookup *lookup = LIST_ENTRY(deferred, struct lookup, start);
 	lookup->started = true;
 	if (lookup->done) { // the resolver went before it began
 		if (lookup->fiber == NULL)
-			free(lookup);
+			lookup_free(lookup);
 		return;
 	}
 	struct resolver *resolver = lookup->resolver;
 	if (lookup->fiber == NULL) {
 		lookup_done(lookup, -ECANCELED);
+		return;
+	}
+	if (lookup->services) {
+		ares_search(resolver->channel, lookup->name, CLASS_IN, TYPE_SRV, services_answered, lookup);
+		resolver_process(resolver, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 		return;
 	}
 	// The order is the server's: who balances does not want it sorted.

@@ -3,6 +3,7 @@
 #define USHER_NET_RESOLVER_H
 
 #include "net/address.h"
+#include "net/dns_srv.h"
 
 #include <stdint.h>
 
@@ -32,5 +33,9 @@ void resolver_free(struct resolver *resolver);
 // failure), -EAGAIN (RESOLVER_LOOKUPS_MAX lookups are in progress), -ENOMEM. Suspends until
 // the deadline at most.
 int resolver_lookup(struct resolver *resolver, const char *name, int64_t deadline_ns, struct resolution *ret_found);
+
+// SRV of the name, such as "_http._tcp.app.internal": *ret_found is malloced and the caller's; it has at
+// least one service. Otherwise as resolver_lookup.
+int resolver_services(struct resolver *resolver, const char *name, int64_t deadline_ns, struct services **ret_found);
 
 #endif

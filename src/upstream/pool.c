@@ -147,6 +147,9 @@ struct server *pool_pick(struct pool *pool, struct pick *pick)
 	}
 	if (!server)
 		server = choose(pool, roster, pick, now_ns);
+	// Servers are just being found: who waits a moment gets one.
+	if (!server && atomic_load_explicit(&pool->family->is_finding, memory_order_relaxed))
+		pick->full = true;
 	// A crowd at proven servers is no reason to try unproven ones.
 	if (!server && pick->met_unproven && !pick->full) {
 		pick->takes_unproven = true;

@@ -1,6 +1,7 @@
 #include "upstream/pool_build.h"
 
 #include "base/check.h"
+#include "upstream/find_servers.h"
 #include "upstream/health.h"
 #include "upstream/local.h"
 #include "upstream/pool_added.h"
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 // --- What a pool is made of
 
@@ -81,9 +83,9 @@ static int servers_take(struct pool *pool, const struct pool_config *config)
 			.member = {server, (uint32_t)wanted->weight, priority_of(wanted)},
 			.max_requests = configured_max_requests(wanted),
 		};
-		if (wanted->tls && !pool->tls)
-			pool->tls = tls_client_ref(wanted->tls);
 	}
+	if (config->tls_client)
+		pool->tls = tls_client_ref(config->tls_client);
 	return 0;
 }
 
@@ -156,24 +158,44 @@ static bool is_among(const struct pool_member *members, uint32_t count, const st
 	return false;
 }
 
-// The configured ones in their order, then what the operator added. With `anew` as if the
+// What the operator says of its weight holds as long as what it took the place of.
+static uint32_t weight_of(const struct pool_member *member)
+{
+	const struct server *server = member->server;
+	bool is_own = server->own_weight >= 0 && server->own_weight_over == member->weight;
+	return is_own ? (uint32_t)server->own_weight : member->weight;
+}
+
+static uint32_t gather_more(const struct pool_addition *more, bool anew, struct pool_member members[POOL_SERVERS_MAX],
+			    uint32_t count)
+{
+	for (; more; more = more->next) {
+		struct pool_member member = more->member;
+		if (count == POOL_SERVERS_MAX || is_among(members, count, member.server) ||
+		    (member.server->removed && !anew))
+			continue;
+		member.weight = weight_of(&member);
+		members[count++] = member;
+	}
+	return count;
+}
+
+// The configured ones in their order, then those that were found, then what the operator added. With `anew` as if the
 // operator had removed nothing, and with his weights only where they still hold.
 static uint32_t gather(const struct pool *pool, bool anew, struct pool_member members[POOL_SERVERS_MAX])
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < pool->configured_count; i++) {
 		struct pool_member member = pool->configured[i].member;
-		const struct server *server = member.server;
-		if (server->removed && !anew)
+		if (member.server->removed && !anew)
 			continue;
-		if (server->own_weight >= 0 && server->own_weight_over == member.weight)
-			member.weight = (uint32_t)server->own_weight;
+		member.weight = weight_of(&member);
 		members[count++] = member;
 	}
-	for (const struct pool_addition *added = pool->family->added; added; added = added->next)
-		if (count < POOL_SERVERS_MAX && !is_among(members, count, added->member.server))
-			members[count++] = added->member;
-	return count;
+	// What was found is of use as long as it is asked for.
+	if (anew ? pool->next_srv : pool->family->srv)
+		count = gather_more(pool->family->found, anew, members, count);
+	return gather_more(pool->family->added, anew, members, count);
 }
 
 static struct roster *gather_roster(const struct pool *pool, bool anew)
@@ -308,6 +330,16 @@ int family_renew(struct pool_family *family, struct roster **ret_old)
 
 // --- All pools of a configuration
 
+// Who comes before the first look-up has ended waits for it.
+static void adopt_srv(struct pool_family *family, const struct pool_config *config, char *srv)
+{
+	if (srv && !family->srv)
+		atomic_store(&family->is_finding, true);
+	free(family->srv);
+	family->srv = srv;
+	family->srv_scheme = config->srv_scheme;
+}
+
 // What the operator did holds on where the configuration does not speak against it.
 static void adopt(struct pool *pool, const struct pool_config *config)
 {
@@ -321,6 +353,8 @@ static void adopt(struct pool *pool, const struct pool_config *config)
 	check_set_unref(pool->checks);
 	pool->checks = pool->next_checks;
 	pool->next_checks = NULL;
+	adopt_srv(pool->family, config, pool->next_srv);
+	pool->next_srv = NULL;
 	pool->is_sticky = config->sticky != NULL;
 	if (config->sticky)
 		pool->sticky_key = config->sticky->key;
@@ -396,15 +430,24 @@ static bool prepare_sessions(struct pool *pool, const struct pool_config *config
 	return !config->sticky || config->sticky->learn.text.length == 0 || atomic_load(sessions);
 }
 
+static bool prepare_srv(struct pool *pool, const struct pool_config *config)
+{
+	struct slice srv = config->srv_name;
+	pool->next_srv = srv.length > 0 ? strndup(srv.data, srv.length) : NULL;
+	return srv.length == 0 || pool->next_srv;
+}
+
 static bool take_all(struct pool_set *set, struct pool **ret_begun)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		struct pool *pool = set->pools[i]->pool = pool_take(set->pools[i], ret_begun);
 		if (!pool)
 			return false;
-		pool->next_roster = gather_roster(pool, true);
-		if (!pool->next_roster || !prepare_checks(pool, set->pools[i]) ||
+		if (!prepare_srv(pool, set->pools[i]) || !prepare_checks(pool, set->pools[i]) ||
 		    !prepare_sessions(pool, set->pools[i]))
+			return false;
+		pool->next_roster = gather_roster(pool, true);
+		if (!pool->next_roster)
 			return false;
 	}
 	return true;
@@ -420,6 +463,8 @@ static struct roster *drop_next(struct pool_set *set)
 			continue;
 		check_set_unref(pool->next_checks);
 		pool->next_checks = NULL;
+		free(pool->next_srv);
+		pool->next_srv = NULL;
 		if (!pool->next_roster)
 			continue;
 		pool->next_roster->next = first;
@@ -445,6 +490,7 @@ int pools_activate(struct pool_set *set)
 	}
 	registry_unlock();
 	health_look_again();
+	find_servers_again();
 	rosters_retire(old);
 	rosters_free(never_used);
 	if (begun)
@@ -481,6 +527,7 @@ void pools_retire(struct pool_set *set)
 	registry_unlock();
 	pool_additions_free(added);
 	health_look_again();
+	find_servers_again();
 	if (some_retired)
 		upstream_threads_sweep();
 }

@@ -39,6 +39,7 @@ struct pool {
 	uint32_t configured_count;
 	struct roster *next_roster; // while a set is being activated
 	struct check_set *next_checks;
+	char *next_srv;
 	struct pool *next; // in the family, or among those to be disposed of
 };
 

@@ -143,21 +143,34 @@ int pool_set_weight(struct slice pool_name, struct slice server_name, uint32_t w
 
 // --- Servers that are added
 
-// With the lock held: the server of the address, with a reference.
-static int take_server(struct pool *pool, const struct server_addition *addition, struct server **ret_server)
+int pool_take_server(struct pool *pool, struct slice address, struct server **ret_server)
 {
 	char text[SERVER_NAME_MAX];
-	struct server_config config = {.weight = addition->weight};
-	if (server_address_parse(addition->address, &config.where) != NULL ||
-	    !server_config_name(&config, pool->protocol, text))
+	struct server_config config = {.weight = 1};
+	if (server_address_parse(address, &config.where) != NULL || !server_config_name(&config, pool->protocol, text))
 		return -EINVAL;
 	if (config.where.over_tls && !pool->tls)
 		return -EPROTO;
 	config.tls = config.where.over_tls ? pool->tls : NULL;
-	if (find_member(pool, config.name))
+	struct server *server = family_server(pool->family, &config, &pool->dns);
+	if (!server)
+		return -ENOMEM;
+	atomic_store(&server->token, pool->is_sticky ? sticky_token_of(&pool->sticky_key, server_name(server)) : 0);
+	*ret_server = server;
+	return 0;
+}
+
+// The same with what the operator said of it. -EEXIST when it is there already.
+static int take_server(struct pool *pool, const struct server_addition *addition, struct pool_addition *added)
+{
+	int failed = pool_take_server(pool, addition->address, &added->member.server);
+	if (failed)
+		return failed;
+	if (find_member(pool, server_name(added->member.server)))
 		return -EEXIST;
-	*ret_server = family_server(pool->family, &config, &pool->dns);
-	return *ret_server ? 0 : -ENOMEM;
+	added->member.weight = addition->weight;
+	added->member.priority = addition->priority;
+	return 0;
 }
 
 // With the lock held. What a configured server was removed for is over.
@@ -165,18 +178,16 @@ static int add(struct pool *pool, const struct server_addition *addition, struct
 	       struct roster **ret_old)
 {
 	const struct roster *roster = atomic_load(&pool->roster);
-	struct server *server;
 	if (roster->count >= POOL_SERVERS_MAX)
 		return -ENOSPC;
-	int failed = take_server(pool, addition, &server);
+	int failed = take_server(pool, addition, added);
 	if (failed)
 		return failed;
-	added->member = (struct pool_member){server, addition->weight, addition->priority};
+	struct server *server = added->member.server;
 	added->next = pool->family->added;
 	pool->family->added = added;
 	atomic_store(&server->max_requests,
 		     addition->max_requests ? addition->max_requests : SERVER_REQUESTS_UNBOUNDED);
-	atomic_store(&server->token, pool->is_sticky ? sticky_token_of(&pool->sticky_key, server_name(server)) : 0);
 	failed = family_renew(pool->family, ret_old);
 	if (failed)
 		pool->family->added = added->next;
@@ -255,8 +266,11 @@ int pool_remove_server(struct slice pool_name, struct slice server_name)
 
 struct pool_addition *pool_additions_take(struct pool_family *family)
 {
-	struct pool_addition *first = family->added;
-	family->added = NULL;
+	struct pool_addition *first = family->added, **end = &first;
+	while (*end)
+		end = &(*end)->next;
+	*end = family->found;
+	family->added = family->found = NULL;
 	return first;
 }
 

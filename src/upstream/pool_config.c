@@ -3,10 +3,12 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "http/syntax.h"
 #include "upstream/check.h"
 #include "upstream/pool.h"
 #include "upstream/pool_keys.h"
 #include "upstream/registry.h"
+#include "upstream/server_file.h"
 
 #include <stdlib.h>
 
@@ -245,19 +247,20 @@ static const struct server_config *first_over_tls(const struct pool_config *pool
 	return NULL;
 }
 
-static bool set_tls(struct config_load *load, struct pool_config *pool)
+static bool set_tls(struct config_load *load, struct pool_config *pool, bool found_over_tls)
 {
 	const struct server_config *first = first_over_tls(pool);
-	if (!first && pool->tls)
+	if (!first && !found_over_tls && pool->tls)
 		config_error(
 			load, config_where(load, pool, "tls"),
 			"no server of this pool is spoken to over TLS: write its address https://HOST or h2://HOST, "
 			"or leave out tls");
-	if (!first)
+	if (!first && !found_over_tls)
 		return !pool->tls;
 	if (pool->tls && !config_is_whole(load, pool->tls))
 		return false;
-	struct tls_client *client = tls_client_load(load, pool->tls, first->address.place);
+	struct config_place place = first ? first->address.place : pool->srv.place;
+	struct tls_client *client = pool->tls_client = tls_client_load(load, pool->tls, place);
 	for (size_t i = 0; i < pool->servers.count; i++)
 		if (server_at(pool, i)->where.over_tls)
 			server_at(pool, i)->tls = client;
@@ -279,16 +282,39 @@ static bool set_rest(struct config_load *load, struct pool_config *pool)
 	return true;
 }
 
+// "_http._tcp.app.internal", perhaps with a scheme in front.
+static bool set_srv(struct config_load *load, struct pool_config *pool, bool *ret_over_tls)
+{
+	struct server_address where;
+	struct slice name = pool->srv.text;
+	*ret_over_tls = false;
+	if (!name.data)
+		return true;
+	pool->srv_scheme = server_address_scheme(name, &where);
+	*ret_over_tls = where.over_tls;
+	pool->srv_name = name = slice_after(name, pool->srv_scheme.length);
+	bool good = slice_starts_with(name, SLICE("_")) && name.length <= 253 && syntax_all(name, SYNTAX_UNRESERVED);
+	if (!good)
+		config_error(load, pool->srv.place,
+			     "\"%.*s\" is not the name of SRV records: expected one such as _http._tcp.app.internal",
+			     SLICE_ARGUMENTS(name));
+	return good;
+}
+
 bool pool_config_check(struct config_load *load, struct pool_config *pool)
 {
-	if (pool->servers.count == 0 || pool->servers.count > POOL_SERVERS_MAX) {
-		config_error(load, config_where(load, pool, "servers"), "a pool has 1 to %d servers, this one has %zu",
+	bool found_over_tls;
+	if (!server_file_load(load, pool) || !set_srv(load, pool, &found_over_tls))
+		return false;
+	if ((pool->servers.count == 0 && !pool->srv.text.data) || pool->servers.count > POOL_SERVERS_MAX) {
+		config_error(load, config_where(load, pool, "servers"),
+			     "a pool has 1 to %d servers (`servers`, `file`, or `srv`), this one has %zu",
 			     POOL_SERVERS_MAX, pool->servers.count);
 		return false;
 	}
-	if (config_error_count(load) == 0)
+	if (config_error_count(load) == 0 && !pool->srv.text.data)
 		warn_of_useless(load, pool);
-	bool good = complete_servers(load, pool) && set_tls(load, pool);
+	bool good = complete_servers(load, pool) && set_tls(load, pool, found_over_tls);
 	good &= check_repeated(load, pool);
 	good &= check_priorities(load, pool);
 	good &= check_health(load, pool);

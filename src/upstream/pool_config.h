@@ -103,8 +103,11 @@ struct pool_config {
 	struct config_place place;
 	struct config_text name;    // of an implicit one: its addresses, joined by ", "
 	struct config_list servers; // of struct server_config
-	struct config_list health;  // of struct check_config
-	int balance;		    // index into balancer_types
+	struct config_file file;    // with more of them
+	struct config_text srv;	    // where DNS names more of them
+	struct slice srv_name, srv_scheme;
+	struct config_list health; // of struct check_config
+	int balance;		   // index into balancer_types
 	struct pool_hash_config hash;
 	int64_t tries; // servers that one request may be sent to
 	struct retry_config retry;
@@ -112,6 +115,7 @@ struct pool_config {
 	int64_t retry_percent;	       // of the requests; RETRY_UNBOUNDED
 	int protocol;		       // enum server_protocol, where the address does not say it
 	struct tls_client_config *tls; // NULL: all defaults
+	struct tls_client *tls_client; // made of it; NULL: no server is spoken to over TLS
 	struct pool_h2_config h2;
 	struct pool_idle_config idle;
 	struct pool_rest_config rest;
@@ -155,6 +159,9 @@ struct pool_config *pool_set_target(struct config_load *load, struct pool_set *s
 // query and user, with the scheme http or h2c (port 80 unless it says otherwise), https or
 // h2 (443). NULL, or what is wrong with it.
 const char *server_address_parse(struct slice text, struct server_address *ret_address);
+
+// The scheme in front of an address, empty where there is none, and what it says of it.
+struct slice server_address_scheme(struct slice text, struct server_address *ret_address);
 
 // Fills in protocol, name and authority of a server whose `where` is known; the name is in
 // `room`. False when it is too long.

@@ -277,8 +277,26 @@ static const struct config_key pool_keys[] = {
 		.kind = CONFIG_LIST,
 		.offset = offsetof(struct pool_config, servers),
 		.section = &server_config_section,
-		.required = true,
 		.help = "The servers: addresses, or maps with more.",
+	},
+	{
+		.name = "file",
+		.kind = CONFIG_FILE,
+		.offset = offsetof(struct pool_config, file),
+		.watched = true,
+		.help = "A file with more servers, one on a line: an address, then weight=N, priority=N, "
+			"max_requests=N, route=NAME or backup where wished. When it is replaced, what it says is taken "
+			"by itself.",
+		.form = "the path of a file",
+	},
+	{
+		.name = "srv",
+		.kind = CONFIG_TEXT,
+		.offset = offsetof(struct pool_config, srv),
+		.help = "Where DNS names more servers by SRV records (RFC 2782), with their ports, weights and "
+			"priorities, such as _http._tcp.app.internal; looked up as `dns` says. With a scheme in front "
+			"(https://, h2://, h2c://) the servers are spoken to so.",
+		.form = "the name of SRV records, such as _http._tcp.app.internal",
 	},
 	{
 		.name = "balance",

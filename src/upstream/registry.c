@@ -108,11 +108,12 @@ void family_release(struct pool_family *family)
 	check(family->references > 0);
 	if (--family->references > 0)
 		return;
-	check(!family->servers && !family->pools && !family->added);
+	check(!family->servers && !family->pools && !family->added && !family->found);
 	name_table_remove(&registry.families, &family->entry);
 	number_give(&registry.family_numbers, family->number);
 	line_fini(&family->line);
 	sticky_table_free(family->sessions);
+	free(family->srv);
 	free(family);
 }
 

@@ -27,6 +27,10 @@ struct pool_family {
 	struct server *servers;
 	struct pool *pools;			 // that live, newest first
 	struct pool_addition *added;		 // by the operator (pool_change.h)
+	struct pool_addition *found;		 // by DNS (pool_found.h)
+	char *srv;				 // where; malloced, NULL: nowhere
+	struct slice srv_scheme;		 // of the servers that are found, such as "h2://"; a literal
+	_Atomic bool is_finding;		 // the first look-up has not ended
 	bool is_old;				 // some pool of it has been active: servers that come now are new to it
 	_Atomic uint32_t idle_connections;	 // kept by each thread
 	_Atomic int64_t last_resort_ns;		 // when a request may next be tried though all rest

@@ -33,6 +33,17 @@ static const struct scheme *scheme_of(struct slice text)
 	return NULL;
 }
 
+struct slice server_address_scheme(struct slice text, struct server_address *ret_address)
+{
+	const struct scheme *scheme = scheme_of(text);
+	*ret_address = (struct server_address){0};
+	if (!scheme)
+		return slice_first(text, 0);
+	ret_address->over_tls = scheme->over_tls;
+	ret_address->is_http2 = scheme->is_http2;
+	return scheme->prefix;
+}
+
 // What stands behind the scheme is a host, with a port perhaps, and no more.
 static const char *check_authority(struct slice text)
 {

@@ -252,9 +252,6 @@ static void finds_all_that_is_wrong(void **state)
 		      "a.yaml:4:5: unknown key \"balanced\"; did you mean \"balance\"?\n"
 		      "      balanced: round_robin\n"
 		      "      ^\n"
-		      "a.yaml:6:5: \"servers\" is missing; expected a list\n"
-		      "      balance: least_request\n"
-		      "      ^\n"
 		      "a.yaml:6:14: expected one of round_robin, least_requests, least_time, random, hash or first for "
 		      "\"balance\", not "
 		      "\"least_request\"; did you mean \"least_requests\"?\n"
@@ -279,9 +276,9 @@ static void finds_all_that_is_wrong(void **state)
 		      "instead\n"
 		      "      servers: [10.0.0.1:80, 10.0.0.2:80, http://10.0.0.1]\n"
 		      "                                          ^\n"
-		      "a.yaml:5:14: expected a list for \"servers\", not an empty list\n"
+		      "a.yaml:5:5: a pool has 1 to 1024 servers (`servers`, `file`, or `srv`), this one has 0\n"
 		      "      servers: []\n"
-		      "               ^\n");
+		      "      ^\n");
 }
 
 static void bounds_the_servers_of_a_pool(void **state)
@@ -296,7 +293,8 @@ static void bounds_the_servers_of_a_pool(void **state)
 	fputs("]}}\n", out);
 	assert_int_equal(fclose(out), 0);
 	struct result result = load(text);
-	const char *wanted = "a.yaml:1:13: a pool has 1 to 1024 servers, this one has 1025\n";
+	const char *wanted =
+		"a.yaml:1:13: a pool has 1 to 1024 servers (`servers`, `file`, or `srv`), this one has 1025\n";
 	assert_memory_equal(result.messages, wanted, strlen(wanted));
 	assert_false(result.good);
 	result_free(&result);
