@@ -112,6 +112,7 @@ static json_t *connections_of(const struct server_status *status)
 	json_object_set_new(connections, "made", json_integer((json_int_t)status->connects));
 	json_object_set_new(connections, "reused", json_integer((json_int_t)status->reuses));
 	json_object_set_new(connections, "stale", json_integer((json_int_t)status->stale));
+	json_object_set_new(connections, "open", json_integer(status->open));
 	json_object_set_new(connections, "idle", json_integer((json_int_t)status->idle));
 	json_object_set_new(connections, "http2", json_integer((json_int_t)status->links));
 	return connections;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "tls/stream.h"
 #include "upstream/address_book.h"
+#include "upstream/connection_bound.h"
 #include "upstream/discovery.h"
 #include "upstream/idle.h"
 #include "upstream/links.h"
@@ -241,6 +242,7 @@ static int connect_to(struct server_local *local, enum server_protocol protocol,
 	list_init(&connection->link);
 	connection->addresses = 0;
 	connection->reused = false;
+	connection->is_counted = false;
 	connection->opened_ns = loop_now();
 	connection->idle_since_ns = connection->opened_ns;
 	connection->connect_ns = connection->opened_ns - begun_ns;
@@ -340,11 +342,18 @@ int connect_new(struct server_local *local, enum server_protocol protocol, int64
 	int failed = server->name ? resolve(server, deadline_ns, ret_fault) : 0;
 	if (failed)
 		return failed;
+	failed = connection_claim(server, deadline_ns, ret_fault);
+	if (failed)
+		return failed;
 	failed = server->name ? connect_to_any(local, protocol, deadline_ns, ret_fault, ret_connection)
 			      : connect_to(local, protocol, &server->address, deadline_ns, ret_fault, ret_connection);
-	if (failed)
+	if (failed) {
+		connection_release(server);
 		ret_fault->after_ns = loop_now() - begun_ns;
-	return failed;
+		return failed;
+	}
+	(*ret_connection)->is_counted = true;
+	return 0;
 }
 
 int connect_aside(struct server_local *local, uint16_t port, int64_t deadline_ns, struct fault *ret_fault,

@@ -4,6 +4,7 @@
 #include "http/h2_client.h"
 #include "tls/stream.h"
 #include "upstream/connect.h"
+#include "upstream/connection_bound.h"
 #include "upstream/idle.h"
 #include "upstream/links.h"
 #include "upstream/local.h"
@@ -98,6 +99,8 @@ void upstream_connection_close(struct upstream_connection *connection)
 	struct server *server = connection->server;
 	check(list_is_empty(&connection->link));
 	stream_close(connection->stream);
+	if (connection->is_counted)
+		connection_release(server);
 	connection_struct_give(connection);
 	server_unref(server);
 }

@@ -36,6 +36,7 @@ struct upstream_connection {
 	struct address address; // the one connected to
 	uint32_t addresses;	// version of the name's addresses that it was taken from
 	bool is_http2;		// what was agreed upon
+	bool is_counted;	// against the bounds of connections (connection_bound.h)
 	bool reused;		// had carried a request before this one
 	int64_t opened_ns;
 	int64_t idle_since_ns;

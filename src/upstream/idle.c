@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "upstream/address_book.h"
+#include "upstream/connection_bound.h"
 #include "upstream/discovery.h"
 #include "upstream/registry.h"
 
@@ -126,7 +127,8 @@ bool idle_keep(struct upstream_connection *connection)
 	struct server *server = connection->server;
 	connection->idle_since_ns = loop_now();
 	if (atomic_load_explicit(&server->sets, memory_order_relaxed) == 0 || connection_is_too_old(connection) ||
-	    !make_room(thread, server->family->number) || !is_within_bounds(local))
+	    connection_is_wanted(server->family) || !make_room(thread, server->family->number) ||
+	    !is_within_bounds(local))
 		return false;
 
 	thread->pool_idle[server->family->number]++;
@@ -208,14 +210,38 @@ void idle_close_retired(void)
 	close_all(is_retired);
 }
 
+static void close_oldest(struct server_local *local)
+{
+	close_idle(LIST_ENTRY(local->idle.previous, struct upstream_connection, link));
+}
+
 bool idle_close_one(void)
 {
-	struct list_link *link = upstream_thread.with_idle.next;
-	if (link == &upstream_thread.with_idle)
-		return false;
-	struct server_local *local = LIST_ENTRY(link, struct server_local, with_idle);
-	close_idle(LIST_ENTRY(local->idle.previous, struct upstream_connection, link));
-	return true;
+	return idle_close_of(NULL, NULL);
+}
+
+bool idle_close_of(const struct pool_family *family, const struct server *server)
+{
+	struct list_link *head = &upstream_thread.with_idle;
+	for (struct list_link *link = head->next; link != head; link = link->next) {
+		struct server_local *local = LIST_ENTRY(link, struct server_local, with_idle);
+		if ((family && local->server->family != family) || (server && local->server != server))
+			continue;
+		close_oldest(local);
+		return true;
+	}
+	return false;
+}
+
+void idle_close_wanted(void)
+{
+	struct list_link *next, *head = &upstream_thread.with_idle;
+	for (struct list_link *link = head->next; link != head; link = next) {
+		struct server_local *local = LIST_ENTRY(link, struct server_local, with_idle);
+		next = link->next;
+		if (connection_is_wanted(local->server->family))
+			close_oldest(local);
+	}
 }
 
 unsigned idle_close_all(void)

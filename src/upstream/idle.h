@@ -21,6 +21,11 @@ unsigned idle_close_all(void);
 // Closes an idle connection, for its descriptor. False when there is none.
 bool idle_close_one(void);
 
+// The same, of one pool, or of one server (NULL: any); and one each of the servers of pools where somebody waits for a
+// connection.
+bool idle_close_of(const struct pool_family *family, const struct server *server);
+void idle_close_wanted(void);
+
 // Whether it was opened too long ago to carry more requests; or lay idle for too long.
 bool connection_is_aged(const struct upstream_connection *connection);
 bool connection_is_too_old(struct upstream_connection *connection);

@@ -4,6 +4,7 @@
 #include "fiber/fiber.h"
 #include "http/h2_client.h"
 #include "upstream/connect.h"
+#include "upstream/connection_bound.h"
 #include "upstream/idle.h"
 
 #include <errno.h>
@@ -227,6 +228,8 @@ static void close_detached(struct server_link *link)
 {
 	struct server *server = link->carrier->server;
 	h2_link_close(link->h2);
+	if (link->carrier->is_counted)
+		connection_release(server);
 	connection_struct_give(link->carrier);
 	loop_defer(&link->deferred, link_unseen);
 	server_unref(server);
@@ -380,15 +383,32 @@ unsigned links_close_retired(void)
 
 bool link_close_one(void)
 {
+	return link_close_of(NULL, NULL);
+}
+
+bool link_close_of(const struct pool_family *family, const struct server *server)
+{
 	struct list_link *head = &upstream_thread.links;
 	for (struct list_link *at = head->next; at != head; at = at->next) {
 		struct server_link *link = LIST_ENTRY(at, struct server_link, of_thread);
-		if (link->parts > 0)
+		const struct server *its = link->carrier->server;
+		if (link->parts > 0 || (family && its->family != family) || (server && its != server))
 			continue;
 		link_close(link);
 		return true;
 	}
 	return false;
+}
+
+void links_close_wanted(void)
+{
+	struct list_link *next, *head = &upstream_thread.links;
+	for (struct list_link *at = head->next; at != head; at = next) {
+		struct server_link *link = LIST_ENTRY(at, struct server_link, of_thread);
+		next = at->next;
+		if (link->parts == 0 && connection_is_wanted(link->carrier->server->family))
+			link_close(link);
+	}
 }
 
 void links_init(struct upstream_thread *thread)

@@ -31,6 +31,10 @@ unsigned links_close_retired(void);
 // Closes one without requests, for its descriptor. False when there is none.
 bool link_close_one(void);
 
+// The same, of one pool, or of one server (NULL: any); and those of pools where somebody waits for a connection.
+bool link_close_of(const struct pool_family *family, const struct server *server);
+void links_close_wanted(void);
+
 // With the thread's part. No part of a link may be out at the end.
 void links_init(struct upstream_thread *thread);
 void links_fini(struct upstream_thread *thread);

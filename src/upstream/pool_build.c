@@ -21,9 +21,9 @@ static const struct server_config *server_config_at(const struct pool_config *co
 	return (const struct server_config *)config->servers.items + index;
 }
 
-static uint32_t bound_of(int64_t max_requests)
+static uint32_t bound_of(int64_t most)
 {
-	return max_requests > 0 ? (uint32_t)max_requests : SERVER_REQUESTS_UNBOUNDED;
+	return most > 0 ? (uint32_t)most : SERVER_REQUESTS_UNBOUNDED;
 }
 
 uint32_t configured_max_requests(const struct server_config *config)
@@ -348,6 +348,7 @@ static void adopt(struct pool *pool, const struct pool_config *config)
 	atomic_store(&pool->family->idle_connections, (uint32_t)config->idle.pool_connections);
 	atomic_store(&pool->family->retry_percent, (uint32_t)config->retry_percent);
 	atomic_store(&pool->family->max_requests, bound_of(config->max_requests));
+	atomic_store(&pool->family->max_connections, bound_of(config->max_connections));
 	atomic_store(&pool->family->queue_requests, (uint32_t)config->queue.requests);
 	atomic_store(&pool->family->queue_ns, config->queue.timeout_ns);
 	check_set_unref(pool->checks);
@@ -365,6 +366,7 @@ static void adopt(struct pool *pool, const struct pool_config *config)
 			server->own_weight = -1;
 		atomic_store(&server->max_requests, pool->configured[i].max_requests);
 		const struct server_config *named = server_config_at(config, i);
+		atomic_store(&server->settings.max_connections, bound_of(named->max_connections));
 		atomic_store(&server->token, config->sticky ? sticky_token(config->sticky, named) : 0);
 	}
 }

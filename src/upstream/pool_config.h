@@ -38,11 +38,12 @@ struct server_address {
 
 struct server_config {
 	struct config_place place;
-	struct config_text address;  // "10.0.0.1:80", "https://app.internal", "unix:/run/app.sock"
-	int64_t weight;		     // 0: gets no requests
-	bool backup;		     // only when no other is left
-	int64_t priority;	     // 0 is tried first
-	int64_t max_requests;	     // at once; 0: no bound
+	struct config_text address; // "10.0.0.1:80", "https://app.internal", "unix:/run/app.sock"
+	int64_t weight;		    // 0: gets no requests
+	bool backup;		    // only when no other is left
+	int64_t priority;	    // 0 is tried first
+	int64_t max_requests;	    // at once; 0: no bound
+	int64_t max_connections;
 	struct config_text route;    // as the application names it (sticky.learn)
 	struct server_address where; // of the address
 	enum server_protocol protocol;
@@ -123,8 +124,9 @@ struct pool_config {
 	struct pool_queue_config queue;
 	struct sticky_config *sticky; // NULL: any server will do
 	int64_t max_requests;	      // at once; 0: no bound
-	int64_t slow_start_ns;	      // 0: none
-	struct pool *pool;	      // the running one, once activated
+	int64_t max_connections;
+	int64_t slow_start_ns; // 0: none
+	struct pool *pool;     // the running one, once activated
 };
 
 // The pools of one configuration.

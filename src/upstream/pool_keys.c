@@ -405,6 +405,15 @@ static const struct config_key pool_keys[] = {
 		.help = "Requests that all servers together may have at once, over all threads; 0: no bound.",
 	},
 	{
+		.name = "max_connections",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct pool_config, max_connections),
+		.standard = "0",
+		.max = 1000000,
+		.help = "Connections to all servers together that there may be at once, idle ones included, over all "
+			"threads; 0: no bound. At the bound requests wait, no longer than timeouts.connect.",
+	},
+	{
 		.name = "queue",
 		.kind = CONFIG_SECTION,
 		.offset = offsetof(struct pool_config, queue),

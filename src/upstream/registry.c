@@ -75,7 +75,9 @@ static struct pool_family *family_new(struct slice name)
 	memcpy(text, name.data, name.length);
 	family->name = slice_from(text, name.length);
 	family->max_requests = SERVER_REQUESTS_UNBOUNDED;
+	family->max_connections = SERVER_REQUESTS_UNBOUNDED;
 	line_init(&family->line);
+	line_init(&family->connection_line);
 	if (!number_take(&registry.family_numbers, &family->number)) {
 		free(family);
 		return NULL;
@@ -112,6 +114,7 @@ void family_release(struct pool_family *family)
 	name_table_remove(&registry.families, &family->entry);
 	number_give(&registry.family_numbers, family->number);
 	line_fini(&family->line);
+	line_fini(&family->connection_line);
 	sticky_table_free(family->sessions);
 	free(family->srv);
 	free(family);
@@ -176,6 +179,7 @@ static struct server *server_new(struct pool_family *family, const struct server
 	server->id = ++registry.last_id;
 	server->references = 1;
 	server->max_requests = SERVER_REQUESTS_UNBOUNDED;
+	server->settings.max_connections = SERVER_REQUESTS_UNBOUNDED;
 	server->own_weight = -1;
 	server->protocol = config->protocol;
 	server->tls = config->tls ? tls_client_ref(config->tls) : NULL;

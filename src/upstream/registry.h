@@ -38,6 +38,9 @@ struct pool_family {
 	_Atomic uint32_t max_requests;		 // that may be in flight at once; SERVER_REQUESTS_UNBOUNDED
 	_Atomic uint64_t requests;		 // that were picked for a server, each counted once
 	struct line line;			 // of requests that wait for a server (pool_queue.h)
+	struct line connection_line;		 // of those who wait for a connection (connection_bound.h)
+	_Atomic uint32_t connections;		 // to its servers now
+	_Atomic uint32_t max_connections;	 // at once
 	_Atomic uint32_t queue_requests;	 // that may wait
 	_Atomic int64_t queue_ns;		 // how long
 	struct sticky_table *_Atomic sessions;	 // NULL: none was needed yet

@@ -273,6 +273,7 @@ void server_read_status(const struct server *server, struct server_status *ret_s
 		.ill = atomic_load_explicit(&server->ill, memory_order_relaxed),
 		.unproven = atomic_load_explicit(&server->unproven, memory_order_relaxed),
 		.latency_ns = atomic_load_explicit(&server->latency_ns, memory_order_relaxed),
+		.open = atomic_load_explicit(&server->connections, memory_order_relaxed),
 		.failures_in_row = atomic_load_explicit(&server->failures, memory_order_relaxed),
 		.rest_until_ns = atomic_load_explicit(&server->rest_until_ns, memory_order_relaxed),
 		.unresolved = server->name && host_name_state(server->name) != HOST_NAME_FOUND,

@@ -38,6 +38,7 @@ struct server_settings {
 	_Atomic int64_t rest_max_ns;			    // up to this
 	_Atomic uint64_t bad_statuses[SERVER_STATUS_WORDS]; // bits: answers that count as failures
 	_Atomic int64_t slow_start_ns;	   // until a new or recovered server gets its whole share; 0: at once
+	_Atomic uint32_t max_connections;  // over all threads; SERVER_REQUESTS_UNBOUNDED
 	_Atomic uint32_t idle_connections; // kept by each thread
 	_Atomic int64_t idle_timeout_ns;   // that one may lie idle
 	_Atomic int64_t idle_age_ns;	   // since it was opened
@@ -80,6 +81,7 @@ struct server {
 	_Atomic int64_t latency_at_ns;		 // when the last one came
 	_Atomic uint64_t token;			 // by which visitors stick to it (sticky.h); 0: none
 	_Atomic uint64_t ill, unproven;		 // bits by the numbers of the pool's checks
+	_Atomic uint32_t connections;		 // that there are now
 	_Atomic int64_t warm_from_ns;		 // with HOLD_WARMING; 0: from the next pick on
 	// Seldom written.
 	_Alignas(64) struct server_settings settings;
@@ -196,6 +198,7 @@ struct server_status {
 	uint64_t connects, connect_ns;	       // connections that were made, and the sum of their times
 	uint64_t reuses;		       // connections that were taken from idle ones
 	uint64_t stale;			       // idle ones that turned out to be closed or to have sent bytes
+	unsigned open;			       // connections now
 	uint64_t idle;			       // idle connections now
 	uint64_t links;			       // connections now that speak HTTP/2
 	uint64_t latencies[HISTOGRAM_BUCKETS]; // of answers (histogram.h)

@@ -199,6 +199,16 @@ static const struct config_key server_keys[] = {
 		.help = "Requests that it may have at once, over all threads; 0: no bound.",
 	},
 	{
+		.name = "max_connections",
+		.kind = CONFIG_INTEGER,
+		.offset = offsetof(struct server_config, max_connections),
+		.standard = "0",
+		.max = 1000000,
+		.help = "Connections to it that there may be at once, idle ones included, over all threads; 0: no "
+			"bound. "
+			"At the bound requests wait, no longer than timeouts.connect.",
+	},
+	{
 		.name = "route",
 		.kind = CONFIG_TEXT,
 		.offset = offsetof(struct server_config, route),

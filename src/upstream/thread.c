@@ -127,6 +127,8 @@ static void message_arrived(struct loop_message *message)
 		return;
 	idle_close_retired();
 	links_close_retired();
+	idle_close_wanted();
+	links_close_wanted();
 }
 
 // --- The beginning and the end of a thread
