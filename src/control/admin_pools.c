@@ -344,7 +344,7 @@ static bool state_from(const char *word, enum server_state *ret_state)
 static void change_server(const struct admin_request *request, const json_t *object, struct admin_answer *answer)
 {
 	struct slice pool = request->segments[1], server = request->segments[3];
-	enum server_state state;
+	enum server_state state = SERVER_READY;
 	uint32_t weight = 0;
 	const json_t *state_word = json_object_get(object, "state");
 	if (state_word && !state_from(json_string_value(state_word), &state)) {

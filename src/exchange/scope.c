@@ -61,7 +61,9 @@ const struct limits limits_standard = {
 
 static const struct config_key timeouts_keys[] = {
 	{"handshake", CONFIG_DURATION, offsetof(struct timeouts, handshake_ns), "10s",
-	 "from a client's connection to the end of its TLS handshake. Only at the top", .min = 1, .max = YEAR_NS},
+	 "from a client's connection, or from its turn where limits.handshakes made it wait, to the end of its "
+	 "TLS handshake. Only at the top",
+	 .min = 1, .max = YEAR_NS},
 	{"header", CONFIG_DURATION, offsetof(struct timeouts, header_ns), "10s",
 	 "from the first byte of a request's header section to its last. Only at the top", .min = 1, .max = YEAR_NS},
 	{"idle", CONFIG_DURATION, offsetof(struct timeouts, idle_ns), "75s",

@@ -84,8 +84,20 @@ static void accepting_begin(struct accepting *accepting);
 static void begin_waiting(struct tls_acceptor *acceptor)
 {
 	struct list_link *first = list_pop_front(&acceptor->waiting);
-	if (first)
-		accepting_begin(LIST_ENTRY(first, struct accepting, waiting_link));
+	if (!first)
+		return;
+	struct accepting *accepting = LIST_ENTRY(first, struct accepting, waiting_link);
+	timer_start(&accepting->timer, loop_now() + acceptor->settings.timeout_ns);
+	accepting_begin(accepting);
+}
+
+// Its own time begins with its turn. Those before it end by theirs: twice that is enough for who stands
+// near the front, however little later than they he came.
+static void wait_for_turn(struct accepting *accepting)
+{
+	struct tls_acceptor *acceptor = accepting->acceptor;
+	list_push_back(&acceptor->waiting, &accepting->waiting_link);
+	timer_start(&accepting->timer, loop_now() + 2 * acceptor->settings.timeout_ns);
 }
 
 static enum outcome outcome_of(enum tls_result result, const struct tls_stream *tls)
@@ -204,7 +216,7 @@ static void first_byte(struct stream *stream, void *argument)
 	if (!may_begin(accepting))
 		accepting_drop(accepting);
 	else if (limit && acceptor->under_way >= limit)
-		list_push_back(&acceptor->waiting, &accepting->waiting_link);
+		wait_for_turn(accepting);
 	else
 		accepting_begin(accepting);
 }

@@ -184,6 +184,7 @@ static int add(struct pool *pool, const struct server_addition *addition, struct
 	if (failed)
 		return failed;
 	struct server *server = added->member.server;
+	server->removed = false;
 	added->next = pool->family->added;
 	pool->family->added = added;
 	atomic_store(&server->max_requests,
