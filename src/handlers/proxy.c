@@ -4,6 +4,7 @@
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
+#include "handlers/proxy_hedge.h"
 #include "handlers/proxy_response.h"
 #include "handlers/proxy_try.h"
 #include "http/syntax.h"
@@ -134,11 +135,6 @@ static bool proxy_load(struct config_load *load, struct snapshot *snapshot, cons
 
 // --- The main path
 
-static void end_at_end(struct exchange *exchange, struct exchange_end *end)
-{
-	try_end(LIST_ENTRY((void *)end, struct proxying, end), &exchange->transaction.fault);
-}
-
 static bool make_request(struct proxying *proxying)
 {
 	struct exchange *exchange = proxying->exchange;
@@ -164,6 +160,7 @@ static bool prepare(struct proxying *proxying, struct exchange *exchange, const 
 	proxying->connection = NULL;
 	proxying->answered = proxying->tunnelling = false;
 	proxying->waited_ns = 0;
+	proxying->is_hedged = false;
 	proxying->deadline_ns =
 		timeouts->total_ns > 0 ? exchange->transaction.started_ns + timeouts->total_ns : FIBER_NEVER;
 	proxying->settings = (struct client_settings){
@@ -178,7 +175,7 @@ static bool prepare(struct proxying *proxying, struct exchange *exchange, const 
 	if (config->pool->sticky)
 		sticky_ask(config->pool->sticky, config->pool->pool, exchange, &proxying->pick);
 	exchange->server.pool = pool_name(config->pool->pool);
-	exchange_at_end(exchange, &proxying->end, end_at_end);
+	try_end_with_exchange(proxying);
 	return make_request(proxying);
 }
 
@@ -225,12 +222,9 @@ static struct server *wait_for_server(struct proxying *proxying)
 	return server;
 }
 
-static void begin_try(struct proxying *proxying, struct server *server)
+static int try_one(struct proxying **proxying, struct fault *ret_fault)
 {
-	struct exchange *exchange = proxying->exchange;
-	proxying->server = server;
-	exchange->server.tries++;
-	exchange->server.address = server->text;
+	return hedge_is_wished(*proxying) ? try_hedged(proxying, ret_fault) : try_server(*proxying, ret_fault);
 }
 
 // Tries servers until one has answered, or none may be tried any more: then the last one's answer
@@ -245,8 +239,8 @@ static void try_servers(struct proxying *proxying)
 		next = wait_for_server(proxying);
 	while (next) {
 		fault = (struct fault){0};
-		begin_try(proxying, next);
-		if (try_server(proxying, &fault) < 0) {
+		try_begin(proxying, next);
+		if (try_one(&proxying, &fault) < 0) {
 			fault.after_ns = loop_now() - proxying->step_started_ns;
 			trace_note(&exchange->trace, fault_word(fault.kind), proxying->server->text, NULL, 0,
 				   fault.system_error);

@@ -120,7 +120,7 @@ static int converse(struct proxying *proxying, struct response *ret_response, st
 			return 0;
 		if (interim)
 			fields_remove_hop_by_hop(&ret_response->fields);
-		if (interim && exchange_inform(exchange, ret_response) < 0)
+		if (interim && !proxying->is_hedged && exchange_inform(exchange, ret_response) < 0)
 			return -1;
 		bool go_ahead = result == 1 || ret_response->status == 100;
 		if (holds && go_ahead && client_send_body(client, ret_fault) < 0)
@@ -193,6 +193,25 @@ static void name_setting(const struct proxying *proxying, struct fault *fault)
 			 fault->kind == FAULT_RESPONSE_TIMEOUT;
 	if (timed_out && loop_now() >= proxying->until_ns)
 		fault->setting = proxying->until_ns == proxying->deadline_ns ? "timeouts.total" : "timeouts.try";
+}
+
+void try_begin(struct proxying *proxying, struct server *server)
+{
+	struct exchange *exchange = proxying->exchange;
+	proxying->server = server;
+	proxying->is_hedged = false;
+	exchange->server.tries++;
+	exchange->server.address = server->text;
+}
+
+static void end_at_end(struct exchange *exchange, struct exchange_end *end)
+{
+	try_end(LIST_ENTRY((void *)end, struct proxying, end), &exchange->transaction.fault);
+}
+
+void try_end_with_exchange(struct proxying *proxying)
+{
+	exchange_at_end(proxying->exchange, &proxying->end, end_at_end);
 }
 
 int try_server(struct proxying *proxying, struct fault *ret_fault)

@@ -35,6 +35,7 @@ struct proxying {
 	int64_t until_ns; // the head of the response must be there; FIBER_NEVER
 	int64_t step_started_ns;
 	struct response response; // its head, once it came
+	bool is_hedged;		  // another try may run beside it: interim responses stay here
 	bool answered;		  // the head of the final response came
 	bool tunnelling;	  // the connection speaks another protocol now
 	struct exchange_end end;
@@ -43,6 +44,12 @@ struct proxying {
 // Tries proxying->server: 0 when the head of its final response has come and stands in
 // proxying->response; or -1 with the fault. Suspends.
 int try_server(struct proxying *proxying, struct fault *ret_fault);
+
+// Begins a try at a server that was picked.
+void try_begin(struct proxying *proxying, struct server *server);
+
+// What is left of the tries when the exchange ends is ended then.
+void try_end_with_exchange(struct proxying *proxying);
 
 // Ends a try, or the exchange's last one: the connection goes back to the idle ones when it
 // may carry another request. Nothing where there is none. Suspends while a sender ends.

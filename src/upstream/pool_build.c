@@ -340,6 +340,14 @@ static void adopt_srv(struct pool_family *family, const struct pool_config *conf
 	family->srv_scheme = config->srv_scheme;
 }
 
+// What was learnt of the answers goes on.
+static void adopt_hedge(struct pool_family *family, const struct hedge_config *hedge)
+{
+	if (hedge->percent == 0 || atomic_load(&family->hedge_percent) == 0)
+		atomic_store(&family->hedge_ns, hedge->after_ns);
+	atomic_store(&family->hedge_percent, hedge->percent);
+}
+
 // What the operator did holds on where the configuration does not speak against it.
 static void adopt(struct pool *pool, const struct pool_config *config)
 {
@@ -349,6 +357,7 @@ static void adopt(struct pool *pool, const struct pool_config *config)
 	atomic_store(&pool->family->retry_percent, (uint32_t)config->retry_percent);
 	atomic_store(&pool->family->max_requests, bound_of(config->max_requests));
 	atomic_store(&pool->family->max_connections, bound_of(config->max_connections));
+	adopt_hedge(pool->family, &config->hedge);
 	atomic_store(&pool->family->queue_requests, (uint32_t)config->queue.requests);
 	atomic_store(&pool->family->queue_ns, config->queue.timeout_ns);
 	check_set_unref(pool->checks);

@@ -319,6 +319,7 @@ bool pool_config_check(struct config_load *load, struct pool_config *pool)
 	good &= check_priorities(load, pool);
 	good &= check_health(load, pool);
 	good &= set_rest(load, pool);
+	good &= hedge_load(load, &pool->hedge);
 	pool->retry_percent = RETRY_UNBOUNDED;
 	good &= percent_load(load, &pool->retry_budget, 1, 1000, &pool->retry_percent);
 	return check_durations(load, pool) && good;

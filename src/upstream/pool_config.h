@@ -11,6 +11,7 @@
 #include "exchange/snapshot.h"
 #include "net/address.h"
 #include "tls/client.h"
+#include "upstream/hedge.h"
 #include "upstream/pick_key.h"
 #include "upstream/retry.h"
 #include "upstream/server.h"
@@ -122,6 +123,7 @@ struct pool_config {
 	struct pool_rest_config rest;
 	struct pool_dns_config dns;
 	struct pool_queue_config queue;
+	struct hedge_config hedge;
 	struct sticky_config *sticky; // NULL: any server will do
 	int64_t max_requests;	      // at once; 0: no bound
 	int64_t max_connections;

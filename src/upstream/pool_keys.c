@@ -350,6 +350,16 @@ static const struct config_key pool_keys[] = {
 		.form = "off, or a percentage such as 20%",
 	},
 	{
+		.name = "hedge",
+		.kind = CONFIG_TEXT,
+		.offset = offsetof(struct pool_config, hedge.text),
+		.standard = "off",
+		.help = "When GET, HEAD and OPTIONS without an answer go to a second server as well, whoever answers "
+			"first being taken: after a time such as 200ms, or after what a share of the answers of late "
+			"take less than, p50 to p99. retry_budget pays for it.",
+		.form = HEDGE_FORM,
+	},
+	{
 		.name = "protocol",
 		.kind = CONFIG_CHOICE,
 		.offset = offsetof(struct pool_config, protocol),

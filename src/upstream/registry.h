@@ -44,6 +44,9 @@ struct pool_family {
 	_Atomic uint32_t queue_requests;	 // that may wait
 	_Atomic int64_t queue_ns;		 // how long
 	struct sticky_table *_Atomic sessions;	 // NULL: none was needed yet
+	// When a second server is tried (hedge.h).
+	_Atomic int64_t hedge_ns;	// 0: never
+	_Atomic uint32_t hedge_percent; // it is what so many answers take less than; 0: it is fixed
 	// What retries may cost (retry.h).
 	_Atomic uint32_t retry_percent; // of the requests; RETRY_UNBOUNDED
 	_Atomic int64_t window_since_ns;

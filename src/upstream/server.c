@@ -5,6 +5,7 @@
 #include "fiber/loop.h"
 #include "upstream/address_book.h"
 #include "upstream/discovery.h"
+#include "upstream/hedge.h"
 #include "upstream/local.h"
 #include "upstream/outlier.h"
 #include "upstream/pool_queue.h"
@@ -218,6 +219,7 @@ void server_answered(struct server *server, unsigned status, int64_t response_ns
 		local_count(&local->answer_ns, response_ns > 0 ? (uint64_t)response_ns : 0);
 	}
 	note_latency(server, response_ns);
+	hedge_note(server->family, response_ns);
 	if (is_bad(server, status))
 		fail_by_status(server, status);
 	else if (atomic_load_explicit(&server->failures, memory_order_relaxed) != 0 ||
