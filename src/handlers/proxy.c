@@ -210,10 +210,10 @@ static bool may_try_again(struct proxying *proxying, const struct fault *fault)
 	return false;
 }
 
-// When all servers that would do have as many requests as they may have.
+// When all servers that would do have as many requests as they may have, or rest.
 static struct server *wait_for_server(struct proxying *proxying)
 {
-	if (!proxying->pick.full)
+	if (!proxying->pick.full && !proxying->pick.all_rest)
 		return NULL;
 	int64_t begun_ns = loop_now();
 	struct server *server = pool_wait(proxying->config->pool->pool, &proxying->pick, proxying->deadline_ns);

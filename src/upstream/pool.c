@@ -7,9 +7,6 @@
 #include "upstream/pool_queue.h"
 #include "upstream/registry.h"
 
-// How often a request is tried although all servers rest.
-#define LAST_RESORT_NS SECOND_NS
-
 // The request is in flight there, and keeps it until server_end. NULL when another thread took the
 // last place that the pool had. Who tries again still has the place of the try before.
 static struct server *picked(struct pick *pick, struct server *server)
@@ -36,6 +33,9 @@ static bool may_wake(const struct server *server, const struct pick *pick)
 	uint32_t holds = atomic_load_explicit(&server->holds, memory_order_relaxed);
 	if (holds & (HOLD_DISABLED | HOLD_DRAINING | HOLD_SLOW))
 		return false;
+	for (unsigned i = 0; i < pick->tries; i++)
+		if (pick->tried[i] == server)
+			return false;
 	return !(atomic_load_explicit(&server->ill, memory_order_relaxed) & pick->checks);
 }
 
@@ -70,13 +70,13 @@ static bool all_unresolved(const struct roster *roster)
 	return servers > 0;
 }
 
-// Lets one request a second through to the server that wakes first: when all servers had
-// been restarted at once, visitors need not wait until the rests are over.
+// Lets one request at a time through to the server that wakes first: when all servers had been
+// restarted, visitors need not wait until the rests are over.
 static struct server *try_last_resort(const struct pool *pool, struct server *server, int64_t until_ns, int64_t now_ns)
 {
 	_Atomic int64_t *next_ns = &pool->family->last_resort_ns;
 	int64_t due_ns = atomic_load_explicit(next_ns, memory_order_relaxed);
-	if (now_ns < due_ns || !atomic_compare_exchange_strong_explicit(next_ns, &due_ns, now_ns + LAST_RESORT_NS,
+	if (now_ns < due_ns || !atomic_compare_exchange_strong_explicit(next_ns, &due_ns, now_ns + POOL_LAST_RESORT_NS,
 									memory_order_relaxed, memory_order_relaxed))
 		return NULL;
 	return server_take_resting(server, until_ns, now_ns) ? server : NULL;
@@ -86,7 +86,7 @@ static struct server *pick_none(const struct pool *pool, const struct roster *ro
 {
 	int64_t until_ns;
 	struct server *first = first_to_wake(roster, pick, &until_ns);
-	if (first && pick->tries == 0) {
+	if (first) {
 		struct server *server = try_last_resort(pool, first, until_ns, now_ns);
 		if (server)
 			return picked(pick, server);
@@ -96,6 +96,7 @@ static struct server *pick_none(const struct pool *pool, const struct roster *ro
 		pick->retry_after_ns = (due_ns < until_ns ? due_ns : until_ns) - now_ns;
 	if (pick->retry_after_ns < 0)
 		pick->retry_after_ns = 0;
+	pick->all_rest = first && !pick->full;
 	pick->fault = pick->full ? FAULT_OVERLOADED : all_unresolved(roster) ? FAULT_DNS_FAILED : FAULT_NO_SERVER;
 	return NULL;
 }
@@ -133,6 +134,7 @@ static bool is_at_bound(const struct pool_family *family)
 struct server *pool_pick(struct pool *pool, struct pick *pick)
 {
 	int64_t now_ns = loop_now();
+	pick->all_rest = false;
 	pick->full = pick->tries == 0 && is_at_bound(pool->family);
 	if (pick->full || pick->tries >= pool->tries) {
 		pick->fault = pick->full ? FAULT_OVERLOADED : FAULT_NO_SERVER;

@@ -17,6 +17,7 @@
 
 #include "base/fault.h"
 #include "base/slice.h"
+#include "fiber/loop.h"
 #include "upstream/pool_config.h"
 #include "upstream/server.h"
 
@@ -31,6 +32,9 @@ struct pool;
 
 enum { PICK_TRIES_MAX = 16 }; // servers that one request may try
 
+// How often a request is tried although all servers rest.
+#define POOL_LAST_RESORT_NS (100 * MILLISECOND_NS)
+
 // One request's way through the servers of a pool.
 struct pick {
 	uint64_t hash;		// of what should meet the same server again; for balancers that hash
@@ -42,6 +46,7 @@ struct pick {
 	enum fault_kind fault;	// when none was picked: FAULT_NO_SERVER, FAULT_OVERLOADED or FAULT_DNS_FAILED
 	bool full;		// some server, or the whole pool, has all the requests that it may have, and only that
 				// kept this one from it
+	bool all_rest;		// it is only that all rest: it will not be long until it is known whether one is back
 	const char *setting;	// when it waited in vain (pool_queue.h): the key that says how long, or how many
 	// While choosing.
 	bool sticks;	     // a server that drains will do
@@ -60,7 +65,7 @@ static inline void pick_init(struct pick *pick)
 	pick->refuses_others = false;
 	pick->stuck = NULL;
 	pick->sticks = false;
-	pick->full = false;
+	pick->full = pick->all_rest = false;
 	pick->setting = NULL;
 	pick->retry_after_ns = 0;
 	pick->fault = FAULT_NONE;
@@ -72,7 +77,7 @@ static inline void pick_init(struct pick *pick)
 // one that rests, is held back (enum server_hold), has all the requests that it may have, or
 // whose name has no address; those of a lower priority only when no other is left. Servers
 // that no check has proven get requests only while there is none that is proven. When all
-// rest, one request a second is let through, to see whether they are back.
+// rest, one request in each POOL_LAST_RESORT_NS is let through, to see whether they are back.
 // The server that pick->token names comes first; while it is full, no other one will do.
 // NULL: none is left; pick->fault says why.
 struct server *pool_pick(struct pool *pool, struct pick *pick);

@@ -10,20 +10,25 @@
 // When a visitor may come again who found the queue full.
 #define COME_AGAIN_NS SECOND_NS
 
+// How long one waits at most where all servers rest.
+#define REST_WAIT_NS SECOND_NS
+
 struct waiting_request {
 	struct line_place place;
 	struct pool *pool;
 	const struct pick *pick;
 	struct server *server; // that was given on; NULL: look again
+	bool all_rest;
 };
 
 // --- Who waits
 
 static struct server *refuse(struct pick *pick, enum fault_kind fault, const char *setting)
 {
-	pick->fault = fault;
-	pick->setting = setting;
-	pick->retry_after_ns = COME_AGAIN_NS;
+	pick->fault = pick->all_rest && fault == FAULT_OVERLOADED ? FAULT_NO_SERVER : fault;
+	pick->setting = pick->all_rest ? NULL : setting;
+	if (pick->retry_after_ns < COME_AGAIN_NS)
+		pick->retry_after_ns = COME_AGAIN_NS;
 	return NULL;
 }
 
@@ -44,8 +49,10 @@ static bool look_again(struct waiting_request *waiting, struct pick *pick, struc
 	// somebody waits, or what it made free is seen here.
 	atomic_fetch_add_explicit(&family->in_flight, 0, memory_order_seq_cst);
 	struct server *server = pool_pick(waiting->pool, &look);
-	if (!server && look.full)
+	if (!server && (look.full || look.all_rest)) {
+		waiting->all_rest = look.all_rest;
 		return false;
+	}
 	if (line_leave(line, &waiting->place) && waiting->server)
 		pool_queue_leave(waiting->server);
 	*pick = look;
@@ -61,11 +68,21 @@ static struct server *take_over(struct pick *pick, struct server *server)
 	return server;
 }
 
+// Suspends until called: 0, also when it is time to look again; or as line_wait.
+static int wait_in_line(struct waiting_request *waiting, int64_t end_ns)
+{
+	int64_t look_ns = loop_now() + POOL_LAST_RESORT_NS;
+	bool looks_sooner = waiting->all_rest && look_ns < end_ns;
+	int error = line_wait(&waiting->pool->family->line, &waiting->place, "server", looks_sooner ? look_ns : end_ns);
+	return looks_sooner && error == -ETIMEDOUT ? 0 : error;
+}
+
 struct server *pool_wait(struct pool *pool, struct pick *pick, int64_t deadline_ns)
 {
 	struct pool_family *family = pool->family;
 	struct waiting_request waiting = {.pool = pool, .pick = pick};
 	int64_t end_ns = end_of_wait(family, deadline_ns);
+	int64_t rest_end_ns = loop_now() + REST_WAIT_NS < end_ns ? loop_now() + REST_WAIT_NS : end_ns;
 	uint32_t at_most = atomic_load_explicit(&family->queue_requests, memory_order_relaxed);
 	struct server *server = NULL;
 	while (!waiting.server) {
@@ -73,7 +90,8 @@ struct server *pool_wait(struct pool *pool, struct pick *pick, int64_t deadline_
 			return refuse(pick, FAULT_OVERLOADED, "queue.requests");
 		if (look_again(&waiting, pick, &server))
 			return server;
-		int error = line_wait(&family->line, &waiting.place, "server", end_ns);
+		int error = wait_in_line(&waiting, waiting.all_rest ? rest_end_ns : end_ns);
+		pick->all_rest = waiting.all_rest;
 		if (error == -ETIMEDOUT)
 			return refuse(pick, FAULT_OVERLOADED,
 				      end_ns < deadline_ns ? "queue.timeout" : "timeouts.total");

@@ -11,10 +11,11 @@
 
 struct pool_family;
 
-// After pool_pick found none and pick->full is set: waits until there is one, as long as the pool says
-// (queue.timeout), and until deadline_ns at most. Then as pool_pick; NULL also, with pick->fault:
-// FAULT_OVERLOADED, when too many wait already or the time is over (pick->setting is the key that says
-// so), or FAULT_CLIENT_GONE. Suspends.
+// After pool_pick found none, and pick->full or pick->all_rest is set: waits until there is one, as long
+// as the pool says (queue.timeout), and until deadline_ns at most; where all rest, a second: one request
+// after the other of those that wait finds out whether a server is back. Then as pool_pick; NULL also,
+// with pick->fault: FAULT_OVERLOADED, when too many wait already or the time is over (pick->setting is the
+// key that says so), FAULT_NO_SERVER where all rest still, or FAULT_CLIENT_GONE. Suspends.
 struct server *pool_wait(struct pool *pool, struct pick *pick, int64_t deadline_ns);
 
 // --- For the files of this folder.

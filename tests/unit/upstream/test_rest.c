@@ -329,7 +329,7 @@ static void tries_the_first_to_wake_when_all_rest(void **state)
 	struct pick second;
 	assert_null(pick_first(&second));
 	assert_int_equal(second.fault, FAULT_NO_SERVER);
-	assert_int_equal(second.retry_after_ns, SECOND_NS);
+	assert_int_equal(second.retry_after_ns, POOL_LAST_RESORT_NS);
 	server_end(pool_server(pool, 0), SERVER_FAILED, FAULT_CONNECT_REFUSED);
 	// This request has tried its server: it is not let through once more.
 	assert_null(pool_pick(pool, &pick));
