@@ -84,6 +84,18 @@ def allocations(bench):
     bench.show("allocations per request")
 
 
+def picks(bench):
+    """What choosing a server costs: a program of its own, without a proxy."""
+    done = subprocess.run([BUILD / "bench/bench_pools"], capture_output=True, text=True, check=True, timeout=300)
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if len(words) == 13 and words[1] in ("3", "100", "1000"):
+            results = bench.results.setdefault(f"picks of a server, of {words[1]}", {})
+            results[words[0]] = {"one_thread_ns": max(float(words[4]), float(words[7])), "two_threads_ns": float(words[11])}
+    for servers in (3, 100, 1000):
+        bench.show(f"picks of a server, of {servers}")
+
+
 def system_calls(bench):
     results = bench.results.setdefault("system calls per request", {})
     for name in names(bench):

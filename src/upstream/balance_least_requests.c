@@ -7,7 +7,7 @@
 // request in between, this one looks again.
 #include "upstream/balancer.h"
 
-enum { LOOKS_MAX = 8, LOOKED_AT_MAX = 128 };
+enum { LOOKS_MAX = 8, LOOKED_AT_MAX = 64 };
 
 struct choice {
 	struct server *server;
