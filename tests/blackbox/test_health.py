@@ -8,8 +8,10 @@ import time
 
 import pytest
 
+from support.h2 import h2_origin, tls_origin
 from support.origin import named
-from support.usher import eventually
+from support.tls import Authority, serving
+from support.usher import eventually, run_command
 
 POOL = """
 listen: "127.0.0.1:$PORT"
@@ -189,6 +191,116 @@ def test_the_state_survives_a_reload(stage):
     stopping.set()
     thread.join()
     assert not wrong
+
+
+# --- The kinds of checks
+
+class GrpcHealth:
+    """grpc.health.v1.Health on an HTTP/2 origin, whose word a test decides; requests for anything else are answered."""
+
+    def __init__(self, name):
+        self.name = name
+        self.message = b"\x08\x01"  # SERVING
+        self.status = "0"
+        self.asked = []
+
+    def __call__(self, peer):
+        while (request := peer.next_request()) is not None:
+            if request.target != "/grpc.health.v1.Health/Check":
+                peer.answer(request, self.name)
+                continue
+            self.asked.append((request.field("content-type"), bytes(request.body)))
+            framed = b"\0" + len(self.message).to_bytes(4, "big") + self.message
+            peer.answer(request, framed, ("content-type", "application/grpc"), trailers=[("grpc-status", self.status)], length=False)
+
+
+@pytest.mark.parametrize("spoil,words", [
+    ({"message": b"\x08\x02"}, "NOT_SERVING|not serving"), ({"message": b"\x08\x03"}, "."), ({"status": "5"}, "."),
+    ({"message": b"\xff"}, "."),
+])
+def test_grpc(stage, spoil, words):
+    services = GrpcHealth("a"), GrpcHealth("b")
+    origins = [stage.add(h2_origin(service)) for service in services]
+    usher = pool(stage, [f"h2c://127.0.0.1:{origin.port}" for origin in origins], f"{{type: grpc, service: shop, {QUICK}}}")
+    usher.wait_for_error("passes its check", 2)
+    for name, value in spoil.items():
+        setattr(services[0], name, value)
+    usher.wait_for_error(f"{origins[0].port} fails its check \"health\": .*({words})")
+    assert bodies(usher) == {b"b"}
+    services[0].message, services[0].status = b"\x08\x01", "0"
+    becomes(usher, {b"a", b"b"})
+    # The request for the service "shop": its length, then the field 1 of HealthCheckRequest.
+    assert services[0].asked[0] == ("application/grpc", b"\0\0\0\0\x06\x0a\x04shop")
+
+
+def test_a_check_over_tls_trusts_as_requests_do(stage, authority):
+    """A certificate that is not trusted makes a server ill, whatever it would say."""
+    patients = Patient("a"), Patient("b")
+    stranger = Authority(stage.make_directory())
+    origins = [stage.add(tls_origin(patient, serving(issuer.issue("localhost"))))
+               for patient, issuer in zip(patients, (authority, stranger))]
+    usher = pool(stage, [f"https://localhost:{origin.port}" for origin in origins],
+                 f"{{path: /health, {QUICK}}}\n    tls: {{ca: {authority.ca}}}")
+    usher.wait_for_error(f"{origins[1].port} fails its check .*certificate")
+    usher.wait_for_error(f"{origins[0].port} passes its check")
+    assert bodies(usher) == {b"a"}
+    assert patients[0].hosts
+
+
+def test_another_port(stage):
+    """The servers are asked where they tell how they are, not where they serve."""
+    doctor = Patient("doctor")
+    origin = stage.origin(named("a"))
+    port = stage.origin(doctor).port
+    usher = pool(stage, [origin.address], f"{{path: /health, port: {port}, {QUICK}}}")
+    usher.wait_for_error("passes its check")
+    assert not origin.requests
+    doctor.status = "503 No"
+    usher.wait_for_error("fails its check \"health\": .*503")
+    assert usher.get().status == 503
+
+
+def test_connecting_is_enough(stage):
+    origins = [stage.origin(named("a")), stage.origin(named("b"))]
+    usher = pool(stage, [origin.address for origin in origins], f"{{type: tcp, {QUICK}}}")
+    usher.wait_for_error("passes its check", 2)
+    assert bodies(usher) == {b"a", b"b"}
+    origins[0].stop()
+    usher.wait_for_error("fails its check \"health\": connect_refused")
+    assert bodies(usher) == {b"b"}
+
+
+def test_what_is_asked(stage):
+    """Method, path, host and fields as they are written; expected is what is listed."""
+    seen = []
+
+    def script(connection):
+        while (request := connection.read_request()) is not None:
+            if request.target == "/":
+                connection.answer(b"a")
+                continue
+            seen.append(request)
+            connection.answer(b"", status="401 Who" if request.get("X-Key") == "s3cret" else "200 OK")
+    usher = pool(stage, [stage.origin(script).address], "{method: HEAD, path: '/up?deep=1', host: probe.example, fields: {X-Key: s3cret}, "
+                 f"statuses: [401], {QUICK}}}")
+    usher.wait_for_error("passes its check")
+    assert (seen[0].method, seen[0].target, seen[0].get("Host")) == ("HEAD", "/up?deep=1", "probe.example")
+
+
+@pytest.mark.parametrize("health,says", [
+    ("{type: grpc}", "needs servers that are written h2://"),
+    ("{type: tcp, path: /x}", '"path" means nothing for a check of the type tcp'),
+    ("{path: x}", "begins with a slash"),
+    ("{command: check}", "whole path of a program"),
+    ("[{path: /a}, {path: /b}]", "has a name of its own"),
+    ("{path: /a, regex: '('}", "regex"),
+    ("{path: /a, interval: 0s}", "interval"),
+])
+def test_mistakes_are_named(tmp_path, health, says):
+    path = tmp_path / "usher.yaml"
+    path.write_text(f"proxy: app\npools: {{app: {{servers: [127.0.0.1:1], health: {health}}}}}\n")
+    done = run_command("check", path)
+    assert done.returncode == 1 and says in done.stderr, done.stderr
 
 
 # --- What answers themselves tell: rest
