@@ -143,10 +143,14 @@ static bool is_first(struct line_place *place, void *argument)
 	return true;
 }
 
+// A bound that was lowered meanwhile: places are not given on, but vanish.
 static bool is_overfull(const struct server *server)
 {
+	const struct pool_family *family = server->family;
 	return atomic_load_explicit(&server->in_flight, memory_order_relaxed) >
-	       atomic_load_explicit(&server->max_requests, memory_order_relaxed);
+		       atomic_load_explicit(&server->max_requests, memory_order_relaxed) ||
+	       atomic_load_explicit(&family->in_flight, memory_order_relaxed) >
+		       atomic_load_explicit(&family->max_requests, memory_order_relaxed);
 }
 
 void pool_queue_leave(struct server *server)

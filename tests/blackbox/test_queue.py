@@ -224,3 +224,23 @@ def test_many_of_several_threads_leave_while_they_wait(stage):
         answers = collections.Counter(crowd.map(visit, range(600)))
     assert answers == {None: 200, 200: 400}
     assert usher.get().status == 200
+
+
+def test_a_reload_that_lowers_the_bound(stage):
+    """What is under way goes on; the line moves only when fewer than the new bound are left."""
+    gate = Gate()
+    usher = pool(stage, [stage.origin(gate).address], "max_requests: 3\n    queue: {timeout: 60s}")
+    clients = [ask(usher, f"/{number}") for number in range(3)]
+    gate.wait_for(3)
+    clients += [ask(usher, f"/{number}") for number in (3, 4)]
+    time.sleep(0.2)
+    usher.reload(usher.path.read_text().replace("max_requests: 3", "max_requests: 1"))
+    gate.most = 0
+    gate.open(2)
+    time.sleep(0.3)
+    assert len(gate.targets) == 3
+    for _ in range(3):
+        gate.open()
+        time.sleep(0.05)
+    assert [client.response().status for client in clients] == [200] * 5
+    assert gate.now == 0 and len(gate.targets) == 5
