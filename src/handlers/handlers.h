@@ -5,6 +5,9 @@
 
 #include "exchange/handler.h"
 
+struct top_section_type;
+
+extern const struct handler_type cache_handler;
 extern const struct handler_type client_certificate_handler;
 extern const struct handler_type headers_handler;
 extern const struct handler_type hsts_handler;
@@ -14,6 +17,9 @@ extern const struct handler_type redirect_handler;
 extern const struct handler_type respond_handler;
 extern const struct handler_type rewrite_handler;
 extern const struct handler_type strip_handler;
+
+// How much memory the handler `cache` may fill: a key of the top level.
+extern const struct top_section_type cache_memory_section;
 
 // Ends with NULL; for struct snapshot_registry.
 extern const struct handler_type *const handler_types[];

@@ -1,0 +1,250 @@
+#include "cache/object.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// --- What is stored
+
+// RFC 9111 section 3.1: fields that concern a connection are gone already; those that are about this
+// delivery are written anew with each use.
+static bool is_stored(const struct field *field, const struct cache_directives *says)
+{
+	switch (field->id) {
+	case FIELD_AGE:
+	case FIELD_CONTENT_LENGTH:
+	case FIELD_SET_COOKIE:
+	case FIELD_X_REQUEST_ID:
+		return false;
+	default:
+		return !cache_names_field(says->no_cache_fields, field->name) &&
+		       !cache_names_field(says->private_fields, field->name);
+	}
+}
+
+// Calls for each name in the Vary fields, "*" left out.
+static bool next_varying(const struct fields *response, uint32_t *at, struct slice *rest, struct slice *ret_name)
+{
+	for (;;) {
+		if (slice_next_member(rest, ret_name))
+			return true;
+		while (*at < response->count && response->items[*at].id != FIELD_VARY)
+			++*at;
+		if (*at == response->count)
+			return false;
+		*rest = response->items[(*at)++].value;
+	}
+}
+
+// An object remembers also that a field was not there: it has no value then.
+static bool is_there(const struct field *field, struct slice name)
+{
+	return field->value.data && slice_equal_nocase(field->name, name);
+}
+
+// The values of all fields with the name count as one list (RFC 9110 section 5.3).
+static size_t combined_length(const struct fields *fields, struct slice name)
+{
+	size_t length = 0;
+	for (uint32_t i = 0; i < fields->count; i++)
+		if (is_there(&fields->items[i], name))
+			length += (length ? 2 : 0) + fields->items[i].value.length;
+	return length;
+}
+
+// --- Making one
+
+struct builder {
+	struct cache_object *object;
+	char *text; // free space
+};
+
+static struct slice put(struct builder *builder, struct slice bytes)
+{
+	struct slice copy = slice_from(builder->text, bytes.length);
+	if (bytes.length > 0)
+		memcpy(builder->text, bytes.data, bytes.length);
+	builder->text += bytes.length;
+	return copy;
+}
+
+static void put_field(struct builder *builder, struct slice name, struct slice value, enum field_id id)
+{
+	struct fields *fields = &builder->object->fields;
+	check(fields->count < fields->capacity);
+	fields->items[fields->count++] = (struct field){put(builder, name), put(builder, value), id};
+}
+
+static void put_varying(struct builder *builder, const struct fields *request, struct slice name)
+{
+	struct fields *fields = &builder->object->fields;
+	check(fields->count < fields->capacity);
+	struct field *field = &fields->items[fields->count++];
+	field->name = put(builder, name);
+	field->id = field_id_of(name);
+	field->value = slice_from(builder->text, 0);
+	bool found = false;
+	for (uint32_t i = 0; i < request->count; i++) {
+		if (!is_there(&request->items[i], name))
+			continue;
+		if (found)
+			(void)put(builder, SLICE(", "));
+		(void)put(builder, request->items[i].value);
+		found = true;
+	}
+	field->value.length = (size_t)(builder->text - field->value.data);
+	if (!found)
+		field->value.data = NULL;
+	builder->object->vary_count++;
+}
+
+struct measure {
+	uint32_t fields;
+	size_t text;
+};
+
+static struct measure measure_of(const struct cache_object_parts *parts)
+{
+	struct measure measure = {.text = parts->key.length + parts->body.length};
+	struct slice rest = SLICE_EMPTY, name;
+	for (uint32_t i = 0; i < parts->response->count; i++) {
+		const struct field *field = &parts->response->items[i];
+		if (!is_stored(field, parts->says))
+			continue;
+		measure.fields++;
+		measure.text += field->name.length + field->value.length;
+	}
+	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);) {
+		measure.fields++;
+		measure.text += name.length + combined_length(parts->request, name);
+	}
+	return measure;
+}
+
+struct cache_object *cache_object_new(const struct cache_object_parts *parts)
+{
+	struct measure measure = measure_of(parts);
+	size_t head = sizeof(struct cache_object) + measure.fields * sizeof(struct field);
+	struct cache_object *object = malloc(head + measure.text);
+	if (!object)
+		return NULL;
+	*object = (struct cache_object){
+		.references = 1,
+		.status = parts->status,
+		.hash = parts->hash,
+		.fields = {.items = (struct field *)(object + 1), .capacity = measure.fields},
+		.size_bytes = head + measure.text,
+		.received_s = parts->received_s,
+		.initial_age_s = parts->initial_age_s,
+		.lifetime_s = parts->lifetime_s,
+		.must_validate = cache_says(parts->says, CACHE_NO_CACHE),
+	};
+	struct builder builder = {object, (char *)object + head};
+	object->key = put(&builder, parts->key);
+	for (uint32_t i = 0; i < parts->response->count; i++) {
+		const struct field *field = &parts->response->items[i];
+		if (is_stored(field, parts->says))
+			put_field(&builder, field->name, field->value, field->id);
+	}
+	struct slice rest = SLICE_EMPTY, name;
+	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);)
+		put_varying(&builder, parts->request, name);
+	object->body = put(&builder, parts->body);
+	check(builder.text == (char *)object + object->size_bytes);
+	list_init(&object->link);
+	return object;
+}
+
+void cache_object_ref(struct cache_object *object)
+{
+	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+}
+
+void cache_object_unref(struct cache_object *object)
+{
+	if (object && atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1)
+		free(object);
+}
+
+// --- Refreshing
+
+// What describes the content that is stored, not the answer that was got now.
+static bool describes_content(enum field_id id)
+{
+	return id == FIELD_CONTENT_ENCODING || id == FIELD_CONTENT_TYPE || id == FIELD_CONTENT_RANGE ||
+	       id == FIELD_CONTENT_LENGTH;
+}
+
+static bool is_replaced(const struct field *stored, const struct fields *response)
+{
+	for (uint32_t i = 0; i < response->count; i++)
+		if (!describes_content(response->items[i].id) &&
+		    slice_equal_nocase(response->items[i].name, stored->name))
+			return true;
+	return false;
+}
+
+struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
+					    int64_t received_s, int64_t initial_age_s, int64_t lifetime_s)
+{
+	struct fields stored = cache_object_response(object), request = object->fields, merged = {0};
+	struct cache_directives says;
+	merged.items = calloc(stored.count + response->count + 1, sizeof *merged.items);
+	if (!merged.items)
+		return NULL;
+	for (uint32_t i = 0; i < stored.count; i++)
+		if (!is_replaced(&stored.items[i], response))
+			merged.items[merged.count++] = stored.items[i];
+	for (uint32_t i = 0; i < response->count; i++)
+		if (!describes_content(response->items[i].id))
+			merged.items[merged.count++] = response->items[i];
+	// Of the request that it was stored for: what its Vary names.
+	request.items += stored.count;
+	request.count = object->vary_count;
+	cache_directives_of_response(&merged, &says);
+	struct cache_object *refreshed = cache_object_new(&(struct cache_object_parts){
+		.key = object->key,
+		.hash = object->hash,
+		.status = object->status,
+		.response = &merged,
+		.request = &request,
+		.says = &says,
+		.body = object->body,
+		.received_s = received_s,
+		.initial_age_s = initial_age_s,
+		.lifetime_s = lifetime_s,
+	});
+	free(merged.items);
+	return refreshed;
+}
+
+// --- Vary
+
+// Compares the list of all values, as it was put together when the object was made.
+static bool is_combined(const struct fields *fields, const struct field *stored)
+{
+	struct slice rest = stored->value;
+	bool found = false;
+	for (uint32_t i = 0; i < fields->count; i++) {
+		const struct field *field = &fields->items[i];
+		if (!is_there(field, stored->name))
+			continue;
+		if (found && !slice_starts_with(rest, SLICE(", ")))
+			return false;
+		rest = slice_after(rest, found ? 2 : 0);
+		if (!slice_starts_with(rest, field->value))
+			return false;
+		rest = slice_after(rest, field->value.length);
+		found = true;
+	}
+	return found == (stored->value.data != NULL) && rest.length == 0;
+}
+
+bool cache_object_matches(const struct cache_object *object, const struct fields *request)
+{
+	for (uint32_t i = object->fields.count - object->vary_count; i < object->fields.count; i++)
+		if (!is_combined(request, &object->fields.items[i]))
+			return false;
+	return true;
+}

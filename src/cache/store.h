@@ -1,0 +1,46 @@
+// The store: responses in memory, found by their keys, within a budget of bytes that counts all of each.
+//
+// Shared by all threads, in shards with a lock each that is held for a few instructions. What is to go
+// is chosen as S3-FIFO does (Yang, Zhang, Qiu, Yue and Vigfusson, "FIFO Queues are All You Need for
+// Cache Eviction", SOSP 2023): new ones pass through a small queue, of which only those that were asked
+// for again reach the main one; so a scan pushes nothing out that is of use.
+#ifndef USHER_CACHE_STORE_H
+#define USHER_CACHE_STORE_H
+
+#include "cache/object.h"
+
+#include <stdint.h>
+
+struct cache_store;
+
+// NULL when memory is out.
+struct cache_store *cache_store_new(uint64_t budget_bytes);
+
+// Gives back its references; whoever still holds one goes on.
+void cache_store_free(struct cache_store *store);
+
+// What is too much goes with the next responses that come.
+void cache_store_set_budget(struct cache_store *store, uint64_t budget_bytes);
+
+// What the hash of a key is here.
+uint64_t cache_store_hash(const struct cache_store *store, struct slice key);
+
+// The newest response with the key that matches the request's fields, fresh or not, with a reference;
+// or NULL. From any thread.
+struct cache_object *cache_store_find(struct cache_store *store, struct slice key, uint64_t hash,
+				      const struct fields *request);
+
+// Puts one in, in the place of those that would have answered the same request (whose fields are
+// given). Takes a reference of its own. One that is larger than a shard's share of the budget is not
+// stored: false.
+bool cache_store_put(struct cache_store *store, struct cache_object *object, const struct fields *request);
+
+// Drops all responses with the key; how many there were.
+unsigned cache_store_drop(struct cache_store *store, struct slice key, uint64_t hash);
+
+struct cache_store_status {
+	uint64_t objects, bytes, budget_bytes;
+};
+void cache_store_read_status(struct cache_store *store, struct cache_store_status *ret_status);
+
+#endif

@@ -1,0 +1,412 @@
+// cache: answers that may be reused are reused (RFC 9111).
+#include "base/date.h"
+#include "cache/freshness.h"
+#include "cache/object.h"
+#include "cache/storable.h"
+#include "cache/store.h"
+#include "exchange/exchange.h"
+#include "exchange/snapshot.h"
+#include "fiber/loop.h"
+#include "handlers/cache_body.h"
+#include "handlers/cache_condition.h"
+#include "handlers/handlers.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+
+#define BUDGET_STANDARD (UINT64_C(64) << 20)
+
+// --- Keys
+
+struct cache_config {
+	struct config_place place;
+	bool on;
+	int64_t ttl_ns;
+	bool override;
+	int64_t max_object_bytes;
+	bool ignore_set_cookie;
+	bool status;
+};
+
+static const struct config_key cache_keys[] = {
+	{"on", CONFIG_BOOL, offsetof(struct cache_config, on), "true", "false: nothing is stored or reused here"},
+	{"ttl", CONFIG_DURATION, offsetof(struct cache_config, ttl_ns), "off",
+	 "how long answers are fresh that do not say it themselves (max-age, s-maxage, Expires); off: as they say"},
+	{"override", CONFIG_BOOL, offsetof(struct cache_config, override), "false",
+	 "`ttl` counts whatever answers say of their freshness; not for those that are private or not to be stored"},
+	{"max_object", CONFIG_SIZE, offsetof(struct cache_config, max_object_bytes), "1MiB",
+	 "answers with more content are not stored", .min = 1, .max = 1 << 30},
+	{"ignore_set_cookie", CONFIG_BOOL, offsetof(struct cache_config, ignore_set_cookie), "false",
+	 "answers that set cookies are stored, too, without the cookies; else they are taken for one visitor's alone"},
+	{"status", CONFIG_BOOL, offsetof(struct cache_config, status), "false",
+	 "answers tell what the cache did: Cache-Status (RFC 9211)"},
+	{0},
+};
+
+static const struct config_section cache_section = {
+	.name = "cache",
+	.help = "Answers that may be reused are reused, from memory (RFC 9111).",
+	.size = sizeof(struct cache_config),
+	.keys = cache_keys,
+	.place_offset = offsetof(struct cache_config, place),
+	.shorthand = "on",
+};
+
+const struct top_section_type cache_memory_section = {
+	.key = {.name = "cache_memory",
+		.kind = CONFIG_SIZE,
+		.standard = "64MiB",
+		.min = 1 << 20,
+		.max = INT64_C(1) << 40,
+		.help = "how much memory stored answers may take, all of theirs counted",
+		.form = "a size such as 64MiB or 2GiB"},
+};
+
+// --- The store: one for the process, whatever the configuration
+
+static pthread_once_t store_once = PTHREAD_ONCE_INIT;
+static struct cache_store *store;
+
+static void make_store(void)
+{
+	store = cache_store_new(BUDGET_STANDARD);
+}
+
+static struct cache_store *store_of(const struct exchange *exchange)
+{
+	const int64_t *budget_bytes = snapshot_section(exchange->snapshot, &cache_memory_section);
+	(void)pthread_once(&store_once, make_store);
+	if (store)
+		cache_store_set_budget(store, budget_bytes ? (uint64_t)*budget_bytes : BUDGET_STANDARD);
+	return store;
+}
+
+// --- One exchange
+
+struct caching {
+	struct exchange *exchange;
+	const struct cache_config *config;
+	struct cache_store *store;
+	struct slice key;
+	uint64_t hash;
+	struct fields request; // as the visitor sent it
+	struct cache_directives request_says, response_says;
+	int64_t requested_s;
+	struct fields response; // as the server sent it
+	unsigned status;
+	int64_t received_s, lifetime_s;
+	struct cache_object *object; // that was found; holds a reference
+	struct exchange_end end;
+};
+
+static int64_t now_s(void)
+{
+	return loop_wall_clock() / SECOND_NS;
+}
+
+static void let_go_at_end(struct exchange *exchange, struct exchange_end *end)
+{
+	cache_object_unref(LIST_ENTRY((void *)end, struct caching, end)->object);
+}
+
+// RFC 9111 section 2: the target URI, and what is asked for is always GET.
+static struct slice key_of(struct exchange *exchange)
+{
+	const struct request *request = exchange_request(exchange);
+	return arena_printf(exchange_arena(exchange), "%.*s://%.*s%.*s%s%.*s", SLICE_ARGUMENTS(exchange->scheme),
+			    SLICE_ARGUMENTS(exchange->host), SLICE_ARGUMENTS(request->path),
+			    request->has_query ? "?" : "", SLICE_ARGUMENTS(request->query));
+}
+
+static struct caching *begin(struct exchange *exchange, const struct cache_config *config)
+{
+	struct caching *caching = arena_zalloc(exchange_arena(exchange), sizeof *caching);
+	if (!caching)
+		return NULL;
+	caching->exchange = exchange;
+	caching->config = config;
+	caching->store = store_of(exchange);
+	caching->key = key_of(exchange);
+	if (!caching->store || !caching->key.data)
+		return NULL;
+	caching->hash = cache_store_hash(caching->store, caching->key);
+	cache_directives_of_request(&exchange_request(exchange)->fields, &caching->request_says);
+	exchange_at_end(exchange, &caching->end, let_go_at_end);
+	return caching;
+}
+
+static void tell(struct caching *caching, const char *what)
+{
+	struct exchange *exchange = caching->exchange;
+	trace_note(&exchange->trace, "cache", slice_from_string(what), NULL, 0, TRACE_NO_VALUE);
+	if (caching->config->status)
+		exchange_always(exchange, SLICE("Cache-Status"),
+				arena_printf(exchange_arena(exchange), "usher; %s", what));
+}
+
+// --- Answering from the store
+
+static bool add_age(struct exchange *exchange, const struct cache_object *object)
+{
+	struct slice age =
+		arena_printf(exchange_arena(exchange), "%lld", (long long)cache_object_age_s(object, now_s()));
+	return age.data && fields_add(&exchange_response(exchange)->fields, exchange_arena(exchange), FIELD_AGE, age);
+}
+
+// The fields in memory of the exchange's own, so that others may change them.
+static bool copy_fields(struct exchange *exchange, const struct cache_object *object, bool only_of_304)
+{
+	struct fields stored = cache_object_response(object), *to = &exchange_response(exchange)->fields;
+	for (uint32_t i = 0; i < stored.count; i++) {
+		const struct field *field = &stored.items[i];
+		if (only_of_304 && !cache_goes_with_304(field))
+			continue;
+		if (to->count == to->capacity && !fields_grow(to, exchange_arena(exchange)))
+			return false;
+		to->items[to->count++] = *field;
+	}
+	return true;
+}
+
+static void answer_from(struct caching *caching, const struct cache_object *object)
+{
+	struct exchange *exchange = caching->exchange;
+	struct fields fields = cache_object_response(object);
+	bool is_304 = object->status == 200 && cache_is_not_modified(&caching->request, &fields, now_s());
+	struct body_bytes *body = arena_alloc(exchange_arena(exchange), sizeof *body);
+	struct response *response = exchange_response(exchange);
+	*response = (struct response){
+		.status = is_304 ? 304 : (uint16_t)object->status,
+		.version_major = 1,
+		.version_minor = 1,
+		.framing = is_304 ? BODY_NONE : BODY_LENGTH, // what HEAD tells of it
+		.content_length = object->body.length,
+	};
+	if (!body || !copy_fields(exchange, object, is_304) || !add_age(exchange, object)) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer from the cache", NULL);
+		return;
+	}
+	body_bytes_init(body, object->body);
+	response->body = is_304 ? body_empty() : &body->body;
+}
+
+// --- Storing
+
+static struct cache_object *make_object(const struct caching *caching, struct slice content)
+{
+	return cache_object_new(&(struct cache_object_parts){
+		.key = caching->key,
+		.hash = caching->hash,
+		.status = caching->status,
+		.response = &caching->response,
+		.request = &caching->request,
+		.says = &caching->response_says,
+		.body = content,
+		.received_s = caching->received_s,
+		.initial_age_s = cache_initial_age_s(&caching->response, caching->requested_s, caching->received_s),
+		.lifetime_s = caching->lifetime_s,
+	});
+}
+
+static void content_came(void *argument, struct slice content)
+{
+	struct caching *caching = argument;
+	struct cache_object *object = make_object(caching, content);
+	if (object)
+		(void)cache_store_put(caching->store, object, &caching->request);
+	cache_object_unref(object);
+}
+
+// How long the answer is fresh: as it says, or by the operator's word.
+static int64_t lifetime_of(const struct caching *caching, unsigned status, const struct fields *response)
+{
+	static const struct cache_heuristic none = {0};
+	enum cache_lifetime by;
+	int64_t lifetime_s =
+		cache_lifetime_s(status, response, &caching->response_says, caching->received_s, &none, &by);
+	int64_t ttl_s = caching->config->ttl_ns / SECOND_NS;
+	return ttl_s > 0 && (by == CACHE_BY_NOTHING || caching->config->override) ? ttl_s : lifetime_s;
+}
+
+// Looks at the answer's head, before anybody changes it.
+static enum cache_verdict judge(struct caching *caching)
+{
+	const struct response *response = exchange_response(caching->exchange);
+	caching->status = response->status;
+	caching->received_s = now_s();
+	cache_directives_of_response(&response->fields, &caching->response_says);
+	caching->lifetime_s = lifetime_of(caching, response->status, &response->fields);
+	return cache_may_store(&(struct cache_answer){
+		.method = exchange_request(caching->exchange)->method,
+		.status = response->status,
+		.request = &caching->request,
+		.response = &response->fields,
+		.request_says = &caching->request_says,
+		.response_says = &caching->response_says,
+		.lifetime_s = caching->lifetime_s,
+		.is_whole = true, // content_came is called for nothing less
+		.ignores_cookies = caching->config->ignore_set_cookie,
+	});
+}
+
+static bool copy_all(struct arena *arena, const struct fields *from, struct fields *ret_copy)
+{
+	struct fields copy = {0};
+	copy.items = arena_alloc(arena, (from->count + 1) * sizeof *copy.items);
+	if (!copy.items)
+		return false;
+	memcpy(copy.items, from->items, from->count * sizeof *copy.items);
+	copy.count = copy.capacity = from->count;
+	*ret_copy = copy;
+	return true;
+}
+
+static void store_answer(struct caching *caching, const char *why)
+{
+	struct exchange *exchange = caching->exchange;
+	enum cache_verdict verdict = judge(caching);
+	bool stores = verdict == CACHE_MAY_STORE &&
+		      copy_all(exchange_arena(exchange), &exchange_response(exchange)->fields, &caching->response) &&
+		      cache_body_attach(exchange, (size_t)caching->config->max_object_bytes, content_came, caching);
+	struct slice told = stores ? arena_printf(exchange_arena(exchange), "fwd=%s; stored", why)
+				   : arena_printf(exchange_arena(exchange), "fwd=%s; detail=\"%s\"", why,
+						  cache_verdict_rule(verdict));
+	if (told.data)
+		tell(caching, told.data);
+}
+
+// --- Asking the server
+
+// Makes the request one for validation of what is stored (RFC 9111 section 4.3.1), in the place of what the
+// visitor asked about his own copy.
+static bool ask_for_changes(struct caching *caching)
+{
+	struct exchange *exchange = caching->exchange;
+	struct fields stored = cache_object_response(caching->object), *request = &exchange_request(exchange)->fields;
+	struct slice etag = fields_value(&stored, FIELD_ETAG), modified = fields_value(&stored, FIELD_LAST_MODIFIED);
+	(void)fields_remove(request, FIELD_IF_NONE_MATCH);
+	(void)fields_remove(request, FIELD_IF_MODIFIED_SINCE);
+	bool good = !etag.data || fields_set(request, exchange_arena(exchange), FIELD_IF_NONE_MATCH, etag);
+	return good &&
+	       (!modified.data || fields_set(request, exchange_arena(exchange), FIELD_IF_MODIFIED_SINCE, modified));
+}
+
+static bool has_validator(const struct cache_object *object)
+{
+	struct fields fields = cache_object_response(object);
+	return fields_find(&fields, FIELD_ETAG) || fields_find(&fields, FIELD_LAST_MODIFIED);
+}
+
+// RFC 9111 section 4.3.4: what is stored goes on, with what the 304 says of it.
+static void take_304(struct caching *caching)
+{
+	struct fields *response = &exchange_response(caching->exchange)->fields;
+	struct fields stored = cache_object_response(caching->object);
+	caching->received_s = now_s();
+	cache_directives_of_response(response, &caching->response_says);
+	bool says = fields_find(response, FIELD_CACHE_CONTROL) || fields_find(response, FIELD_EXPIRES);
+	if (!says)
+		cache_directives_of_response(&stored, &caching->response_says);
+	caching->lifetime_s = lifetime_of(caching, caching->object->status, says ? response : &stored);
+	struct cache_object *refreshed = cache_object_refreshed(
+		caching->object, response, caching->received_s,
+		cache_initial_age_s(response, caching->requested_s, caching->received_s), caching->lifetime_s);
+	if (!refreshed) {
+		exchange_fail(caching->exchange, FAULT_OUT_OF_MEMORY, "refresh a stored answer", NULL);
+		return;
+	}
+	if (!cache_says(&caching->response_says, CACHE_NO_STORE) && !cache_says(&caching->response_says, CACHE_PRIVATE))
+		(void)cache_store_put(caching->store, refreshed, &caching->request);
+	else
+		(void)cache_store_drop(caching->store, caching->key, caching->hash);
+	cache_object_unref(caching->object);
+	caching->object = refreshed;
+	tell(caching, "hit; fwd=stale; fwd-status=304");
+	answer_from(caching, refreshed);
+}
+
+static void ask_server(struct caching *caching)
+{
+	struct exchange *exchange = caching->exchange;
+	bool validates = caching->object && has_validator(caching->object);
+	caching->requested_s = now_s();
+	if (validates && !ask_for_changes(caching)) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "validate a stored answer", NULL);
+		return;
+	}
+	exchange_next(exchange);
+	if (exchange_failed(exchange))
+		return;
+	if (validates && exchange_response(exchange)->status == 304)
+		take_304(caching);
+	else
+		store_answer(caching, caching->object ? "stale" : "miss");
+}
+
+// RFC 9111 section 5.2.1.7.
+static void refuse_to_ask(struct caching *caching)
+{
+	tell(caching, "fwd=miss; detail=\"only-if-cached\"");
+	exchange_answer(caching->exchange, 504, SLICE_EMPTY, SLICE_EMPTY);
+}
+
+// --- The main path
+
+// What this cache has no answer to, or would have to look into: it passes.
+static bool is_cacheable(const struct request *request)
+{
+	if (request->method != METHOD_GET && request->method != METHOD_HEAD)
+		return false;
+	return request->framing == BODY_NONE && !request->wants_upgrade &&
+	       !fields_find(&request->fields, FIELD_RANGE) && !fields_find(&request->fields, FIELD_IF_MATCH) &&
+	       !fields_find(&request->fields, FIELD_IF_UNMODIFIED_SINCE);
+}
+
+// RFC 9111 section 4.4: what was changed is not what is stored any more.
+static void pass_and_invalidate(struct exchange *exchange, const struct cache_config *config)
+{
+	struct caching *caching = begin(exchange, config);
+	exchange_next(exchange);
+	unsigned status = exchange_response(exchange)->status;
+	if (caching && !exchange_failed(exchange) && status >= 200 && status < 400)
+		(void)cache_store_drop(caching->store, caching->key, caching->hash);
+}
+
+static void cache_handle(struct exchange *exchange, const void *value)
+{
+	const struct cache_config *config = value;
+	const struct request *request = exchange_request(exchange);
+	if (!config->on || (method_is_safe(request->method) && !is_cacheable(request))) {
+		exchange_next(exchange);
+		return;
+	}
+	if (!method_is_safe(request->method)) {
+		pass_and_invalidate(exchange, config);
+		return;
+	}
+	struct caching *caching = begin(exchange, config);
+	if (!caching || !copy_all(exchange_arena(exchange), &request->fields, &caching->request)) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "cache", NULL);
+		return;
+	}
+	caching->object = cache_store_find(caching->store, caching->key, caching->hash, &caching->request);
+	if (caching->object && cache_object_is_fresh(caching->object, now_s())) {
+		tell(caching, "hit");
+		answer_from(caching, caching->object);
+	} else if (cache_says(&caching->request_says, CACHE_ONLY_IF_CACHED)) {
+		refuse_to_ask(caching);
+	} else {
+		ask_server(caching);
+	}
+}
+
+const struct handler_type cache_handler = {
+	.order = HANDLER_CACHE,
+	.key = {.name = "cache",
+		.kind = CONFIG_OPTIONAL,
+		.section = &cache_section,
+		.help = "Answers that may be reused are reused, from memory (RFC 9111).",
+		.form = "true, false, or a map such as {ttl: 1m}"},
+	.handle = cache_handle,
+};

@@ -1,0 +1,349 @@
+"""The cache: what is stored and reused, by the rules of RFC 9111 and the operator's word."""
+
+import email.utils
+import time
+
+import pytest
+
+from support.usher import eventually, run_command
+
+CONFIG = """
+listen: "127.0.0.1:$PORT"
+workers: 2
+proxy: $ORIGIN
+cache: $CACHE
+"""
+
+
+def date(offset=0):
+    return email.utils.formatdate(time.time() + offset, usegmt=True)
+
+
+class Site:
+    """An origin that answers what a test says, with a number that grows, and remembers what it was asked."""
+
+    def __init__(self, *fields, status="200 OK", body=None):
+        self.fields = list(fields)
+        self.status = status
+        self.body = body
+        self.asked = []
+
+    def __call__(self, connection):
+        while (request := connection.read_request()) is not None:
+            self.asked.append(request)
+            body = self.body if self.body is not None else f"{len(self.asked)}"
+            if callable(self.fields):
+                status, fields, body = self.fields(request, body)
+            else:
+                status, fields = self.status, self.fields
+            if status.startswith("304"):
+                connection.send("HTTP/1.1 304 Not Modified\r\n" + "".join(f"{field}\r\n" for field in fields) + "\r\n")
+            elif request.method == "HEAD":
+                connection.send(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n" + "".join(f"{field}\r\n" for field in fields) + "\r\n")
+            else:
+                connection.answer(body, *fields, status=status)
+
+
+@pytest.fixture
+def cached(stage):
+    def start(*fields, cache="{status: true}", more="", **site):
+        made = Site(*fields, **site)
+        usher = stage.usher(CONFIG + more, ORIGIN=stage.origin(made), CACHE=cache)
+        return usher, made
+    return start
+
+
+def twice(usher, *fields, target="/", second=None):
+    """What two requests were answered, one after the other."""
+    return usher.get(target, *fields).body, usher.get(target, *(fields if second is None else second)).body
+
+
+# --- RFC 9111 section 3: what is stored
+
+@pytest.mark.parametrize("fields", [
+    ("Cache-Control: max-age=60",), ("Cache-Control: s-maxage=60, max-age=0",), ("Cache-Control: public, max-age=60",),
+    ("CDN-Cache-Control: max-age=60", "Cache-Control: no-store"), ("Cache-Control: max-age=\"60\"",),
+    ("Cache-Control: must-understand, no-store, max-age=60",),
+])
+def test_section_3_fresh_answers_are_reused(cached, fields):
+    usher, site = cached(*fields)
+    assert twice(usher) == (b"1", b"1")
+    answer = usher.get()
+    assert answer.get("Cache-Status") == "usher; hit"
+    assert 0 <= int(answer.get("Age")) <= 30
+    assert len(site.asked) == 1
+
+
+def test_section_5_3_expires(cached):
+    usher, _ = cached(f"Date: {date()}", f"Expires: {date(60)}")
+    assert twice(usher) == (b"1", b"1")
+
+
+@pytest.mark.parametrize("fields,rule", [
+    (("Cache-Control: no-store, max-age=60",), "5.2.2.5"), (("Cache-Control: private, max-age=60",), "5.2.2.7"),
+    (("Cache-Control: max-age=60", "Set-Cookie: a=b"), "RFC 6265"), (("Cache-Control: max-age=60", "Vary: *"), "4.1"),
+    (("X: nothing said",), "4.2"), (("Cache-Control: max-age=0",), "4.2"), (("Cache-Control: max-age=x",), "4.2"),
+    (("Expires: 0",), "4.2"),
+])
+def test_section_3_others_are_not_stored(cached, fields, rule):
+    usher, _ = cached(*fields)
+    answer = usher.get()
+    assert answer.body == b"1" and rule in answer.get("Cache-Status")
+    assert usher.get().body == b"2"
+
+
+def test_section_3_5_authorization(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    assert twice(usher, "Authorization: Basic eA==") == (b"1", b"2")
+    site.fields = ["Cache-Control: max-age=60, public"]
+    assert twice(usher, "Authorization: Basic eA==") == (b"3", b"3")
+
+
+def test_section_3_methods(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    assert usher.ask("POST", "/").body == b"1"
+    assert usher.get().body == b"2"
+    head = usher.ask("HEAD", "/")
+    assert head.status == 200 and head.get("Content-Length") == "1" and head.get("Cache-Status") == "usher; hit"
+    assert len(site.asked) == 2
+
+
+def test_section_3_3_what_is_cut_is_not_stored(stage):
+    def script(connection):
+        connection.read_request()
+        connection.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nhalf")
+    origin = stage.origin(script)
+    usher = stage.usher(CONFIG, ORIGIN=origin, CACHE="true")
+    for _ in range(2):
+        with usher.connect() as client:
+            client.request()
+            client.reader.rest()
+    eventually(lambda: len(origin.requests) >= 2, "a second request")
+
+
+@pytest.mark.parametrize("status,stored", [("404 Not Found", True), ("301 Moved Permanently", True), ("500 Oh", True), ("302 Found", True)])
+def test_section_3_statuses_that_say_how_long(cached, status, stored):
+    usher, _ = cached("Cache-Control: max-age=60", status=status)
+    assert (twice(usher) == (b"1", b"1")) == stored
+
+
+# --- RFC 9111 section 4: what is reused
+
+def test_section_2_the_key_is_the_whole_target(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    targets = ["/a", "/b", "/a?x", "/a?y", "/a?"]
+    first = [usher.get(target).body for target in targets]
+    assert len(set(first)) == 5
+    assert [usher.get(target).body for target in targets] == first
+    assert usher.get("/a", host="other.example").body == b"6"
+    assert len(site.asked) == 6
+
+
+def test_section_4_1_vary(cached):
+    usher, _ = cached("Cache-Control: max-age=60", "Vary: X-A, x-b")
+    assert twice(usher, "X-A: 1") == (b"1", b"1")
+    assert twice(usher, "X-A: 2") == (b"2", b"2")
+    assert twice(usher) == (b"3", b"3")
+    assert twice(usher, "X-A: 1", "X-B: 1") == (b"4", b"4")
+    assert usher.get("/", "X-A: 1").body == b"1"
+    assert usher.get("/", "X-C: 9", "X-A: 1").body == b"1"
+    # Several lines are one list (RFC 9110 section 5.3).
+    assert usher.get("/", "X-A: 1", "X-A: 2").body == b"5"
+    assert usher.get("/", "X-A: 1, 2").body == b"5"
+
+
+def test_section_4_2_3_age(cached):
+    usher, _ = cached(f"Date: {date(-10)}", "Age: 20", "Cache-Control: max-age=60")
+    usher.get()
+    assert 20 <= int(usher.get().get("Age")) < 50
+    usher, _ = cached(f"Date: {date(-70)}", "Cache-Control: max-age=60")
+    assert twice(usher) == (b"1", b"2")
+
+
+def test_section_4_2_what_is_stale_is_not_reused(cached):
+    usher, _ = cached("Cache-Control: max-age=1")
+    assert usher.get().body == b"1"
+    time.sleep(2.1)
+    assert usher.get().body == b"2"
+
+
+def test_section_5_2_1_7_only_if_cached(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    assert usher.get("/", "Cache-Control: only-if-cached").status == 504
+    assert not site.asked
+    usher.get()
+    assert usher.get("/", "Cache-Control: only-if-cached").body == b"1"
+
+
+def test_section_5_2_1_5_a_request_that_says_no_store(cached):
+    usher, _ = cached("Cache-Control: max-age=60")
+    assert twice(usher, "Cache-Control: no-store", second=()) == (b"1", b"2")
+
+
+# --- Section 4.3: validation
+
+def test_section_4_3_validation(cached):
+    usher, site = cached("Cache-Control: max-age=0", 'ETag: "v1"', f"Last-Modified: {date(-1000)}", "X-Old: 1", "X-Kept: 1")
+
+    def answer(request, body):
+        if request.get("If-None-Match") == '"v1"':
+            return "304", ['ETag: "v1"', "Cache-Control: max-age=60", "X-Old: 2", "Content-Type: wrong/type"], ""
+        return "200 OK", ['ETag: "v2"'], body
+    assert usher.get().body == b"1"
+    site.fields = answer
+    validated = usher.get()
+    assert (validated.status, validated.body) == (200, b"1")
+    assert site.asked[1].get("If-Modified-Since")
+    assert validated.get("Cache-Status") == "usher; hit; fwd=stale; fwd-status=304"
+    # Section 3.2: what the 304 says is in the place of what was stored, but for what describes the content.
+    assert (validated.get("X-Old"), validated.get("X-Kept"), validated.get("Content-Type")) == ("2", "1", None)
+    assert usher.get().get("Cache-Status") == "usher; hit"
+    assert len(site.asked) == 2
+
+
+def test_section_4_3_3_another_answer_takes_the_place(cached):
+    usher, site = cached("Cache-Control: max-age=0", 'ETag: "v1"')
+    assert usher.get().body == b"1"
+    site.fields = ["Cache-Control: max-age=60", 'ETag: "v2"']
+    assert twice(usher) == (b"2", b"2")
+    assert site.asked[1].get("If-None-Match") == '"v1"'
+
+
+def test_section_5_2_2_4_no_cache_is_validated_each_time(cached):
+    usher, site = cached("Cache-Control: no-cache, max-age=60", 'ETag: "v1"')
+    usher.get()
+    site.fields = lambda request, body: ("304", ['ETag: "v1"'], "") if request.get("If-None-Match") else ("200 OK", [], body)
+    for number in range(2, 5):
+        assert usher.get().body == b"1"
+        assert len(site.asked) == number
+
+
+def test_section_5_2_2_4_no_cache_of_some_fields(cached):
+    usher, _ = cached('Cache-Control: max-age=60, no-cache="X-Secret", private="X-Mine"', "X-Secret: 1", "X-Mine: 1", "X-All: 1")
+    assert usher.get().get("X-Secret") == "1"
+    reused = usher.get()
+    assert (reused.get("X-Secret"), reused.get("X-Mine"), reused.get("X-All")) == (None, None, "1")
+
+
+@pytest.mark.parametrize("condition,status", [
+    ('If-None-Match: "a"', 304), ('If-None-Match: W/"a"', 304), ('If-None-Match: "b", "a"', 304), ("If-None-Match: *", 304),
+    ('If-None-Match: "b"', 200), ('If-None-Match: "a', 200), (f"If-Modified-Since: {date(-100)}", 304),
+    (f"If-Modified-Since: {date(-5000)}", 200), ("If-Modified-Since: yesterday", 200),
+])
+def test_rfc_9110_section_13_conditions_are_answered_from_the_store(cached, condition, status):
+    usher, site = cached("Cache-Control: max-age=60", 'ETag: "a"', f"Last-Modified: {date(-1000)}", "Content-Language: en")
+    usher.get()
+    answer = usher.get("/", condition)
+    assert answer.status == status and len(site.asked) == 1
+    assert answer.body == (b"" if status == 304 else b"1")
+    assert answer.get("ETag") == '"a"' and answer.has("Age")
+    assert answer.has("Content-Language") == (status == 200)
+
+
+def test_rfc_9110_section_13_2_2_the_etag_comes_first(cached):
+    usher, _ = cached("Cache-Control: max-age=60", 'ETag: "a"', f"Last-Modified: {date(-1000)}")
+    usher.get()
+    assert usher.get("/", 'If-None-Match: "b"', f"If-Modified-Since: {date()}").status == 200
+
+
+# --- Section 4.4: what was changed
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
+def test_section_4_4_unsafe_methods_invalidate(cached, method):
+    usher, _ = cached("Cache-Control: max-age=60")
+    assert twice(usher) == (b"1", b"1")
+    usher.ask(method, "/")
+    assert usher.get().body == b"3"
+
+
+def test_section_4_4_only_where_they_succeed(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    assert twice(usher) == (b"1", b"1")
+    site.status = "403 No"
+    usher.ask("POST", "/")
+    site.status = "200 OK"
+    assert usher.get().body == b"1"
+
+
+# --- By the operator's word
+
+def test_ttl_where_the_server_says_nothing(cached):
+    usher, site = cached(cache="{ttl: 1m}")
+    assert twice(usher) == (b"1", b"1")
+    site.fields = ["Cache-Control: max-age=0"]
+    assert twice(usher, target="/x") == (b"2", b"3")
+
+
+def test_ttl_whatever_the_server_says(cached):
+    usher, site = cached("Cache-Control: max-age=0", cache="{ttl: 1m, override: true}")
+    assert twice(usher) == (b"1", b"1")
+    site.fields = ["Cache-Control: private"]
+    assert twice(usher, target="/x") == (b"2", b"3")
+
+
+def test_cookies_are_left_out_where_the_operator_says_so(cached):
+    usher, _ = cached("Cache-Control: max-age=60", "Set-Cookie: a=b", cache="{ignore_set_cookie: true}")
+    assert usher.get().get("Set-Cookie") == "a=b"
+    again = usher.get()
+    assert again.body == b"1" and not again.has("Set-Cookie")
+
+
+def test_large_answers_are_not_stored(cached):
+    usher, site = cached("Cache-Control: max-age=60", cache="{max_object: 1000}")
+    site.body = "x" * 1001
+    usher.get(), usher.get()
+    assert len(site.asked) == 2
+    site.body = "x" * 1000
+    usher.get("/small"), usher.get("/small")
+    assert len(site.asked) == 3
+
+
+def test_off_and_absent(cached):
+    usher, _ = cached("Cache-Control: max-age=60", cache="false")
+    assert twice(usher) == (b"1", b"2")
+
+
+def test_ranges_pass(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    usher.get()
+    usher.get("/", "Range: bytes=0-0")
+    assert site.asked[-1].get("Range") == "bytes=0-0"
+
+
+def test_a_reload_keeps_the_cache(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    assert usher.get().body == b"1"
+    usher.reload(usher.path.read_text() + "\nx-changed: 1\n")
+    assert usher.get().body == b"1" and len(site.asked) == 1
+
+
+def test_the_budget_holds(cached):
+    usher, site = cached("Cache-Control: max-age=600", more="cache_memory: 1MiB\n")
+    site.body = "x" * 4000
+    for number in range(1000):
+        usher.get(f"/{number}")
+    # About 240 have room, unevenly over the shards; of the first ones none is left.
+    assert sum(usher.get(f"/{number}").get("Cache-Status") == "usher; hit" for number in range(900, 1000)) > 50
+    assert sum(usher.get(f"/{number}").get("Cache-Status") == "usher; hit" for number in range(100)) == 0
+
+
+def test_many_visitors_and_threads(cached):
+    """Whatever is reused is whole, and belongs to its target."""
+    from concurrent.futures import ThreadPoolExecutor  # pylint: disable=import-outside-toplevel
+    usher, site = cached("Cache-Control: max-age=1", more="cache_memory: 1MiB\n")
+    site.fields = lambda request, body: ("200 OK", ["Cache-Control: max-age=1", f'ETag: "{request.target}"'], request.target * 500)
+
+    def visit(number):
+        target = f"/{number % 40}"
+        return usher.get(target).body == (target * 500).encode()
+    with ThreadPoolExecutor(16) as visitors:
+        assert all(visitors.map(visit, range(2000)))
+    assert len(site.asked) < 2000
+
+
+@pytest.mark.parametrize("cache,says", [("{tll: 1m}", 'did you mean "ttl"'), ("maybe", "cache"), ("{max_object: 0}", "max_object")])
+def test_mistakes_are_named(tmp_path, cache, says):
+    path = tmp_path / "usher.yaml"
+    path.write_text(f"proxy: 127.0.0.1:1\ncache: {cache}\n")
+    done = run_command("check", path)
+    assert done.returncode == 1 and says in done.stderr, done.stderr
