@@ -1,5 +1,6 @@
 // cache: answers that may be reused are reused (RFC 9111).
 #include "base/date.h"
+#include "cache/fetch.h"
 #include "cache/freshness.h"
 #include "cache/object.h"
 #include "cache/storable.h"
@@ -11,9 +12,13 @@
 #include "handlers/cache_condition.h"
 #include "handlers/handlers.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <string.h>
+
+// How often another visitor's fetch is waited for, when those before have left.
+enum { FETCH_ROUNDS = 4 };
 
 #define BUDGET_STANDARD (UINT64_C(64) << 20)
 
@@ -97,6 +102,7 @@ struct caching {
 	unsigned status;
 	int64_t received_s, lifetime_s;
 	struct cache_object *object; // that was found; holds a reference
+	struct cache_fetch *fetch;   // that others may wait for; NULL: none, or it has ended
 	struct exchange_end end;
 };
 
@@ -105,9 +111,21 @@ static int64_t now_s(void)
 	return loop_wall_clock() / SECOND_NS;
 }
 
+static void end_fetch(struct caching *caching, enum cache_fetch_outcome outcome)
+{
+	if (caching->fetch)
+		cache_fetch_end(caching->fetch, outcome);
+	caching->fetch = NULL;
+}
+
+// Whoever waits for a visitor who left may fetch for himself; what failed would fail for all.
 static void let_go_at_end(struct exchange *exchange, struct exchange_end *end)
 {
-	cache_object_unref(LIST_ENTRY((void *)end, struct caching, end)->object);
+	struct caching *caching = LIST_ENTRY((void *)end, struct caching, end);
+	bool left = exchange->transaction.fault.kind == FAULT_CLIENT_GONE ||
+		    exchange->transaction.fault.kind == FAULT_CLIENT_SLOW;
+	end_fetch(caching, left ? CACHE_FETCH_LEFT : CACHE_FETCH_NOT_STORED);
+	cache_object_unref(caching->object);
 }
 
 // RFC 9111 section 2: the target URI, and what is asked for is always GET.
@@ -146,6 +164,14 @@ static void tell(struct caching *caching, const char *what)
 }
 
 // --- Answering from the store
+
+// Whether what is stored now is fresh; a stale one stays in caching->object as well.
+static bool find_fresh(struct caching *caching)
+{
+	cache_object_unref(caching->object);
+	caching->object = cache_store_find(caching->store, caching->key, caching->hash, &caching->request);
+	return caching->object && cache_object_is_fresh(caching->object, now_s());
+}
 
 static bool add_age(struct exchange *exchange, const struct cache_object *object)
 {
@@ -213,9 +239,9 @@ static void content_came(void *argument, struct slice content)
 {
 	struct caching *caching = argument;
 	struct cache_object *object = make_object(caching, content);
-	if (object)
-		(void)cache_store_put(caching->store, object, &caching->request);
+	bool stored = object && cache_store_put(caching->store, object, &caching->request);
 	cache_object_unref(object);
+	end_fetch(caching, stored ? CACHE_FETCH_STORED : CACHE_FETCH_NOT_STORED);
 }
 
 // How long the answer is fresh: as it says, or by the operator's word.
@@ -269,6 +295,8 @@ static void store_answer(struct caching *caching, const char *why)
 	bool stores = verdict == CACHE_MAY_STORE &&
 		      copy_all(exchange_arena(exchange), &exchange_response(exchange)->fields, &caching->response) &&
 		      cache_body_attach(exchange, (size_t)caching->config->max_object_bytes, content_came, caching);
+	if (!stores)
+		end_fetch(caching, CACHE_FETCH_NOT_STORED);
 	struct slice told = stores ? arena_printf(exchange_arena(exchange), "fwd=%s; stored", why)
 				   : arena_printf(exchange_arena(exchange), "fwd=%s; detail=\"%s\"", why,
 						  cache_verdict_rule(verdict));
@@ -320,6 +348,7 @@ static void take_304(struct caching *caching)
 		(void)cache_store_put(caching->store, refreshed, &caching->request);
 	else
 		(void)cache_store_drop(caching->store, caching->key, caching->hash);
+	end_fetch(caching, CACHE_FETCH_STORED);
 	cache_object_unref(caching->object);
 	caching->object = refreshed;
 	tell(caching, "hit; fwd=stale; fwd-status=304");
@@ -342,6 +371,36 @@ static void ask_server(struct caching *caching)
 		take_304(caching);
 	else
 		store_answer(caching, caching->object ? "stale" : "miss");
+}
+
+// Of those who miss the same, one asks the server. True when this one has to: the first, or one for whom
+// the first one's answer is of no use. False when what another one fetched is the answer, or this
+// visitor has left.
+static bool has_to_ask(struct caching *caching)
+{
+	for (unsigned round = 0; round < FETCH_ROUNDS; round++) {
+		bool is_first;
+		enum cache_fetch_outcome outcome = CACHE_FETCH_NOT_STORED;
+		int64_t until_ns = loop_now() + caching->exchange->route->timeouts->response_ns;
+		struct cache_fetch *fetch = cache_fetch_join(caching->key, caching->hash, &is_first);
+		if (is_first) {
+			caching->fetch = fetch;
+			return true;
+		}
+		int error = cache_fetch_wait(fetch, until_ns, &outcome);
+		if (error == -ECANCELED) {
+			exchange_fail(caching->exchange, FAULT_CLIENT_GONE, "wait for another's fetch", NULL);
+			return false;
+		}
+		if (find_fresh(caching)) {
+			tell(caching, "hit; collapsed");
+			answer_from(caching, caching->object);
+			return false;
+		}
+		if (error || outcome != CACHE_FETCH_LEFT)
+			return true;
+	}
+	return true;
 }
 
 // RFC 9111 section 5.2.1.7.
@@ -390,13 +449,12 @@ static void cache_handle(struct exchange *exchange, const void *value)
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "cache", NULL);
 		return;
 	}
-	caching->object = cache_store_find(caching->store, caching->key, caching->hash, &caching->request);
-	if (caching->object && cache_object_is_fresh(caching->object, now_s())) {
+	if (find_fresh(caching)) {
 		tell(caching, "hit");
 		answer_from(caching, caching->object);
 	} else if (cache_says(&caching->request_says, CACHE_ONLY_IF_CACHED)) {
 		refuse_to_ask(caching);
-	} else {
+	} else if (has_to_ask(caching)) {
 		ask_server(caching);
 	}
 }

@@ -1,6 +1,7 @@
 """The cache: what is stored and reused, by the rules of RFC 9111 and the operator's word."""
 
 import email.utils
+import threading
 import time
 
 import pytest
@@ -263,6 +264,108 @@ def test_section_4_4_only_where_they_succeed(cached):
     usher.ask("POST", "/")
     site.status = "200 OK"
     assert usher.get().body == b"1"
+
+
+# --- One fetch
+
+class Crowd:
+    """Many clients that ask for the same at once."""
+
+    def __init__(self, usher, number, target="/", *fields):
+        self.clients = [usher.connect() for _ in range(number)]
+        for client in self.clients:
+            client.request("GET", target, *fields)
+
+    def answers(self):
+        return [client.response() for client in self.clients]
+
+    def close(self):
+        for client in self.clients:
+            client.close()
+
+
+def wait_for_all(usher, number):
+    """Until so many connections have been read: nothing tells, so a moment is given to them."""
+    del usher
+    time.sleep(0.2 + number / 1000)
+
+
+@pytest.mark.parametrize("number", [10, 300])
+def test_a_crowd_costs_one_fetch(cached, number):
+    go = threading.Event()
+    usher, site = cached("Cache-Control: max-age=60")
+
+    def answer(request, body):
+        go.wait(30)
+        return "200 OK", ["Cache-Control: max-age=60"], body
+    site.fields = answer
+    crowd = Crowd(usher, number)
+    wait_for_all(usher, number)
+    go.set()
+    answers = crowd.answers()
+    assert {(each.status, each.body) for each in answers} == {(200, b"1")}
+    assert len(site.asked) == 1
+    assert sum(each.get("Cache-Status") == "usher; hit; collapsed" for each in answers) >= number // 2
+    crowd.close()
+
+
+def test_what_is_not_stored_releases_all_at_once(cached):
+    """Each asks for himself then, not one after the other."""
+    together, most = threading.Barrier(9), []
+
+    def answer(request, body):
+        if len(site.asked) > 1:
+            together.wait(30)  # nine at once, or this breaks
+            most.append(1)
+        else:
+            time.sleep(0.5)
+        return "200 OK", ["Cache-Control: private"], body
+    usher, site = cached()
+    site.fields = answer
+    crowd = Crowd(usher, 10)
+    answers = crowd.answers()
+    assert {each.status for each in answers} == {200} and len({each.body for each in answers}) >= 1
+    assert len(site.asked) == 10 and len(most) == 9
+    crowd.close()
+
+
+def test_the_first_one_leaves(cached):
+    """Another one of those who wait fetches it then, and one alone."""
+    go = threading.Event()
+
+    def answer(request, body):
+        go.wait(30)
+        return "200 OK", ["Cache-Control: max-age=60"], body
+    usher, site = cached()
+    site.fields = answer
+    first = usher.connect()
+    first.request()
+    eventually(lambda: len(site.asked) == 1, "the first request")
+    crowd = Crowd(usher, 20)
+    wait_for_all(usher, 20)
+    first.reset()
+    eventually(lambda: len(site.asked) == 2, "the second request")
+    go.set()
+    assert {each.status for each in crowd.answers()} == {200}
+    assert len(site.asked) == 2
+    crowd.close()
+
+
+def test_one_validation_for_a_crowd(cached):
+    go = threading.Event()
+    usher, site = cached("Cache-Control: max-age=0", 'ETag: "a"')
+    assert usher.get().body == b"1"
+
+    def answer(request, body):
+        go.wait(30)
+        return "304", ['ETag: "a"', "Cache-Control: max-age=60"], ""
+    site.fields = answer
+    crowd = Crowd(usher, 20)
+    wait_for_all(usher, 20)
+    go.set()
+    assert {(each.status, each.body) for each in crowd.answers()} == {(200, b"1")}
+    assert len(site.asked) == 2
+    crowd.close()
 
 
 # --- By the operator's word
