@@ -115,3 +115,18 @@ int64_t cache_lifetime_s(unsigned status, const struct fields *response, const s
 	*ret_by = guessed_s > 0 ? CACHE_BY_HEURISTIC : CACHE_BY_NOTHING;
 	return guessed_s;
 }
+
+// Sections 5.2.2.2, 5.2.2.4, 5.2.2.8 and 5.2.2.10: s-maxage means proxy-revalidate, too.
+static bool forbids_stale(const struct cache_directives *directives)
+{
+	return cache_says(directives, CACHE_MUST_REVALIDATE) || cache_says(directives, CACHE_PROXY_REVALIDATE) ||
+	       cache_says(directives, CACHE_NO_CACHE) || directives->s_maxage != CACHE_ABSENT;
+}
+
+int64_t cache_stale_error_s(const struct cache_directives *directives, int64_t operator_s)
+{
+	int64_t told_s = directives->stale_if_error == CACHE_ABSENT ? 0 : directives->stale_if_error;
+	if (forbids_stale(directives))
+		return 0;
+	return told_s > operator_s ? told_s : operator_s;
+}

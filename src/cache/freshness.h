@@ -34,6 +34,11 @@ struct cache_heuristic {
 int64_t cache_lifetime_s(unsigned status, const struct fields *response, const struct cache_directives *directives,
 			 int64_t received_s, const struct cache_heuristic *heuristic, enum cache_lifetime *ret_by);
 
+// How long after that it may still be used when the server has no answer: as it says (RFC 5861 section 4),
+// or the operator does (operator_s), the longer one; 0 where it forbids that it is ever used stale (RFC 9111
+// section 4.2.4).
+int64_t cache_stale_error_s(const struct cache_directives *directives, int64_t operator_s);
+
 // Whether responses with this status may be taken for fresh although they do not tell (RFC 9110 section
 // 15.1).
 bool cache_status_is_heuristic(unsigned status);

@@ -138,6 +138,7 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		.received_s = parts->received_s,
 		.initial_age_s = parts->initial_age_s,
 		.lifetime_s = parts->lifetime_s,
+		.stale_error_s = parts->stale_error_s,
 		.must_validate = cache_says(parts->says, CACHE_NO_CACHE),
 	};
 	struct builder builder = {object, (char *)object + head};
@@ -186,7 +187,8 @@ static bool is_replaced(const struct field *stored, const struct fields *respons
 }
 
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
-					    int64_t received_s, int64_t initial_age_s, int64_t lifetime_s)
+					    int64_t received_s, int64_t initial_age_s, int64_t lifetime_s,
+					    int64_t stale_error_s)
 {
 	struct fields stored = cache_object_response(object), request = object->fields, merged = {0};
 	struct cache_directives says;
@@ -214,6 +216,7 @@ struct cache_object *cache_object_refreshed(const struct cache_object *object, c
 		.received_s = received_s,
 		.initial_age_s = initial_age_s,
 		.lifetime_s = lifetime_s,
+		.stale_error_s = stale_error_s,
 	});
 	free(merged.items);
 	return refreshed;

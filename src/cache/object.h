@@ -25,6 +25,7 @@ struct cache_object {
 	int64_t received_s;	   // on the wall clock
 	int64_t initial_age_s;	   // then
 	int64_t lifetime_s;	   // of freshness
+	int64_t stale_error_s;	   // how long it may be used after that, where the server has no answer
 	bool must_validate;	   // before each use: no-cache
 	struct cache_object *next; // of the store's bucket
 	struct list_link link;	   // in one of the store's queues
@@ -40,7 +41,7 @@ struct cache_object_parts {
 	const struct fields *request;
 	const struct cache_directives *says; // whose no-cache and private fields are left out, too
 	struct slice body;
-	int64_t received_s, initial_age_s, lifetime_s;
+	int64_t received_s, initial_age_s, lifetime_s, stale_error_s;
 };
 
 // With one reference. NULL when memory is out.
@@ -51,7 +52,8 @@ void cache_object_unref(struct cache_object *object); // NULL is allowed
 // The same with what a 304 says anew (RFC 9111 section 3.2): its fields in the place of those of the
 // same name, but for those that describe the content. The other times are of the 304.
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
-					    int64_t received_s, int64_t initial_age_s, int64_t lifetime_s);
+					    int64_t received_s, int64_t initial_age_s, int64_t lifetime_s,
+					    int64_t stale_error_s);
 
 // Whether it answers a request with these fields, as far as its Vary tells (RFC 9111 section 4.1).
 bool cache_object_matches(const struct cache_object *object, const struct fields *request);
@@ -73,6 +75,12 @@ static inline int64_t cache_object_age_s(const struct cache_object *object, int6
 static inline bool cache_object_is_fresh(const struct cache_object *object, int64_t now_s)
 {
 	return !object->must_validate && cache_object_age_s(object, now_s) < object->lifetime_s;
+}
+
+// RFC 5861 section 4.
+static inline bool cache_object_serves_errors(const struct cache_object *object, int64_t now_s)
+{
+	return cache_object_age_s(object, now_s) - object->lifetime_s < object->stale_error_s;
 }
 
 #endif

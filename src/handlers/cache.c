@@ -24,6 +24,27 @@ enum { FETCH_ROUNDS = 4 };
 
 // --- Keys
 
+struct stale_config {
+	int64_t if_error_ns;
+};
+
+static const struct config_key stale_keys[] = {
+	{"if_error", CONFIG_DURATION, offsetof(struct stale_config, if_error_ns), "off",
+	 "how long after its freshness an answer is used while no server can be reached or the server answers 500, "
+	 "502, "
+	 "503 or 504; answers may say it themselves (stale-if-error), and must-revalidate forbids it"},
+	{0},
+};
+
+static const struct config_section stale_section = {
+	.name = "cache.stale",
+	.help = "When stored answers are used though they are not fresh any more.",
+	.size = sizeof(struct stale_config),
+	.keys = stale_keys,
+	.place_offset = CONFIG_NO_OFFSET,
+	.name_offset = CONFIG_NO_OFFSET,
+};
+
 struct cache_config {
 	struct config_place place;
 	bool on;
@@ -32,6 +53,7 @@ struct cache_config {
 	int64_t max_object_bytes;
 	bool ignore_set_cookie;
 	bool status;
+	struct stale_config stale;
 };
 
 static const struct config_key cache_keys[] = {
@@ -46,6 +68,8 @@ static const struct config_key cache_keys[] = {
 	 "answers that set cookies are stored, too, without the cookies; else they are taken for one visitor's alone"},
 	{"status", CONFIG_BOOL, offsetof(struct cache_config, status), "false",
 	 "answers tell what the cache did: Cache-Status (RFC 9211)"},
+	{"stale", CONFIG_SECTION, offsetof(struct cache_config, stale),
+	 .help = "when stored answers are used though they are not fresh any more", .section = &stale_section},
 	{0},
 };
 
@@ -219,6 +243,11 @@ static void answer_from(struct caching *caching, const struct cache_object *obje
 
 // --- Storing
 
+static int64_t stale_error_of(const struct caching *caching)
+{
+	return cache_stale_error_s(&caching->response_says, caching->config->stale.if_error_ns / SECOND_NS);
+}
+
 static struct cache_object *make_object(const struct caching *caching, struct slice content)
 {
 	return cache_object_new(&(struct cache_object_parts){
@@ -232,6 +261,7 @@ static struct cache_object *make_object(const struct caching *caching, struct sl
 		.received_s = caching->received_s,
 		.initial_age_s = cache_initial_age_s(&caching->response, caching->requested_s, caching->received_s),
 		.lifetime_s = caching->lifetime_s,
+		.stale_error_s = stale_error_of(caching),
 	});
 }
 
@@ -337,9 +367,10 @@ static void take_304(struct caching *caching)
 	if (!says)
 		cache_directives_of_response(&stored, &caching->response_says);
 	caching->lifetime_s = lifetime_of(caching, caching->object->status, says ? response : &stored);
-	struct cache_object *refreshed = cache_object_refreshed(
-		caching->object, response, caching->received_s,
-		cache_initial_age_s(response, caching->requested_s, caching->received_s), caching->lifetime_s);
+	struct cache_object *refreshed =
+		cache_object_refreshed(caching->object, response, caching->received_s,
+				       cache_initial_age_s(response, caching->requested_s, caching->received_s),
+				       caching->lifetime_s, stale_error_of(caching));
 	if (!refreshed) {
 		exchange_fail(caching->exchange, FAULT_OUT_OF_MEMORY, "refresh a stored answer", NULL);
 		return;
@@ -355,6 +386,31 @@ static void take_304(struct caching *caching)
 	answer_from(caching, refreshed);
 }
 
+// RFC 5861 section 4, and RFC 9111 section 4.2.4: the server is away, or as good as that.
+static bool is_away(const struct exchange *exchange)
+{
+	unsigned status = exchange_failed(exchange) ? (unsigned)fault_status(exchange->transaction.fault.kind)
+						    : exchange->transaction.response.status;
+	return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+static bool serves_in_error(const struct caching *caching)
+{
+	return caching->object && is_away(caching->exchange) && cache_object_serves_errors(caching->object, now_s());
+}
+
+// What went wrong stays in the trace; the visitor gets what there is.
+static void answer_in_error(struct caching *caching)
+{
+	struct exchange *exchange = caching->exchange;
+	trace_note(&exchange->trace, "stale_if_error", slice_from_string(fault_word(exchange->transaction.fault.kind)),
+		   NULL, 0, exchange_failed(exchange) ? TRACE_NO_VALUE : exchange_response(exchange)->status);
+	exchange->transaction.fault = (struct fault){0};
+	exchange->retry_after_ns = 0;
+	tell(caching, "hit; fwd=stale; detail=\"stale-if-error\"");
+	answer_from(caching, caching->object);
+}
+
 static void ask_server(struct caching *caching)
 {
 	struct exchange *exchange = caching->exchange;
@@ -365,6 +421,10 @@ static void ask_server(struct caching *caching)
 		return;
 	}
 	exchange_next(exchange);
+	if (serves_in_error(caching)) {
+		answer_in_error(caching);
+		return;
+	}
 	if (exchange_failed(exchange))
 		return;
 	if (validates && exchange_response(exchange)->status == 304)

@@ -368,6 +368,45 @@ def test_one_validation_for_a_crowd(cached):
     crowd.close()
 
 
+# --- RFC 5861: while the server is away
+
+@pytest.mark.parametrize("away", ["500 Oh", "503 Busy", "gone"])
+@pytest.mark.parametrize("cache,fields", [
+    ("{status: true, stale: {if_error: 1h}}", ("Cache-Control: max-age=0", 'ETag: "a"')),
+    ("{status: true}", ("Cache-Control: max-age=0, stale-if-error=3600", 'ETag: "a"')),
+])
+def test_rfc_5861_section_4_stale_if_error(stage, cache, fields, away):
+    site = Site(*fields)
+    origin = stage.origin(site)
+    usher = stage.usher(CONFIG, ORIGIN=origin, CACHE=cache)
+    assert usher.get().body == b"1"
+    if away == "gone":
+        origin.stop()
+    else:
+        site.status, site.body = away, "broken"
+    for _ in range(5):
+        answer = usher.get()
+        assert (answer.status, answer.body) == (200, b"1")
+        assert answer.get("Cache-Status") == 'usher; hit; fwd=stale; detail="stale-if-error"'
+    if away == "gone":
+        assert usher.get("/never-seen").status in (502, 503)
+    else:
+        site.status, site.body = "200 OK", "well"
+        assert usher.get().body == b"well"
+
+
+@pytest.mark.parametrize("fields", [
+    "Cache-Control: max-age=0, must-revalidate", "Cache-Control: max-age=0, proxy-revalidate", "Cache-Control: s-maxage=0",
+    "Cache-Control: no-cache", "Cache-Control: max-age=0, stale-if-error=0",
+])
+def test_section_4_2_4_what_may_not_be_used_stale(cached, fields):
+    cache = "{status: true}" if "stale-if-error" in fields else "{status: true, stale: {if_error: 1h}}"
+    usher, site = cached(fields, 'ETag: "a"', cache=cache)
+    assert usher.get().status == 200
+    site.status = "503 Busy"
+    assert usher.get().status == 503
+
+
 # --- By the operator's word
 
 def test_ttl_where_the_server_says_nothing(cached):
