@@ -18,6 +18,7 @@ struct shard {
 	struct cache_object **buckets;
 	uint32_t bucket_count, count; // of buckets a power of two
 	struct queue small, main;
+	uint64_t found, missed;
 	uint64_t ghosts[GHOSTS]; // hashes of those that left the small queue unasked
 };
 
@@ -225,6 +226,7 @@ struct cache_object *cache_store_find(struct cache_store *store, struct slice ke
 	struct cache_object *object = find(shard, key, hash, request);
 	if (object)
 		cache_object_ref(object);
+	*(object ? &shard->found : &shard->missed) += 1;
 	pthread_mutex_unlock(&shard->lock);
 	if (object)
 		note_hit(object);
@@ -275,6 +277,26 @@ unsigned cache_store_drop(struct cache_store *store, struct slice key, uint64_t 
 	return count;
 }
 
+static void drop_all(struct shard *shard, struct queue *queue)
+{
+	while (!list_is_empty(&queue->objects))
+		drop(shard, oldest(queue));
+}
+
+uint64_t cache_store_clear(struct cache_store *store)
+{
+	uint64_t count = 0;
+	for (unsigned i = 0; i < SHARDS; i++) {
+		struct shard *shard = &store->shards[i];
+		pthread_mutex_lock(&shard->lock);
+		count += shard->count;
+		drop_all(shard, &shard->small);
+		drop_all(shard, &shard->main);
+		pthread_mutex_unlock(&shard->lock);
+	}
+	return count;
+}
+
 void cache_store_read_status(struct cache_store *store, struct cache_store_status *ret_status)
 {
 	struct cache_store_status status = {.budget_bytes =
@@ -283,6 +305,8 @@ void cache_store_read_status(struct cache_store *store, struct cache_store_statu
 		struct shard *shard = &store->shards[i];
 		pthread_mutex_lock(&shard->lock);
 		status.objects += shard->count;
+		status.found += shard->found;
+		status.missed += shard->missed;
 		status.bytes += shard->small.bytes + shard->main.bytes;
 		pthread_mutex_unlock(&shard->lock);
 	}

@@ -38,8 +38,12 @@ bool cache_store_put(struct cache_store *store, struct cache_object *object, con
 // Drops all responses with the key; how many there were.
 unsigned cache_store_drop(struct cache_store *store, struct slice key, uint64_t hash);
 
+// Drops all; how many there were.
+uint64_t cache_store_clear(struct cache_store *store);
+
 struct cache_store_status {
 	uint64_t objects, bytes, budget_bytes;
+	uint64_t found, missed; // by cache_store_find
 };
 void cache_store_read_status(struct cache_store *store, struct cache_store_status *ret_status);
 

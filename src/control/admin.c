@@ -113,8 +113,10 @@ static void answer_call(void *argument)
 	const struct admin_request *request = &call->request;
 	if (request->count > 0 && slice_equal(request->segments[0], SLICE("pools")))
 		admin_pools(request, &call->answer);
+	else if (request->count > 0 && slice_equal(request->segments[0], SLICE("cache")))
+		admin_cache(request, &call->answer);
 	else
-		admin_refuse(&call->answer, 404, "there is /pools, /pools/NAME and /pools/NAME/servers/ADDRESS");
+		admin_refuse(&call->answer, 404, "there is /pools and /cache");
 }
 
 static void free_at_end(struct exchange *exchange, struct exchange_end *end)

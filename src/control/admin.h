@@ -38,4 +38,7 @@ void admin_refuse(struct admin_answer *answer, unsigned status, const char *form
 // /pools and below.
 void admin_pools(const struct admin_request *request, struct admin_answer *ret_answer);
 
+// /cache and below.
+void admin_cache(const struct admin_request *request, struct admin_answer *ret_answer);
+
 #endif

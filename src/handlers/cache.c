@@ -1,5 +1,7 @@
 // cache: answers that may be reused are reused (RFC 9111).
-#include "base/date.h"
+#include "handlers/cache.h"
+
+#include "base/text.h"
 #include "cache/fetch.h"
 #include "cache/freshness.h"
 #include "cache/object.h"
@@ -11,6 +13,7 @@
 #include "handlers/cache_body.h"
 #include "handlers/cache_condition.h"
 #include "handlers/handlers.h"
+#include "http/uri.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -19,6 +22,9 @@
 
 // How often another visitor's fetch is waited for, when those before have left.
 enum { FETCH_ROUNDS = 4 };
+
+// Of a URL that is to be forgotten: targets are shorter.
+enum { KEY_MAX = 16 * 1024 };
 
 #define BUDGET_STANDARD (UINT64_C(64) << 20)
 
@@ -109,6 +115,55 @@ static struct cache_store *store_of(const struct exchange *exchange)
 	if (store)
 		cache_store_set_budget(store, budget_bytes ? (uint64_t)*budget_bytes : BUDGET_STANDARD);
 	return store;
+}
+
+void cache_read_status(struct cache_store_status *ret_status)
+{
+	(void)pthread_once(&store_once, make_store);
+	*ret_status = (struct cache_store_status){0};
+	if (store)
+		cache_store_read_status(store, ret_status);
+}
+
+// As key_of writes it.
+static bool normalise(struct slice url, char *room, size_t size, struct slice *ret_key)
+{
+	size_t colon = slice_find(url, ':');
+	struct slice scheme = slice_first(url, colon), rest = slice_after(url, colon);
+	if (!slice_starts_with(rest, SLICE("://")))
+		return false;
+	rest = slice_after(rest, 3);
+	size_t slash = slice_find(rest, '/');
+	struct slice authority = slice_first(rest, slash), path = slice_after(rest, slash), host;
+	uint16_t port;
+	struct text text;
+	text_init(&text, room, size);
+	if (scheme.length == 0 || path.length == 0 || !uri_parse_authority(authority, &host, &port))
+		return false;
+	for (size_t i = 0; i < scheme.length; i++)
+		text_add_char(&text, ascii_lower(scheme.data[i]));
+	text_add_string(&text, "://");
+	for (size_t i = 0; i < host.length; i++)
+		text_add_char(&text, ascii_lower(host.data[i]));
+	text_add(&text, path);
+	*ret_key = text_slice(&text);
+	return !text.overflow;
+}
+
+int cache_purge(struct slice url)
+{
+	char room[KEY_MAX];
+	struct slice key;
+	(void)pthread_once(&store_once, make_store);
+	if (!normalise(url, room, sizeof room, &key))
+		return -EINVAL;
+	return store ? (int)cache_store_drop(store, key, cache_store_hash(store, key)) : 0;
+}
+
+uint64_t cache_purge_all(void)
+{
+	(void)pthread_once(&store_once, make_store);
+	return store ? cache_store_clear(store) : 0;
 }
 
 // --- One exchange

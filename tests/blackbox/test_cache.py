@@ -489,3 +489,59 @@ def test_mistakes_are_named(tmp_path, cache, says):
     path.write_text(f"proxy: 127.0.0.1:1\ncache: {cache}\n")
     done = run_command("check", path)
     assert done.returncode == 1 and says in done.stderr, done.stderr
+
+
+# --- Forgetting, and seeing
+
+ADMIN = 'admin: "unix:$DIR/admin.sock"\n'
+
+
+@pytest.fixture
+def administered(stage, tmp_path):
+    site = Site("Cache-Control: max-age=600", "Vary: X-A")
+    return stage.usher(CONFIG + ADMIN, ORIGIN=stage.origin(site), CACHE="{status: true}", DIR=tmp_path)
+
+
+def cache_command(usher, *words):
+    return run_command("cache", "-c", usher.path, *words)
+
+
+def is_hit(usher, target, *fields):
+    return usher.get(target, *fields).get("Cache-Status") == "usher; hit"
+
+
+def test_purge_by_url(administered):
+    for target in ("/a", "/b", "/a?x"):
+        administered.get(target)
+    administered.get("/a", "X-A: 1")
+    assert is_hit(administered, "/a") and is_hit(administered, "/a", "X-A: 1")
+    done = cache_command(administered, "purge", "HTTP://Test.Example:8080/a")
+    assert (done.returncode, done.stdout) == (0, "2 stored answers forgotten\n"), done.stderr
+    assert not is_hit(administered, "/a") and is_hit(administered, "/b") and is_hit(administered, "/a?x")
+    assert cache_command(administered, "purge", "http://test.example/a?x", "http://test.example/nothing").returncode == 0
+    assert not is_hit(administered, "/a?x")
+    administered.wait_for_error("cache: 2 stored answers forgotten by the operator's word: HTTP://Test.Example:8080/a")
+
+
+def test_purge_everything(administered):
+    for number in range(20):
+        administered.get(f"/{number}")
+    assert cache_command(administered, "purge", "--all").stdout == "20 stored answers forgotten\n"
+    assert not any(is_hit(administered, f"/{number}") for number in range(20))
+
+
+def test_stats(administered):
+    for _ in range(4):
+        administered.get("/a")
+    done = cache_command(administered, "stats")
+    assert done.returncode == 0
+    assert "stored answers  1\n" in done.stdout and "of 67108864\n" in done.stdout and "found           3 of 4 (75.0%)" in done.stdout
+
+
+@pytest.mark.parametrize("words,code,says", [
+    (["purge"], 2, "usage"), (["purge", "--all", "http://x/"], 2, "usage"), (["stats", "x"], 2, "usage"), (["fly"], 2, "usage"),
+    (["purge", "not-a-url"], 1, "is no URL"), (["purge", "http://test.example"], 1, "is no URL"), (["purge", "http://a b/"], 1, "is no URL"),
+])
+def test_wrong_words(administered, words, code, says):
+    done = cache_command(administered, *words)
+    assert done.returncode == code and says in done.stderr, done.stderr

@@ -1,0 +1,21 @@
+// What others may do with the cache that the handler `cache` fills.
+#ifndef USHER_HANDLERS_CACHE_H
+#define USHER_HANDLERS_CACHE_H
+
+#include "base/slice.h"
+#include "cache/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// What it holds, and how often something was found. All zero before the first request.
+void cache_read_status(struct cache_store_status *ret_status);
+
+// Forgets what is stored for a URL such as "https://example.com/page?x=1" (whatever port it names; the
+// scheme and the host in either case): how many variants there were; -EINVAL for what is no such URL.
+int cache_purge(struct slice url);
+
+// Forgets everything; how many answers there were.
+uint64_t cache_purge_all(void);
+
+#endif
