@@ -133,6 +133,7 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		.references = 1,
 		.status = parts->status,
 		.hash = parts->hash,
+		.variant = parts->variant,
 		.fields = {.items = (struct field *)(object + 1), .capacity = measure.fields},
 		.size_bytes = head + measure.text,
 		.received_s = parts->received_s,
@@ -208,6 +209,7 @@ struct cache_object *cache_object_refreshed(const struct cache_object *object, c
 	struct cache_object *refreshed = cache_object_new(&(struct cache_object_parts){
 		.key = object->key,
 		.hash = object->hash,
+		.variant = object->variant,
 		.status = object->status,
 		.response = &merged,
 		.request = &request,

@@ -19,6 +19,7 @@ struct cache_object {
 			     // names
 	uint64_t hash;	     // of the key
 	struct slice key;
+	uint64_t variant;     // of the key, by the configuration: another route's answer is another answer
 	struct fields fields; // of the response, and behind them of the request
 	struct slice body;
 	size_t size_bytes;	   // all of it
@@ -35,7 +36,7 @@ struct cache_object {
 // What an object is made of; all is copied.
 struct cache_object_parts {
 	struct slice key;
-	uint64_t hash;
+	uint64_t hash, variant;
 	unsigned status;
 	const struct fields *response; // fields that are not to be stored are left out here
 	const struct fields *request;

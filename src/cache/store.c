@@ -82,7 +82,8 @@ void cache_store_free(struct cache_store *store)
 
 void cache_store_set_budget(struct cache_store *store, uint64_t budget_bytes)
 {
-	atomic_store_explicit(&store->budget_bytes, budget_bytes, memory_order_relaxed);
+	if (atomic_load_explicit(&store->budget_bytes, memory_order_relaxed) != budget_bytes)
+		atomic_store_explicit(&store->budget_bytes, budget_bytes, memory_order_relaxed);
 }
 
 uint64_t cache_store_hash(const struct cache_store *store, struct slice key)
@@ -148,10 +149,12 @@ static bool is_for(const struct cache_object *object, struct slice key, uint64_t
 	return object->hash == hash && slice_equal(object->key, key);
 }
 
-static struct cache_object *find(struct shard *shard, struct slice key, uint64_t hash, const struct fields *request)
+static struct cache_object *find(struct shard *shard, struct slice key, uint64_t hash, uint64_t variant,
+				 const struct fields *request)
 {
 	struct cache_object *object = *bucket_of(shard, hash);
-	while (object && !(is_for(object, key, hash) && cache_object_matches(object, request)))
+	while (object &&
+	       !(is_for(object, key, hash) && object->variant == variant && cache_object_matches(object, request)))
 		object = object->next;
 	return object;
 }
@@ -218,12 +221,12 @@ static void note_hit(struct cache_object *object)
 		atomic_store_explicit(&object->hits, hits + 1, memory_order_relaxed);
 }
 
-struct cache_object *cache_store_find(struct cache_store *store, struct slice key, uint64_t hash,
+struct cache_object *cache_store_find(struct cache_store *store, struct slice key, uint64_t hash, uint64_t variant,
 				      const struct fields *request)
 {
 	struct shard *shard = shard_of(store, hash);
 	pthread_mutex_lock(&shard->lock);
-	struct cache_object *object = find(shard, key, hash, request);
+	struct cache_object *object = find(shard, key, hash, variant, request);
 	if (object)
 		cache_object_ref(object);
 	*(object ? &shard->found : &shard->missed) += 1;
@@ -241,7 +244,7 @@ bool cache_store_put(struct cache_store *store, struct cache_object *object, con
 	bool fits = object->size_bytes <= budget_bytes;
 	bool in_main = false;
 	pthread_mutex_lock(&shard->lock);
-	while ((former = find(shard, object->key, object->hash, request))) {
+	while ((former = find(shard, object->key, object->hash, object->variant, request))) {
 		in_main |= former->is_main;
 		drop(shard, former);
 	}

@@ -25,9 +25,9 @@ void cache_store_set_budget(struct cache_store *store, uint64_t budget_bytes);
 // What the hash of a key is here.
 uint64_t cache_store_hash(const struct cache_store *store, struct slice key);
 
-// The newest response with the key that matches the request's fields, fresh or not, with a reference;
+// The newest response with the key and the variant that matches the request's fields, fresh or not, with a reference;
 // or NULL. From any thread.
-struct cache_object *cache_store_find(struct cache_store *store, struct slice key, uint64_t hash,
+struct cache_object *cache_store_find(struct cache_store *store, struct slice key, uint64_t hash, uint64_t variant,
 				      const struct fields *request);
 
 // Puts one in, in the place of those that would have answered the same request (whose fields are

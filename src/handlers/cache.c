@@ -1,32 +1,27 @@
 // cache: answers that may be reused are reused (RFC 9111).
 #include "handlers/cache.h"
 
-#include "base/text.h"
+#include "base/hash.h"
 #include "cache/fetch.h"
 #include "cache/freshness.h"
 #include "cache/object.h"
 #include "cache/storable.h"
 #include "cache/store.h"
+#include "config/load.h"
 #include "exchange/exchange.h"
+#include "exchange/route_match.h"
 #include "exchange/snapshot.h"
 #include "fiber/loop.h"
 #include "handlers/cache_body.h"
 #include "handlers/cache_condition.h"
 #include "handlers/handlers.h"
-#include "http/uri.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 
 // How often another visitor's fetch is waited for, when those before have left.
 enum { FETCH_ROUNDS = 4 };
-
-// Of a URL that is to be forgotten: targets are shorter.
-enum { KEY_MAX = 16 * 1024 };
-
-#define BUDGET_STANDARD (UINT64_C(64) << 20)
 
 // --- Keys
 
@@ -60,6 +55,7 @@ struct cache_config {
 	bool ignore_set_cookie;
 	bool status;
 	struct stale_config stale;
+	uint64_t variant; // of this route
 };
 
 static const struct config_key cache_keys[] = {
@@ -98,72 +94,15 @@ const struct top_section_type cache_memory_section = {
 		.form = "a size such as 64MiB or 2GiB"},
 };
 
-// --- The store: one for the process, whatever the configuration
-
-static pthread_once_t store_once = PTHREAD_ONCE_INIT;
-static struct cache_store *store;
-
-static void make_store(void)
-{
-	store = cache_store_new(BUDGET_STANDARD);
-}
+// --- The store, with the budget of this configuration
 
 static struct cache_store *store_of(const struct exchange *exchange)
 {
 	const int64_t *budget_bytes = snapshot_section(exchange->snapshot, &cache_memory_section);
-	(void)pthread_once(&store_once, make_store);
-	if (store)
-		cache_store_set_budget(store, budget_bytes ? (uint64_t)*budget_bytes : BUDGET_STANDARD);
+	struct cache_store *store = cache_shared_store();
+	if (store && budget_bytes)
+		cache_store_set_budget(store, (uint64_t)*budget_bytes);
 	return store;
-}
-
-void cache_read_status(struct cache_store_status *ret_status)
-{
-	(void)pthread_once(&store_once, make_store);
-	*ret_status = (struct cache_store_status){0};
-	if (store)
-		cache_store_read_status(store, ret_status);
-}
-
-// As key_of writes it.
-static bool normalise(struct slice url, char *room, size_t size, struct slice *ret_key)
-{
-	size_t colon = slice_find(url, ':');
-	struct slice scheme = slice_first(url, colon), rest = slice_after(url, colon);
-	if (!slice_starts_with(rest, SLICE("://")))
-		return false;
-	rest = slice_after(rest, 3);
-	size_t slash = slice_find(rest, '/');
-	struct slice authority = slice_first(rest, slash), path = slice_after(rest, slash), host;
-	uint16_t port;
-	struct text text;
-	text_init(&text, room, size);
-	if (scheme.length == 0 || path.length == 0 || !uri_parse_authority(authority, &host, &port))
-		return false;
-	for (size_t i = 0; i < scheme.length; i++)
-		text_add_char(&text, ascii_lower(scheme.data[i]));
-	text_add_string(&text, "://");
-	for (size_t i = 0; i < host.length; i++)
-		text_add_char(&text, ascii_lower(host.data[i]));
-	text_add(&text, path);
-	*ret_key = text_slice(&text);
-	return !text.overflow;
-}
-
-int cache_purge(struct slice url)
-{
-	char room[KEY_MAX];
-	struct slice key;
-	(void)pthread_once(&store_once, make_store);
-	if (!normalise(url, room, sizeof room, &key))
-		return -EINVAL;
-	return store ? (int)cache_store_drop(store, key, cache_store_hash(store, key)) : 0;
-}
-
-uint64_t cache_purge_all(void)
-{
-	(void)pthread_once(&store_once, make_store);
-	return store ? cache_store_clear(store) : 0;
 }
 
 // --- One exchange
@@ -248,7 +187,8 @@ static void tell(struct caching *caching, const char *what)
 static bool find_fresh(struct caching *caching)
 {
 	cache_object_unref(caching->object);
-	caching->object = cache_store_find(caching->store, caching->key, caching->hash, &caching->request);
+	caching->object = cache_store_find(caching->store, caching->key, caching->hash, caching->config->variant,
+					   &caching->request);
 	return caching->object && cache_object_is_fresh(caching->object, now_s());
 }
 
@@ -308,6 +248,7 @@ static struct cache_object *make_object(const struct caching *caching, struct sl
 	return cache_object_new(&(struct cache_object_parts){
 		.key = caching->key,
 		.hash = caching->hash,
+		.variant = caching->config->variant,
 		.status = caching->status,
 		.response = &caching->response,
 		.request = &caching->request,
@@ -574,6 +515,34 @@ static void cache_handle(struct exchange *exchange, const void *value)
 	}
 }
 
+// --- Loading
+
+// A route that asks more of a request than its path shares its targets with the routes behind it: their
+// answers are not each other's. It is told by its place among those with its path, which a change elsewhere
+// does not move.
+static uint64_t variant_of(const struct route *route)
+{
+	uint64_t place = 1;
+	if (!route->match || !route->match->conditions)
+		return 0;
+	for (const struct route *other = route->site->routes; other < route; other++)
+		place += other->match && other->match->conditions && slice_equal(other->path_text, route->path_text);
+	return hash_fast(route->path_text) + place;
+}
+
+// Several routes may share the value.
+static bool cache_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
+		       const void **ret_config)
+{
+	struct cache_config *config = config_alloc(load, sizeof *config);
+	if (!config)
+		return false;
+	*config = *(const struct cache_config *)value;
+	config->variant = variant_of(route);
+	*ret_config = config;
+	return true;
+}
+
 const struct handler_type cache_handler = {
 	.order = HANDLER_CACHE,
 	.key = {.name = "cache",
@@ -581,5 +550,6 @@ const struct handler_type cache_handler = {
 		.section = &cache_section,
 		.help = "Answers that may be reused are reused, from memory (RFC 9111).",
 		.form = "true, false, or a map such as {ttl: 1m}"},
+	.load = cache_load,
 	.handle = cache_handle,
 };

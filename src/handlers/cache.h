@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// What it holds, and how often something was found. All zero before the first request.
+// The store, made at first use. NULL when memory is out.
+struct cache_store *cache_shared_store(void);
+
+// What it holds, and how often something was found.
 void cache_read_status(struct cache_store_status *ret_status);
 
 // Forgets what is stored for a URL such as "https://example.com/page?x=1" (whatever port it names; the

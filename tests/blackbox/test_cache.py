@@ -181,6 +181,24 @@ def test_section_5_2_1_5_a_request_that_says_no_store(cached):
     assert twice(usher, "Cache-Control: no-store", second=()) == (b"1", b"2")
 
 
+def test_routes_that_share_a_target_do_not_share_answers(stage):
+    """What a request is matched by beside its path is no part of its target."""
+    origins = {name: stage.origin(Site("Cache-Control: max-age=60", body=name)) for name in ("beta", "post", "usual")}
+    usher = stage.usher("""
+listen: "127.0.0.1:$PORT"
+cache: true
+routes:
+  - {match: {header: {X-Beta: "1"}}, proxy: $BETA}
+  - {match: {header: {X-Beta: "2"}}, proxy: $POST}
+  - proxy: $USUAL
+""", BETA=origins["beta"], POST=origins["post"], USUAL=origins["usual"])
+    for _ in range(2):
+        assert usher.get("/").body == b"usual"
+        assert usher.get("/", "X-Beta: 1").body == b"beta"
+        assert usher.get("/", "X-Beta: 2").body == b"post"
+    assert all(len(origin.requests) == 1 for origin in origins.values())
+
+
 # --- Section 4.3: validation
 
 def test_section_4_3_validation(cached):

@@ -60,7 +60,7 @@ static struct cache_object *find(const char *key, const char *request_lines)
 {
 	struct slice text = slice_from_string(key);
 	struct fields request = fields_of(&arena, request_lines);
-	return cache_store_find(store, text, cache_store_hash(store, text), &request);
+	return cache_store_find(store, text, cache_store_hash(store, text), 0, &request);
 }
 
 static bool has(const char *key)
@@ -192,7 +192,7 @@ static void *work(void *argument)
 		snprintf(key, sizeof key, "key %u", (unsigned)rand_r(&seed) % KEYS);
 		struct slice text = slice_from_string(key);
 		uint64_t hash = cache_store_hash(store, text);
-		struct cache_object *object = cache_store_find(store, text, hash, &none);
+		struct cache_object *object = cache_store_find(store, text, hash, 0, &none);
 		if (object) {
 			if (!slice_equal(object->key, text) || object->body.data[99] != key[text.length - 1])
 				abort();

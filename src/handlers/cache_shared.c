@@ -1,0 +1,75 @@
+// The cache's store: one for the process, whatever the configuration; and what the operator does with it.
+#include "base/text.h"
+#include "handlers/cache.h"
+#include "http/uri.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#define BUDGET_STANDARD (UINT64_C(64) << 20)
+
+// Of a URL that is to be forgotten: targets are shorter.
+enum { KEY_MAX = 16 * 1024 };
+
+static pthread_once_t store_once = PTHREAD_ONCE_INIT;
+static struct cache_store *store;
+
+static void make_store(void)
+{
+	store = cache_store_new(BUDGET_STANDARD);
+}
+
+struct cache_store *cache_shared_store(void)
+{
+	(void)pthread_once(&store_once, make_store);
+	return store;
+}
+
+void cache_read_status(struct cache_store_status *ret_status)
+{
+	struct cache_store *shared = cache_shared_store();
+	*ret_status = (struct cache_store_status){0};
+	if (shared)
+		cache_store_read_status(shared, ret_status);
+}
+
+// As the keys of the handler are written.
+static bool normalise(struct slice url, char *room, size_t size, struct slice *ret_key)
+{
+	size_t colon = slice_find(url, ':');
+	struct slice scheme = slice_first(url, colon), rest = slice_after(url, colon);
+	if (!slice_starts_with(rest, SLICE("://")))
+		return false;
+	rest = slice_after(rest, 3);
+	size_t slash = slice_find(rest, '/');
+	struct slice authority = slice_first(rest, slash), path = slice_after(rest, slash), host;
+	uint16_t port;
+	struct text text;
+	text_init(&text, room, size);
+	if (scheme.length == 0 || path.length == 0 || !uri_parse_authority(authority, &host, &port))
+		return false;
+	for (size_t i = 0; i < scheme.length; i++)
+		text_add_char(&text, ascii_lower(scheme.data[i]));
+	text_add_string(&text, "://");
+	for (size_t i = 0; i < host.length; i++)
+		text_add_char(&text, ascii_lower(host.data[i]));
+	text_add(&text, path);
+	*ret_key = text_slice(&text);
+	return !text.overflow;
+}
+
+int cache_purge(struct slice url)
+{
+	char room[KEY_MAX];
+	struct slice key;
+	struct cache_store *shared = cache_shared_store();
+	if (!normalise(url, room, sizeof room, &key))
+		return -EINVAL;
+	return shared ? (int)cache_store_drop(shared, key, cache_store_hash(shared, key)) : 0;
+}
+
+uint64_t cache_purge_all(void)
+{
+	struct cache_store *shared = cache_shared_store();
+	return shared ? cache_store_clear(shared) : 0;
+}
