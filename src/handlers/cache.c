@@ -429,11 +429,23 @@ static void ask_server(struct caching *caching)
 		store_answer(caching, caching->object ? "stale" : "miss");
 }
 
+// Whether what is answered may be of use to others: not what HEAD or a visitor's own condition is answered,
+// nor what is asked for with credentials.
+static bool is_for_all(const struct caching *caching)
+{
+	const struct fields *request = &caching->request;
+	bool has_condition = fields_find(request, FIELD_IF_NONE_MATCH) || fields_find(request, FIELD_IF_MODIFIED_SINCE);
+	return exchange_request(caching->exchange)->method == METHOD_GET && (caching->object || !has_condition) &&
+	       !fields_find(request, FIELD_AUTHORIZATION) && !cache_says(&caching->request_says, CACHE_NO_STORE);
+}
+
 // Of those who miss the same, one asks the server. True when this one has to: the first, or one for whom
 // the first one's answer is of no use. False when what another one fetched is the answer, or this
 // visitor has left.
 static bool has_to_ask(struct caching *caching)
 {
+	if (!is_for_all(caching))
+		return true;
 	for (unsigned round = 0; round < FETCH_ROUNDS; round++) {
 		bool is_first;
 		enum cache_fetch_outcome outcome = CACHE_FETCH_NOT_STORED;

@@ -327,6 +327,27 @@ def test_a_crowd_costs_one_fetch(cached, number):
     crowd.close()
 
 
+@pytest.mark.parametrize("method,fields", [
+    ("HEAD", ()), ("GET", ('If-None-Match: "x"',)), ("GET", ("Authorization: Basic eA==",)), ("GET", ("Cache-Control: no-store",)),
+])
+def test_who_is_answered_for_himself_holds_up_nobody(cached, method, fields):
+    """His answer would be of no use to the others: they don't wait for it."""
+    go = threading.Event()
+
+    def answer(request, body):
+        if len(site.asked) == 1:
+            go.wait(30)
+        return "200 OK", ["Cache-Control: max-age=60"], body
+    usher, site = cached()
+    site.fields = answer
+    with usher.connect() as alone:
+        alone.request(method, "/", *fields)
+        eventually(lambda: len(site.asked) == 1, "the first request")
+        assert twice(usher) == (b"2", b"2")
+        go.set()
+        assert alone.response(method).status == 200
+
+
 def test_what_is_not_stored_releases_all_at_once(cached):
     """Each asks for himself then, not one after the other."""
     together, most = threading.Barrier(9), []
