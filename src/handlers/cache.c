@@ -5,6 +5,7 @@
 #include "cache/fetch.h"
 #include "cache/freshness.h"
 #include "cache/object.h"
+#include "cache/range.h"
 #include "cache/storable.h"
 #include "cache/store.h"
 #include "config/load.h"
@@ -214,6 +215,37 @@ static bool copy_fields(struct exchange *exchange, const struct cache_object *ob
 	return true;
 }
 
+// The whole, or the part that the visitor asks for; false when memory is out.
+static bool choose_part(struct caching *caching, const struct cache_object *object, struct slice *ret_content)
+{
+	struct exchange *exchange = caching->exchange;
+	struct response *response = exchange_response(exchange);
+	struct fields stored = cache_object_response(object);
+	struct slice range = fields_value(&caching->request, FIELD_RANGE), told = SLICE_EMPTY;
+	uint64_t from, length, size = object->body.length;
+	*ret_content = object->body;
+	// RFC 9110 section 14.2: Range is for GET, and for what would be 200.
+	if (!range.data || object->status != 200 || exchange_request(exchange)->method != METHOD_GET ||
+	    !cache_range_is_allowed(&caching->request, &stored, now_s()))
+		return true;
+	switch (cache_range_read(range, size, &from, &length)) {
+	case CACHE_RANGE_WHOLE:
+		return true;
+	case CACHE_RANGE_PART:
+		response->status = 206;
+		*ret_content = slice_first(slice_after(object->body, from), length);
+		told = arena_printf(exchange_arena(exchange), "bytes %llu-%llu/%llu", (unsigned long long)from,
+				    (unsigned long long)(from + length - 1), (unsigned long long)size);
+		break;
+	case CACHE_RANGE_UNSATISFIABLE:
+		response->status = 416;
+		*ret_content = SLICE_EMPTY;
+		told = arena_printf(exchange_arena(exchange), "bytes */%llu", (unsigned long long)size);
+		break;
+	}
+	return told.data && fields_set(&response->fields, exchange_arena(exchange), FIELD_CONTENT_RANGE, told);
+}
+
 static void answer_from(struct caching *caching, const struct cache_object *object)
 {
 	struct exchange *exchange = caching->exchange;
@@ -226,13 +258,15 @@ static void answer_from(struct caching *caching, const struct cache_object *obje
 		.version_major = 1,
 		.version_minor = 1,
 		.framing = is_304 ? BODY_NONE : BODY_LENGTH, // what HEAD tells of it
-		.content_length = object->body.length,
 	};
-	if (!body || !copy_fields(exchange, object, is_304) || !add_age(exchange, object)) {
+	struct slice content = object->body;
+	if (!body || !copy_fields(exchange, object, is_304) || !add_age(exchange, object) ||
+	    (!is_304 && !choose_part(caching, object, &content))) {
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer from the cache", NULL);
 		return;
 	}
-	body_bytes_init(body, object->body);
+	body_bytes_init(body, content);
+	response->content_length = content.length;
 	response->body = is_304 ? body_empty() : &body->body;
 }
 
@@ -486,7 +520,7 @@ static bool is_cacheable(const struct request *request)
 	if (request->method != METHOD_GET && request->method != METHOD_HEAD)
 		return false;
 	return request->framing == BODY_NONE && !request->wants_upgrade &&
-	       !fields_find(&request->fields, FIELD_RANGE) && !fields_find(&request->fields, FIELD_IF_MATCH) &&
+	       !fields_find(&request->fields, FIELD_IF_MATCH) &&
 	       !fields_find(&request->fields, FIELD_IF_UNMODIFIED_SINCE);
 }
 
@@ -522,6 +556,10 @@ static void cache_handle(struct exchange *exchange, const void *value)
 		answer_from(caching, caching->object);
 	} else if (cache_says(&caching->request_says, CACHE_ONLY_IF_CACHED)) {
 		refuse_to_ask(caching);
+	} else if (fields_find(&caching->request, FIELD_RANGE)) {
+		// A part is not stored, nor is the whole asked for on this visitor's account.
+		tell(caching, caching->object ? "fwd=stale" : "fwd=miss");
+		exchange_next(exchange);
 	} else if (has_to_ask(caching)) {
 		ask_server(caching);
 	}

@@ -484,11 +484,26 @@ def test_off_and_absent(cached):
     assert twice(usher) == (b"1", b"2")
 
 
-def test_ranges_pass(cached):
-    usher, site = cached("Cache-Control: max-age=60")
+@pytest.mark.parametrize("fields,status,body,content_range", [
+    (("Range: bytes=2-4",), 206, b"234", "bytes 2-4/10"), (("Range: bytes=-3",), 206, b"789", "bytes 7-9/10"),
+    (("Range: bytes=5-",), 206, b"56789", "bytes 5-9/10"), (("Range: bytes=20-",), 416, b"", "bytes */10"),
+    (("Range: bytes=0-1,4-5",), 200, b"0123456789", None), (("Range: lines=1-2",), 200, b"0123456789", None),
+    (("Range: bytes=2-4", 'If-Range: "a"'), 206, b"234", "bytes 2-4/10"), (("Range: bytes=2-4", 'If-Range: "b"'), 200, b"0123456789", None),
+    (("Range: bytes=2-4", 'If-None-Match: "a"'), 304, b"", None),
+])
+def test_rfc_9110_section_14_parts_of_what_is_stored(cached, fields, status, body, content_range):
+    usher, site = cached("Cache-Control: max-age=60", 'ETag: "a"', body="0123456789")
     usher.get()
-    usher.get("/", "Range: bytes=0-0")
-    assert site.asked[-1].get("Range") == "bytes=0-0"
+    answer = usher.get("/", *fields)
+    assert (answer.status, answer.body, answer.get("Content-Range")) == (status, body, content_range)
+    assert len(site.asked) == 1
+
+
+def test_parts_of_what_is_not_stored_pass(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    assert usher.get("/", "Range: bytes=0-0").get("Cache-Status") == "usher; fwd=miss"
+    assert site.asked[0].get("Range") == "bytes=0-0"
+    assert usher.get().body == b"2"
 
 
 def test_a_reload_keeps_the_cache(cached):

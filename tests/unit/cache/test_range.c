@@ -1,0 +1,93 @@
+// RFC 9110 section 14, and section 13.1.5.
+#include "base/date.h"
+#include "cache/range.h"
+#include "support.h"
+
+#include <stdio.h>
+
+static void reads_ranges(void **state)
+{
+	static const struct {
+		const char *value;
+		uint64_t size;
+		enum cache_range result;
+		uint64_t from, length;
+	} rows[] = {
+		{"bytes=0-0", 10, CACHE_RANGE_PART, 0, 1},
+		{"bytes=0-", 10, CACHE_RANGE_PART, 0, 10},
+		{"bytes=3-5", 10, CACHE_RANGE_PART, 3, 3},
+		{"bytes=3-500", 10, CACHE_RANGE_PART, 3, 7},
+		{"bytes=9-9", 10, CACHE_RANGE_PART, 9, 1},
+		{"bytes=-1", 10, CACHE_RANGE_PART, 9, 1},
+		{"bytes=-500", 10, CACHE_RANGE_PART, 0, 10},
+		{"BYTES=1-2", 10, CACHE_RANGE_PART, 1, 2},
+		{"bytes= , 1-2", 10, CACHE_RANGE_PART, 1, 2},
+		{"bytes=1-99999999999999999999999", 10, CACHE_RANGE_PART, 1, 9},
+		{"bytes=-99999999999999999999999", 10, CACHE_RANGE_PART, 0, 10},
+		// One of several that is there.
+		{"bytes=100-, 2-3", 10, CACHE_RANGE_PART, 2, 2},
+		{"bytes=10-", 10, CACHE_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=10-20,-0", 10, CACHE_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=0-", 0, CACHE_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=-5", 0, CACHE_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=99999999999999999999-", 10, CACHE_RANGE_UNSATISFIABLE, 0, 0},
+		// What is malformed, of another unit, or for several parts.
+		{"bytes=5-3", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=-", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=a-b", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=1 -2", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=1--2", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"items=0-1", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=0-1,3-4", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=0-1,x", 10, CACHE_RANGE_WHOLE, 0, 0},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint64_t from = 0, length = 0;
+		enum cache_range result =
+			cache_range_read(slice_from_string(rows[i].value), rows[i].size, &from, &length);
+		if (result != rows[i].result || from != rows[i].from || length != rows[i].length)
+			fail_msg("%s of %llu: %d, %llu, %llu", rows[i].value, (unsigned long long)rows[i].size,
+				 (int)result, (unsigned long long)from, (unsigned long long)length);
+	}
+}
+
+static void only_parts_of_what_is_meant(void **state)
+{
+	enum { NOW = 1700000000 };
+	struct arena arena;
+	char old[64] = "Last-Modified: ", stored_lines[256];
+	arena_init(&arena, 1 << 20);
+	date_format_http(NOW - 1000, old + strlen(old));
+	snprintf(stored_lines, sizeof stored_lines, "ETag: \"a\"\n%.*s\nDate: Tue, 14 Nov 2023 22:13:20 GMT",
+		 (int)(15 + DATE_HTTP_LENGTH), old);
+	struct fields stored = fields_of(&arena, stored_lines);
+	static const struct {
+		const char *request;
+		bool allowed;
+	} rows[] = {
+		{"X: y", true},
+		{"If-Range: \"a\"", true},
+		{"If-Range: \"b\"", false},
+		{"If-Range: W/\"a\"", false},
+		{"If-Range: Tue, 14 Nov 2023 21:56:40 GMT", true},
+		{"If-Range: Tue, 14 Nov 2023 21:56:41 GMT", false},
+		{"If-Range: nonsense", false},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct fields request = fields_of(&arena, rows[i].request);
+		if (cache_range_is_allowed(&request, &stored, NOW) != rows[i].allowed)
+			fail_msg("%s", rows[i].request);
+	}
+	arena_fini(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_ranges),
+		cmocka_unit_test(only_parts_of_what_is_meant),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
