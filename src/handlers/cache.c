@@ -5,7 +5,6 @@
 #include "cache/fetch.h"
 #include "cache/freshness.h"
 #include "cache/object.h"
-#include "cache/range.h"
 #include "cache/storable.h"
 #include "cache/store.h"
 #include "config/load.h"
@@ -13,8 +12,8 @@
 #include "exchange/route_match.h"
 #include "exchange/snapshot.h"
 #include "fiber/loop.h"
+#include "handlers/cache_answer.h"
 #include "handlers/cache_body.h"
-#include "handlers/cache_condition.h"
 #include "handlers/handlers.h"
 
 #include <errno.h>
@@ -193,81 +192,9 @@ static bool find_fresh(struct caching *caching)
 	return caching->object && cache_object_is_fresh(caching->object, now_s());
 }
 
-static bool add_age(struct exchange *exchange, const struct cache_object *object)
-{
-	struct slice age =
-		arena_printf(exchange_arena(exchange), "%lld", (long long)cache_object_age_s(object, now_s()));
-	return age.data && fields_add(&exchange_response(exchange)->fields, exchange_arena(exchange), FIELD_AGE, age);
-}
-
-// The fields in memory of the exchange's own, so that others may change them.
-static bool copy_fields(struct exchange *exchange, const struct cache_object *object, bool only_of_304)
-{
-	struct fields stored = cache_object_response(object), *to = &exchange_response(exchange)->fields;
-	for (uint32_t i = 0; i < stored.count; i++) {
-		const struct field *field = &stored.items[i];
-		if (only_of_304 && !cache_goes_with_304(field))
-			continue;
-		if (to->count == to->capacity && !fields_grow(to, exchange_arena(exchange)))
-			return false;
-		to->items[to->count++] = *field;
-	}
-	return true;
-}
-
-// The whole, or the part that the visitor asks for; false when memory is out.
-static bool choose_part(struct caching *caching, const struct cache_object *object, struct slice *ret_content)
-{
-	struct exchange *exchange = caching->exchange;
-	struct response *response = exchange_response(exchange);
-	struct fields stored = cache_object_response(object);
-	struct slice range = fields_value(&caching->request, FIELD_RANGE), told = SLICE_EMPTY;
-	uint64_t from, length, size = object->body.length;
-	*ret_content = object->body;
-	// RFC 9110 section 14.2: Range is for GET, and for what would be 200.
-	if (!range.data || object->status != 200 || exchange_request(exchange)->method != METHOD_GET ||
-	    !cache_range_is_allowed(&caching->request, &stored, now_s()))
-		return true;
-	switch (cache_range_read(range, size, &from, &length)) {
-	case CACHE_RANGE_WHOLE:
-		return true;
-	case CACHE_RANGE_PART:
-		response->status = 206;
-		*ret_content = slice_first(slice_after(object->body, from), length);
-		told = arena_printf(exchange_arena(exchange), "bytes %llu-%llu/%llu", (unsigned long long)from,
-				    (unsigned long long)(from + length - 1), (unsigned long long)size);
-		break;
-	case CACHE_RANGE_UNSATISFIABLE:
-		response->status = 416;
-		*ret_content = SLICE_EMPTY;
-		told = arena_printf(exchange_arena(exchange), "bytes */%llu", (unsigned long long)size);
-		break;
-	}
-	return told.data && fields_set(&response->fields, exchange_arena(exchange), FIELD_CONTENT_RANGE, told);
-}
-
 static void answer_from(struct caching *caching, const struct cache_object *object)
 {
-	struct exchange *exchange = caching->exchange;
-	struct fields fields = cache_object_response(object);
-	bool is_304 = object->status == 200 && cache_is_not_modified(&caching->request, &fields, now_s());
-	struct body_bytes *body = arena_alloc(exchange_arena(exchange), sizeof *body);
-	struct response *response = exchange_response(exchange);
-	*response = (struct response){
-		.status = is_304 ? 304 : (uint16_t)object->status,
-		.version_major = 1,
-		.version_minor = 1,
-		.framing = is_304 ? BODY_NONE : BODY_LENGTH, // what HEAD tells of it
-	};
-	struct slice content = object->body;
-	if (!body || !copy_fields(exchange, object, is_304) || !add_age(exchange, object) ||
-	    (!is_304 && !choose_part(caching, object, &content))) {
-		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer from the cache", NULL);
-		return;
-	}
-	body_bytes_init(body, content);
-	response->content_length = content.length;
-	response->body = is_304 ? body_empty() : &body->body;
+	cache_answer(caching->exchange, &caching->request, object, now_s());
 }
 
 // --- Storing

@@ -1,0 +1,81 @@
+#include "handlers/cache_answer.h"
+
+#include "cache/range.h"
+#include "handlers/cache_condition.h"
+#include "http/body.h"
+
+static bool add_age(struct exchange *exchange, const struct cache_object *object, int64_t now_s)
+{
+	struct slice age = arena_printf(exchange_arena(exchange), "%lld", (long long)cache_object_age_s(object, now_s));
+	return age.data && fields_add(&exchange_response(exchange)->fields, exchange_arena(exchange), FIELD_AGE, age);
+}
+
+// The fields in memory of the exchange's own, so that others may change them.
+static bool copy_fields(struct exchange *exchange, const struct cache_object *object, bool only_of_304)
+{
+	struct fields stored = cache_object_response(object), *to = &exchange_response(exchange)->fields;
+	for (uint32_t i = 0; i < stored.count; i++) {
+		const struct field *field = &stored.items[i];
+		if (only_of_304 && !cache_goes_with_304(field))
+			continue;
+		if (to->count == to->capacity && !fields_grow(to, exchange_arena(exchange)))
+			return false;
+		to->items[to->count++] = *field;
+	}
+	return true;
+}
+
+// The whole, or the part that the visitor asks for; false when memory is out.
+static bool choose_part(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+			int64_t now_s, struct slice *ret_content)
+{
+	struct response *response = exchange_response(exchange);
+	struct fields stored = cache_object_response(object);
+	struct slice range = fields_value(request, FIELD_RANGE), told = SLICE_EMPTY;
+	uint64_t from, length, size = object->body.length;
+	*ret_content = object->body;
+	// RFC 9110 section 14.2: Range is for GET, and for what would be 200.
+	if (!range.data || object->status != 200 || exchange_request(exchange)->method != METHOD_GET ||
+	    !cache_range_is_allowed(request, &stored, now_s))
+		return true;
+	switch (cache_range_read(range, size, &from, &length)) {
+	case CACHE_RANGE_WHOLE:
+		return true;
+	case CACHE_RANGE_PART:
+		response->status = 206;
+		*ret_content = slice_first(slice_after(object->body, from), length);
+		told = arena_printf(exchange_arena(exchange), "bytes %llu-%llu/%llu", (unsigned long long)from,
+				    (unsigned long long)(from + length - 1), (unsigned long long)size);
+		break;
+	case CACHE_RANGE_UNSATISFIABLE:
+		response->status = 416;
+		*ret_content = SLICE_EMPTY;
+		told = arena_printf(exchange_arena(exchange), "bytes */%llu", (unsigned long long)size);
+		break;
+	}
+	return told.data && fields_set(&response->fields, exchange_arena(exchange), FIELD_CONTENT_RANGE, told);
+}
+
+void cache_answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+		  int64_t now_s)
+{
+	struct fields fields = cache_object_response(object);
+	bool is_304 = object->status == 200 && cache_is_not_modified(request, &fields, now_s);
+	struct body_bytes *body = arena_alloc(exchange_arena(exchange), sizeof *body);
+	struct response *response = exchange_response(exchange);
+	*response = (struct response){
+		.status = is_304 ? 304 : (uint16_t)object->status,
+		.version_major = 1,
+		.version_minor = 1,
+		.framing = is_304 ? BODY_NONE : BODY_LENGTH, // what HEAD tells of it
+	};
+	struct slice content = object->body;
+	if (!body || !copy_fields(exchange, object, is_304) || !add_age(exchange, object, now_s) ||
+	    (!is_304 && !choose_part(exchange, request, object, now_s, &content))) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer from the cache", NULL);
+		return;
+	}
+	body_bytes_init(body, content);
+	response->content_length = content.length;
+	response->body = is_304 ? body_empty() : &body->body;
+}

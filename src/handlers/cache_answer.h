@@ -1,0 +1,17 @@
+// The answer that a stored object is to a request: the whole, a part, or that it has not changed. For the
+// files of the handler `cache`.
+#ifndef USHER_HANDLERS_CACHE_ANSWER_H
+#define USHER_HANDLERS_CACHE_ANSWER_H
+
+#include "cache/object.h"
+#include "exchange/exchange.h"
+
+#include <stdint.h>
+
+// Fills in the response, which lends the object's memory: whoever holds the object holds it until the
+// exchange ends. `request` is what the visitor sent, before anybody changed it. Fails the exchange when
+// memory is out.
+void cache_answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+		  int64_t now_s);
+
+#endif
