@@ -46,6 +46,31 @@ static const struct config_section stale_section = {
 	.name_offset = CONFIG_NO_OFFSET,
 };
 
+struct heuristic_config {
+	int64_t percent;
+	int64_t max_ns;
+};
+
+static const struct config_key heuristic_keys[] = {
+	{"percent", CONFIG_INTEGER, offsetof(struct heuristic_config, percent), "0",
+	 "answers that do not say how long they are fresh are so for this share of the time since they were last "
+	 "modified "
+	 "(RFC 9111 section 4.2.2); 0: they are not",
+	 .max = 100},
+	{"max", CONFIG_DURATION, offsetof(struct heuristic_config, max_ns), "1d", "but no longer than this",
+	 .min = 1000000000},
+	{0},
+};
+
+static const struct config_section heuristic_section = {
+	.name = "cache.heuristic",
+	.help = "Freshness that is guessed for answers that do not tell it.",
+	.size = sizeof(struct heuristic_config),
+	.keys = heuristic_keys,
+	.place_offset = CONFIG_NO_OFFSET,
+	.name_offset = CONFIG_NO_OFFSET,
+};
+
 struct cache_config {
 	struct config_place place;
 	bool on;
@@ -55,6 +80,7 @@ struct cache_config {
 	bool ignore_set_cookie;
 	bool status;
 	struct stale_config stale;
+	struct heuristic_config heuristic;
 	uint64_t variant; // of this route
 };
 
@@ -72,6 +98,8 @@ static const struct config_key cache_keys[] = {
 	 "answers tell what the cache did: Cache-Status (RFC 9211)"},
 	{"stale", CONFIG_SECTION, offsetof(struct cache_config, stale),
 	 .help = "when stored answers are used though they are not fresh any more", .section = &stale_section},
+	{"heuristic", CONFIG_SECTION, offsetof(struct cache_config, heuristic),
+	 .help = "freshness that is guessed for answers that do not tell it", .section = &heuristic_section},
 	{0},
 };
 
@@ -234,10 +262,11 @@ static void content_came(void *argument, struct slice content)
 // How long the answer is fresh: as it says, or by the operator's word.
 static int64_t lifetime_of(const struct caching *caching, unsigned status, const struct fields *response)
 {
-	static const struct cache_heuristic none = {0};
+	const struct heuristic_config *config = &caching->config->heuristic;
+	const struct cache_heuristic heuristic = {(uint32_t)config->percent, config->max_ns / SECOND_NS};
 	enum cache_lifetime by;
 	int64_t lifetime_s =
-		cache_lifetime_s(status, response, &caching->response_says, caching->received_s, &none, &by);
+		cache_lifetime_s(status, response, &caching->response_says, caching->received_s, &heuristic, &by);
 	int64_t ttl_s = caching->config->ttl_ns / SECOND_NS;
 	return ttl_s > 0 && (by == CACHE_BY_NOTHING || caching->config->override) ? ttl_s : lifetime_s;
 }

@@ -455,6 +455,16 @@ def test_ttl_where_the_server_says_nothing(cached):
     assert twice(usher, target="/x") == (b"2", b"3")
 
 
+def test_section_4_2_2_heuristic_freshness(cached):
+    usher, site = cached(f"Last-Modified: {date(-100000)}", cache="{status: true, heuristic: {percent: 10}}")
+    assert twice(usher) == (b"1", b"1")
+    site.fields = ["X: never modified"]
+    assert twice(usher, target="/x") == (b"2", b"3")
+    site.fields = [f"Last-Modified: {date(-100000)}", "Cache-Control: max-age=0"]
+    usher.get("/y")
+    assert usher.get("/y").get("Cache-Status").startswith("usher; fwd=stale")
+
+
 def test_ttl_whatever_the_server_says(cached):
     usher, site = cached("Cache-Control: max-age=0", cache="{ttl: 1m, override: true}")
     assert twice(usher) == (b"1", b"1")
