@@ -58,7 +58,8 @@ static bool resolve(const struct range_spec *spec, uint64_t size, uint64_t *ret_
 enum cache_range cache_range_read(struct slice value, uint64_t size, uint64_t *ret_from, uint64_t *ret_length)
 {
 	struct slice unit, rest, member;
-	struct range_spec spec, only;
+	struct range_spec spec;
+	uint64_t found_from = 0, found_length = 0;
 	unsigned count = 0, satisfiable = 0;
 	if (!slice_cut(value, '=', &unit, &rest) || !slice_equal_nocase(unit, SLICE("bytes")))
 		return CACHE_RANGE_WHOLE;
@@ -70,7 +71,8 @@ enum cache_range cache_range_read(struct slice value, uint64_t size, uint64_t *r
 		if (!resolve(&spec, size, &from, &length))
 			continue;
 		satisfiable++;
-		only = spec;
+		found_from = from;
+		found_length = length;
 	}
 	if (count == 0)
 		return CACHE_RANGE_WHOLE;
@@ -78,7 +80,9 @@ enum cache_range cache_range_read(struct slice value, uint64_t size, uint64_t *r
 		return CACHE_RANGE_UNSATISFIABLE;
 	if (satisfiable > 1)
 		return CACHE_RANGE_WHOLE;
-	return resolve(&only, size, ret_from, ret_length) ? CACHE_RANGE_PART : CACHE_RANGE_WHOLE;
+	*ret_from = found_from;
+	*ret_length = found_length;
+	return CACHE_RANGE_PART;
 }
 
 // --- If-Range
