@@ -369,10 +369,10 @@ def test_nothing_is_left_open(serve):
 
     replace()
     eventually(lambda: server.count("took the") == 1)
-    before = descriptors()
+    before = descriptors()  # perhaps with one for the client that has just left: fewer than one for each replacement
     for _ in range(4):
         replace()
-    eventually(lambda: descriptors() == before, "as many descriptors as before")
+    eventually(lambda: all(now <= was for now, was in zip(descriptors(), before)), f"no more descriptors than {before}")
 
 
 # --- What is said
