@@ -254,7 +254,7 @@ static void test_answers(void **state)
 		int failures;
 		unsigned status, responses;
 	} cases[] = {
-		{METHOD_GET, FAULT_NONE, 0, 500, 1}, // the stub answers nothing
+		{METHOD_GET, FAULT_NONE, 0, 500, 1}, // no handler answers
 		{METHOD_CONNECT, FAULT_NONE, 0, 501, 1},    {METHOD_TRACE, FAULT_NONE, 0, 501, 1},
 		{METHOD_GET, FAULT_BAD_REQUEST, 0, 400, 1}, {METHOD_GET, FAULT_CLIENT_GONE, 0, 0, 0},
 		{METHOD_GET, FAULT_NONE, 1, 500, 2},

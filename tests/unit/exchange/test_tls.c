@@ -155,7 +155,7 @@ static int respond(struct transaction *transaction)
 	return 0;
 }
 
-// Whether the request was answered 421; else no stub answered it, which is 500.
+// Whether the request was answered 421; else no handler answered it, which is 500.
 static bool is_misdirected(const struct snapshot *snapshot, const char *host, const struct tls_site *handshake)
 {
 	static const struct transaction_operations operations = {.respond = respond};
