@@ -1,23 +1,37 @@
 #include "cache/fetch.h"
 
 #include "base/check.h"
+#include "fiber/fiber.h"
 #include "fiber/line.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 64, WAITING_MAX = UINT16_MAX };
+enum { SHARDS = 64, DETAIL_BYTES = 160 };
 
 struct cache_fetch {
 	struct cache_fetch *next; // in its shard
 	_Atomic uint32_t references;
-	uint64_t hash;
+	_Atomic bool is_forgotten;
+	bool is_listed; // under the shard's lock
+	uint64_t hash, variant;
 	struct slice key;
-	struct line line;
-	_Atomic bool is_over;
-	enum cache_fetch_outcome outcome; // once it is
+	struct line readers_line, fetcher_line;
+	pthread_mutex_t lock; // for all below
+	enum cache_fetch_state state;
+	struct cache_object *object; // grows by being replaced; readers may hold former ones
+	int64_t length;		     // of its content; -1: not known
+	uint64_t filled, most_bytes; // of it
+	uint32_t readers;
+	// What is too much to be stored is lent to all readers, piece by piece.
+	uint32_t piece_number;
+	uint32_t pending; // readers who have not done with the piece
+	struct slice piece;
+	struct cache_outcome outcome;
+	char detail[DETAIL_BYTES];
 };
 
 static struct shard {
@@ -30,17 +44,23 @@ static struct shard *shard_of(uint64_t hash)
 	return &shards[hash % SHARDS];
 }
 
-static struct cache_fetch *fetch_new(struct slice key, uint64_t hash)
+// --- Making and finding
+
+static struct cache_fetch *fetch_new(const struct cache_wanted *wanted)
 {
-	struct cache_fetch *fetch = calloc(1, sizeof *fetch + key.length);
+	struct cache_fetch *fetch = calloc(1, sizeof *fetch + wanted->key.length);
 	if (!fetch)
 		return NULL;
-	// One is who fetches, the other the shard's.
+	// One is the maker's, one the first reader's.
 	atomic_init(&fetch->references, 2);
-	fetch->hash = hash;
-	memcpy(fetch + 1, key.data, key.length);
-	fetch->key = slice_from(fetch + 1, key.length);
-	line_init(&fetch->line);
+	fetch->readers = 1;
+	fetch->hash = wanted->hash;
+	fetch->variant = wanted->variant;
+	memcpy(fetch + 1, wanted->key.data, wanted->key.length);
+	fetch->key = slice_from(fetch + 1, wanted->key.length);
+	line_init(&fetch->readers_line);
+	line_init(&fetch->fetcher_line);
+	pthread_mutex_init(&fetch->lock, NULL);
 	return fetch;
 }
 
@@ -48,57 +68,367 @@ static void unref(struct cache_fetch *fetch)
 {
 	if (atomic_fetch_sub_explicit(&fetch->references, 1, memory_order_acq_rel) > 1)
 		return;
-	line_fini(&fetch->line);
+	line_fini(&fetch->readers_line);
+	line_fini(&fetch->fetcher_line);
+	pthread_mutex_destroy(&fetch->lock);
+	cache_object_unref(fetch->object);
 	free(fetch);
 }
 
-struct cache_fetch *cache_fetch_join(struct slice key, uint64_t hash, bool *ret_is_first)
+// Those that have an answer serve only whom it suits.
+static bool join(struct cache_fetch *fetch, const struct cache_wanted *wanted)
 {
-	struct shard *shard = shard_of(hash);
-	pthread_mutex_lock(&shard->lock);
-	struct cache_fetch *fetch = shard->first;
-	while (fetch && !(fetch->hash == hash && slice_equal(fetch->key, key)))
-		fetch = fetch->next;
-	*ret_is_first = !fetch;
-	if (fetch) {
+	if (fetch->hash != wanted->hash || fetch->variant != wanted->variant || !slice_equal(fetch->key, wanted->key))
+		return false;
+	pthread_mutex_lock(&fetch->lock);
+	bool suits = !fetch->object || cache_object_matches(fetch->object, wanted->request);
+	if (suits)
+		fetch->readers++;
+	pthread_mutex_unlock(&fetch->lock);
+	if (suits)
 		atomic_fetch_add_explicit(&fetch->references, 1, memory_order_relaxed);
-	} else if ((fetch = fetch_new(key, hash))) {
-		fetch->next = shard->first;
-		shard->first = fetch;
-	}
-	pthread_mutex_unlock(&shard->lock);
-	return fetch;
+	return suits;
 }
 
-void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_outcome outcome)
+bool cache_fetch_join(struct cache_reader *reader, const struct cache_wanted *wanted, bool is_shared,
+		      bool *ret_is_first)
 {
-	struct shard *shard = shard_of(fetch->hash);
+	struct shard *shard = shard_of(wanted->hash);
+	struct cache_fetch *fetch = NULL;
 	pthread_mutex_lock(&shard->lock);
+	if (is_shared)
+		for (fetch = shard->first; fetch && !join(fetch, wanted);)
+			fetch = fetch->next;
+	*ret_is_first = !fetch;
+	if (!fetch && (fetch = fetch_new(wanted)) && is_shared) {
+		fetch->next = shard->first;
+		shard->first = fetch;
+		fetch->is_listed = true;
+	}
+	pthread_mutex_unlock(&shard->lock);
+	*reader = (struct cache_reader){.fetch = fetch};
+	return fetch != NULL;
+}
+
+// With the shard's lock held.
+static void unlist(struct shard *shard, struct cache_fetch *fetch)
+{
 	struct cache_fetch **at = &shard->first;
+	if (!fetch->is_listed)
+		return;
 	while (*at != fetch)
 		at = &(*at)->next;
 	*at = fetch->next;
-	pthread_mutex_unlock(&shard->lock);
-	fetch->outcome = outcome;
-	atomic_store(&fetch->is_over, true);
-	// Who has entered since sees that it is over, or is called.
-	line_call_all(&fetch->line);
-	unref(fetch);
-	unref(fetch);
+	fetch->is_listed = false;
 }
 
-int cache_fetch_wait(struct cache_fetch *fetch, int64_t deadline_ns, enum cache_fetch_outcome *ret_outcome)
+void cache_fetch_hide(struct cache_fetch *fetch)
 {
-	struct line_place place = {0};
-	int error = 0;
-	bool waits = line_enter(&fetch->line, &place, WAITING_MAX);
-	if (waits && atomic_load(&fetch->is_over))
-		(void)line_leave(&fetch->line, &place);
-	else if (waits)
-		error = line_wait(&fetch->line, &place, "another's fetch", deadline_ns);
-	// Too many wait already: this one asks for himself.
-	if (error == 0)
-		*ret_outcome = atomic_load(&fetch->is_over) ? fetch->outcome : CACHE_FETCH_NOT_STORED;
-	unref(fetch);
+	struct shard *shard = shard_of(fetch->hash);
+	pthread_mutex_lock(&shard->lock);
+	unlist(shard, fetch);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+void cache_fetch_forget(struct slice key, uint64_t hash)
+{
+	struct shard *shard = shard_of(hash);
+	struct cache_fetch *next;
+	pthread_mutex_lock(&shard->lock);
+	for (struct cache_fetch *fetch = shard->first; fetch; fetch = next) {
+		next = fetch->next;
+		if (fetch->hash != hash || !slice_equal(fetch->key, key))
+			continue;
+		atomic_store(&fetch->is_forgotten, true);
+		unlist(shard, fetch);
+	}
+	pthread_mutex_unlock(&shard->lock);
+}
+
+bool cache_fetch_is_forgotten(const struct cache_fetch *fetch)
+{
+	return atomic_load(&fetch->is_forgotten);
+}
+
+unsigned cache_fetch_readers(struct cache_fetch *fetch)
+{
+	pthread_mutex_lock(&fetch->lock);
+	unsigned readers = fetch->readers;
+	pthread_mutex_unlock(&fetch->lock);
+	return readers;
+}
+
+// --- Waiting for each other
+
+// Suspends in the line until `holds` says so under the lock: 0, -ETIMEDOUT or -ECANCELED. Who changes what it
+// looks at calls all in the line afterwards.
+static int wait_until(struct cache_fetch *fetch, struct line *line, bool (*holds)(struct cache_fetch *, void *),
+		      void *argument, const char *what, int64_t deadline_ns)
+{
+	for (;;) {
+		struct line_place place = {0};
+		check(line_enter(line, &place, UINT32_MAX));
+		pthread_mutex_lock(&fetch->lock);
+		bool done = holds(fetch, argument);
+		pthread_mutex_unlock(&fetch->lock);
+		if (done) {
+			(void)line_leave(line, &place);
+			return 0;
+		}
+		int error = line_wait(line, &place, what, deadline_ns);
+		if (error)
+			return error;
+	}
+}
+
+static void call(struct line *line)
+{
+	if (!line_is_empty(line))
+		line_call_all(line);
+}
+
+// --- Those who read
+
+// With the lock held: true when the fetcher waits for this one and need not any more.
+static bool give_back_piece(struct cache_reader *reader)
+{
+	if (!reader->holds_piece)
+		return false;
+	reader->holds_piece = false;
+	return --reader->fetch->pending == 0;
+}
+
+static bool is_decided(struct cache_fetch *fetch, void *argument)
+{
+	return fetch->state != CACHE_FETCH_ASKS;
+}
+
+// With the lock held.
+static void look_again(struct cache_reader *reader)
+{
+	struct cache_fetch *fetch = reader->fetch;
+	reader->state = fetch->state;
+	reader->length = fetch->length;
+	if (reader->object == fetch->object)
+		return;
+	cache_object_unref(reader->object);
+	reader->object = fetch->object;
+	cache_object_ref(reader->object);
+}
+
+int cache_reader_wait(struct cache_reader *reader, int64_t deadline_ns)
+{
+	struct cache_fetch *fetch = reader->fetch;
+	int error = wait_until(fetch, &fetch->readers_line, is_decided, NULL, "answer of a fetch", deadline_ns);
+	if (error)
+		return error;
+	pthread_mutex_lock(&fetch->lock);
+	look_again(reader);
+	pthread_mutex_unlock(&fetch->lock);
+	return 0;
+}
+
+static bool has_more(struct cache_fetch *fetch, void *argument)
+{
+	const struct cache_reader *reader = argument;
+	return reader->position < fetch->filled || reader->piece != fetch->piece_number ||
+	       fetch->state != CACHE_FETCH_FILLS;
+}
+
+// With the lock held.
+static int take_bytes(struct cache_reader *reader, struct slice *ret_bytes)
+{
+	struct cache_fetch *fetch = reader->fetch;
+	look_again(reader);
+	*ret_bytes = SLICE_EMPTY;
+	if (reader->position < fetch->filled) {
+		*ret_bytes = slice_from(reader->object->body.data + reader->position, fetch->filled - reader->position);
+	} else if (reader->piece != fetch->piece_number) {
+		*ret_bytes = fetch->piece;
+		reader->piece = fetch->piece_number;
+		reader->holds_piece = true;
+	}
+	reader->position += reader->holds_piece ? 0 : ret_bytes->length;
+	return ret_bytes->length > 0 || fetch->state == CACHE_FETCH_WHOLE ? 0 : -EPIPE;
+}
+
+int cache_reader_read(struct cache_reader *reader, struct slice *ret_bytes)
+{
+	struct cache_fetch *fetch = reader->fetch;
+	pthread_mutex_lock(&fetch->lock);
+	bool fetcher_may_go_on = give_back_piece(reader);
+	bool waits = !has_more(fetch, reader);
+	int error = waits ? 0 : take_bytes(reader, ret_bytes);
+	pthread_mutex_unlock(&fetch->lock);
+	if (fetcher_may_go_on)
+		call(&fetch->fetcher_line);
+	if (!waits)
+		return error;
+	error = wait_until(fetch, &fetch->readers_line, has_more, reader, "content of a fetch", FIBER_NEVER);
+	if (error)
+		return error;
+	pthread_mutex_lock(&fetch->lock);
+	error = take_bytes(reader, ret_bytes);
+	pthread_mutex_unlock(&fetch->lock);
 	return error;
+}
+
+int cache_reader_look(struct cache_reader *reader)
+{
+	struct cache_fetch *fetch = reader->fetch;
+	pthread_mutex_lock(&fetch->lock);
+	bool has_bytes = reader->position < fetch->filled || reader->piece != fetch->piece_number;
+	bool has_ended = fetch->state == CACHE_FETCH_WHOLE;
+	pthread_mutex_unlock(&fetch->lock);
+	return has_bytes ? 1 : has_ended ? -1 : 0;
+}
+
+const struct cache_outcome *cache_reader_outcome(const struct cache_reader *reader)
+{
+	return &reader->fetch->outcome;
+}
+
+void cache_reader_leave(struct cache_reader *reader)
+{
+	struct cache_fetch *fetch = reader->fetch;
+	if (!fetch)
+		return;
+	pthread_mutex_lock(&fetch->lock);
+	fetch->readers--;
+	// A piece that was lent to all, and that this one has not come to take, is given back unread.
+	bool is_owed = reader->holds_piece || reader->piece != fetch->piece_number;
+	reader->holds_piece = false;
+	bool fetcher_may_go_on = is_owed && --fetch->pending == 0;
+	pthread_mutex_unlock(&fetch->lock);
+	if (fetcher_may_go_on)
+		call(&fetch->fetcher_line);
+	cache_object_unref(reader->object);
+	unref(fetch);
+	*reader = (struct cache_reader){0};
+}
+
+// --- The one who fetches
+
+void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length, uint64_t most_bytes)
+{
+	check(length <= (int64_t)object->room_bytes);
+	if (length >= 0)
+		object->body.length = (size_t)length;
+	pthread_mutex_lock(&fetch->lock);
+	fetch->object = object;
+	fetch->length = length;
+	fetch->most_bytes = most_bytes;
+	fetch->state = CACHE_FETCH_FILLS;
+	pthread_mutex_unlock(&fetch->lock);
+	call(&fetch->readers_line);
+}
+
+// Only the fetcher replaces the object, so it may read it without the lock.
+static int make_room(struct cache_fetch *fetch, uint64_t more)
+{
+	uint64_t room = fetch->object->room_bytes;
+	while (room < fetch->filled + more)
+		room = room * 2 > fetch->most_bytes ? fetch->most_bytes : room * 2;
+	if (room == fetch->object->room_bytes)
+		return 0;
+	struct slice so_far = slice_from(fetch->object->body.data, fetch->filled);
+	struct cache_object *grown = cache_object_with(fetch->object, so_far, room), *former = fetch->object;
+	if (!grown)
+		return -ENOMEM;
+	pthread_mutex_lock(&fetch->lock);
+	fetch->object = grown;
+	pthread_mutex_unlock(&fetch->lock);
+	cache_object_unref(former);
+	return 0;
+}
+
+static bool is_given_back(struct cache_fetch *fetch, void *argument)
+{
+	return fetch->pending == 0;
+}
+
+// The bytes are the fetcher's only until it goes on: it waits even when cancelled, since who holds them does not
+// see that. Readers have deadlines of their own.
+static int lend(struct cache_fetch *fetch, struct slice bytes)
+{
+	pthread_mutex_lock(&fetch->lock);
+	bool read = fetch->readers > 0;
+	if (read) {
+		fetch->piece = bytes;
+		fetch->piece_number++;
+		fetch->pending = fetch->readers;
+	}
+	pthread_mutex_unlock(&fetch->lock);
+	if (!read)
+		return -EPIPE;
+	call(&fetch->readers_line);
+	int error, outcome = 0;
+	while ((error = wait_until(fetch, &fetch->fetcher_line, is_given_back, NULL, "readers of a fetch",
+				   FIBER_NEVER)) != 0) {
+		outcome = error;
+		(void)fiber_clear_cancel();
+	}
+	return outcome;
+}
+
+int cache_fetch_fill(struct cache_fetch *fetch, struct slice bytes)
+{
+	bool is_stored = fetch->piece_number == 0 && bytes.length <= fetch->most_bytes - fetch->filled;
+	if (!is_stored) {
+		cache_fetch_hide(fetch);
+		return lend(fetch, bytes);
+	}
+	if (make_room(fetch, bytes.length) < 0)
+		return -ENOMEM;
+	memcpy(cache_object_room(fetch->object) + fetch->filled, bytes.data, bytes.length);
+	pthread_mutex_lock(&fetch->lock);
+	fetch->filled += bytes.length;
+	pthread_mutex_unlock(&fetch->lock);
+	call(&fetch->readers_line);
+	return 0;
+}
+
+struct cache_object *cache_fetch_take(struct cache_fetch *fetch)
+{
+	if (fetch->piece_number > 0)
+		return NULL;
+	if (fetch->object->body.length == fetch->filled && fetch->object->room_bytes == fetch->filled) {
+		cache_object_ref(fetch->object);
+		return fetch->object;
+	}
+	struct slice content = slice_from(fetch->object->body.data, fetch->filled);
+	return cache_object_with(fetch->object, content, 0);
+}
+
+// The text may be of the fetcher's memory.
+static void note_outcome(struct cache_fetch *fetch, const struct cache_outcome *outcome)
+{
+	fetch->outcome = *outcome;
+	if (!outcome->fault.detail)
+		return;
+	struct slice detail = slice_first(slice_from_string(outcome->fault.detail), DETAIL_BYTES - 1);
+	memcpy(fetch->detail, detail.data, detail.length);
+	fetch->outcome.fault.detail = fetch->detail;
+}
+
+void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_state state, struct cache_object *object,
+		     const struct cache_outcome *outcome)
+{
+	check(state != CACHE_FETCH_ASKS && state != CACHE_FETCH_FILLS);
+	cache_fetch_hide(fetch);
+	pthread_mutex_lock(&fetch->lock);
+	if (object && object != fetch->object) {
+		cache_object_unref(fetch->object);
+		fetch->object = object;
+		cache_object_ref(object);
+		fetch->filled = object->body.length;
+	}
+	if (state == CACHE_FETCH_WHOLE && fetch->piece_number == 0)
+		fetch->length = (int64_t)fetch->filled;
+	if (outcome)
+		note_outcome(fetch, outcome);
+	fetch->state = state;
+	pthread_mutex_unlock(&fetch->lock);
+	call(&fetch->readers_line);
+	unref(fetch);
 }

@@ -1,33 +1,114 @@
-// Fetches under way: who misses what another exchange is fetching already waits for that one, on whatever
-// thread.
+// Fetches under way: one exchange asks a server, and all who miss the same read the answer as it comes, on
+// whatever threads.
 //
-//	struct cache_fetch *fetch = cache_fetch_join(key, hash, &is_first);
-//	if (is_first) { ... ask the server ...; cache_fetch_end(fetch, outcome); }
-//	else if (cache_fetch_wait(fetch, deadline_ns, &outcome) == 0) ... look into the store ...
+// Who misses joins (the first one has to make the fetch), waits until the answer's head has decided what becomes of
+// it, and reads its content. The fetch itself knows nothing of who reads, and goes on when all have left.
+//
+//	struct cache_reader reader;
+//	if (cache_fetch_join(&reader, &wanted, true, &is_first)) {
+//		if (is_first)
+//			... ask the server on a fiber of its own, which calls cache_fetch_answer, _fill, _end ...
+//		if (cache_reader_wait(&reader, deadline_ns) == 0 && reader.object)
+//			while (cache_reader_read(&reader, &bytes) == 0 && bytes.length > 0) ...
+//		cache_reader_leave(&reader);
+//	}
 #ifndef USHER_CACHE_FETCH_H
 #define USHER_CACHE_FETCH_H
 
+#include "base/fault.h"
 #include "base/slice.h"
+#include "cache/object.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct cache_fetch;
 
-enum cache_fetch_outcome {
-	CACHE_FETCH_STORED,	// it is in the store
-	CACHE_FETCH_NOT_STORED, // it cannot be: each has to ask for himself
-	CACHE_FETCH_LEFT,	// who fetched it left before it was there: another one may
+enum cache_fetch_state {
+	CACHE_FETCH_ASKS,   // no answer yet
+	CACHE_FETCH_FILLS,  // the object is there; its content comes
+	CACHE_FETCH_WHOLE,  // the object is there, whole
+	CACHE_FETCH_CUT,    // its content broke off
+	CACHE_FETCH_PASSES, // the answer is not for others: each has to ask for himself
+	CACHE_FETCH_FAILED, // there was no answer
 };
 
-// The fetch of the key that is under way, or a new one, which is the caller's to make (*ret_is_first) and
-// to end. With a reference. NULL when memory is out: as if nobody else asked.
-struct cache_fetch *cache_fetch_join(struct slice key, uint64_t hash, bool *ret_is_first);
+// What is fetched: fetches of the same key and variant serve each other, as far as the answer's Vary tells.
+struct cache_wanted {
+	struct slice key;
+	uint64_t hash, variant;
+	const struct fields *request;
+};
 
-// Whoever waits goes on, all at once. Gives back the reference.
-void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_outcome outcome);
+// What became of it; known in the states but ASKS and FILLS.
+struct cache_outcome {
+	struct fault fault; // NONE: there was an answer
+	unsigned status;    // of the answer that came; 304: what was stored goes on
+	int64_t retry_after_ns;
+};
 
-// Suspends until the fetch has ended: 0; or -ETIMEDOUT or -ECANCELED. Gives back the reference.
-int cache_fetch_wait(struct cache_fetch *fetch, int64_t deadline_ns, enum cache_fetch_outcome *ret_outcome);
+// Who waits for a fetch and reads from it. One fiber's.
+struct cache_reader {
+	struct cache_fetch *fetch;
+	struct cache_object *object;  // once the head is there: a reference, for what it says and has so far
+	int64_t length;		      // of its content; -1: not known
+	enum cache_fetch_state state; // when the reader looked last
+	uint64_t position;	      // in the content
+	uint32_t piece;		      // the last one that it was lent
+	bool holds_piece;
+};
+
+// --- Those who read
+
+// Joins a fetch that is under way, or makes one (*ret_is_first), which whoever made it has to end by
+// cache_fetch_end. Without is_shared, always a new one that nobody else can join. False when memory is out.
+bool cache_fetch_join(struct cache_reader *reader, const struct cache_wanted *wanted, bool is_shared,
+		      bool *ret_is_first);
+
+// Suspends until it is decided what becomes of the answer (any state but ASKS): 0; -ETIMEDOUT or -ECANCELED.
+int cache_reader_wait(struct cache_reader *reader, int64_t deadline_ns);
+
+// The next bytes of the content, lent until the next call; empty at its end. May suspend: -ECANCELED; -EPIPE when
+// it broke off, for the reason in cache_reader_outcome.
+int cache_reader_read(struct cache_reader *reader, struct slice *ret_bytes);
+
+// Whether the next read returns at once: 1; 0 when not; -1 when nothing follows.
+int cache_reader_look(struct cache_reader *reader);
+
+// What became of it; good until the reader leaves.
+const struct cache_outcome *cache_reader_outcome(const struct cache_reader *reader);
+
+// Does nothing when it has left already.
+void cache_reader_leave(struct cache_reader *reader);
+
+// --- The one who fetches
+
+// The answer's head: FILLS, with an object that nobody else has yet and without content. Its length (-1: not known) is
+// within its room; no more than most_bytes are stored. Takes the reference.
+void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length, uint64_t most_bytes);
+
+// More of the content: 0. With more than may be stored, it goes on for those who read already, but no faster than
+// they take it: suspends. -EPIPE when nobody reads what is not stored either; -ECANCELED; -ENOMEM.
+int cache_fetch_fill(struct cache_fetch *fetch, struct slice bytes);
+
+// The whole object, with a reference of its own, in room that fits; NULL when there was more than may be stored, or
+// memory is out.
+struct cache_object *cache_fetch_take(struct cache_fetch *fetch);
+
+// The end, in one of the states but ASKS and FILLS. WHOLE: with an object in the place of what was told by
+// cache_fetch_answer (NULL: that one). Others: with the reason. Gives back the maker's reference.
+void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_state state, struct cache_object *object,
+		     const struct cache_outcome *outcome);
+
+// From now on nobody joins who has not yet.
+void cache_fetch_hide(struct cache_fetch *fetch);
+
+// Forgets, of the fetches under way, those of the key: what they bring is not joined any more, and
+// cache_fetch_is_forgotten tells that it is not to be stored.
+void cache_fetch_forget(struct slice key, uint64_t hash);
+bool cache_fetch_is_forgotten(const struct cache_fetch *fetch);
+
+// How many read or wait.
+unsigned cache_fetch_readers(struct cache_fetch *fetch);
 
 #endif

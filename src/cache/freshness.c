@@ -123,10 +123,19 @@ static bool forbids_stale(const struct cache_directives *directives)
 	       cache_says(directives, CACHE_NO_CACHE) || directives->s_maxage != CACHE_ABSENT;
 }
 
-int64_t cache_stale_error_s(const struct cache_directives *directives, int64_t operator_s)
+static int64_t stale_s(const struct cache_directives *directives, int64_t told_s, int64_t operator_s)
 {
-	int64_t told_s = directives->stale_if_error == CACHE_ABSENT ? 0 : directives->stale_if_error;
 	if (forbids_stale(directives))
 		return 0;
 	return told_s > operator_s ? told_s : operator_s;
+}
+
+int64_t cache_stale_error_s(const struct cache_directives *directives, int64_t operator_s)
+{
+	return stale_s(directives, directives->stale_if_error, operator_s);
+}
+
+int64_t cache_stale_while_s(const struct cache_directives *directives, int64_t operator_s)
+{
+	return stale_s(directives, directives->stale_while_revalidate, operator_s);
 }

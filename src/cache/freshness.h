@@ -39,6 +39,9 @@ int64_t cache_lifetime_s(unsigned status, const struct fields *response, const s
 // section 4.2.4).
 int64_t cache_stale_error_s(const struct cache_directives *directives, int64_t operator_s);
 
+// How long it may still be used while it is fetched anew (RFC 5861 section 3); otherwise the same.
+int64_t cache_stale_while_s(const struct cache_directives *directives, int64_t operator_s);
+
 // Whether responses with this status may be taken for fresh although they do not tell (RFC 9110 section
 // 15.1).
 bool cache_status_is_heuristic(unsigned status);

@@ -7,6 +7,12 @@
 
 // --- What is stored
 
+bool cache_object_leaves_out(const struct field *field, const struct cache_directives *says)
+{
+	return field->id == FIELD_SET_COOKIE || cache_names_field(says->no_cache_fields, field->name) ||
+	       cache_names_field(says->private_fields, field->name);
+}
+
 // RFC 9111 section 3.1: fields that concern a connection are gone already; those that are about this
 // delivery are written anew with each use.
 static bool is_stored(const struct field *field, const struct cache_directives *says)
@@ -14,12 +20,10 @@ static bool is_stored(const struct field *field, const struct cache_directives *
 	switch (field->id) {
 	case FIELD_AGE:
 	case FIELD_CONTENT_LENGTH:
-	case FIELD_SET_COOKIE:
 	case FIELD_X_REQUEST_ID:
 		return false;
 	default:
-		return !cache_names_field(says->no_cache_fields, field->name) &&
-		       !cache_names_field(says->private_fields, field->name);
+		return !cache_object_leaves_out(field, says);
 	}
 }
 
@@ -106,7 +110,7 @@ struct measure {
 
 static struct measure measure_of(const struct cache_object_parts *parts)
 {
-	struct measure measure = {.text = parts->key.length + parts->body.length};
+	struct measure measure = {.text = parts->key.length};
 	struct slice rest = SLICE_EMPTY, name;
 	for (uint32_t i = 0; i < parts->response->count; i++) {
 		const struct field *field = &parts->response->items[i];
@@ -126,7 +130,8 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 {
 	struct measure measure = measure_of(parts);
 	size_t head = sizeof(struct cache_object) + measure.fields * sizeof(struct field);
-	struct cache_object *object = malloc(head + measure.text);
+	size_t room = parts->room_bytes > parts->body.length ? parts->room_bytes : parts->body.length;
+	struct cache_object *object = malloc(head + measure.text + room);
 	if (!object)
 		return NULL;
 	*object = (struct cache_object){
@@ -135,11 +140,9 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		.hash = parts->hash,
 		.variant = parts->variant,
 		.fields = {.items = (struct field *)(object + 1), .capacity = measure.fields},
-		.size_bytes = head + measure.text,
-		.received_s = parts->received_s,
-		.initial_age_s = parts->initial_age_s,
-		.lifetime_s = parts->lifetime_s,
-		.stale_error_s = parts->stale_error_s,
+		.room_bytes = room,
+		.size_bytes = head + measure.text + room,
+		.times = parts->times,
 		.must_validate = cache_says(parts->says, CACHE_NO_CACHE),
 	};
 	struct builder builder = {object, (char *)object + head};
@@ -152,8 +155,8 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 	struct slice rest = SLICE_EMPTY, name;
 	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);)
 		put_varying(&builder, parts->request, name);
+	check(builder.text == (char *)object + object->size_bytes - room);
 	object->body = put(&builder, parts->body);
-	check(builder.text == (char *)object + object->size_bytes);
 	list_init(&object->link);
 	return object;
 }
@@ -167,6 +170,13 @@ void cache_object_unref(struct cache_object *object)
 {
 	if (object && atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1)
 		free(object);
+}
+
+bool cache_object_claim_renewal(struct cache_object *object, int64_t now_s)
+{
+	int64_t last_s = atomic_load_explicit(&object->renewed_s, memory_order_relaxed);
+	return last_s != now_s && atomic_compare_exchange_strong_explicit(&object->renewed_s, &last_s, now_s,
+									  memory_order_relaxed, memory_order_relaxed);
 }
 
 // --- Refreshing
@@ -187,12 +197,33 @@ static bool is_replaced(const struct field *stored, const struct fields *respons
 	return false;
 }
 
-struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
-					    int64_t received_s, int64_t initial_age_s, int64_t lifetime_s,
-					    int64_t stale_error_s)
+// Another one for the same request, of which the object knows what its Vary names.
+static struct cache_object *renew(const struct cache_object *object, const struct fields *response,
+				  const struct cache_times *times, struct slice body, size_t room_bytes)
 {
-	struct fields stored = cache_object_response(object), request = object->fields, merged = {0};
+	struct fields request = object->fields;
 	struct cache_directives says;
+	request.items += request.count - object->vary_count;
+	request.count = object->vary_count;
+	cache_directives_of_response(response, &says);
+	return cache_object_new(&(struct cache_object_parts){
+		.key = object->key,
+		.hash = object->hash,
+		.variant = object->variant,
+		.status = object->status,
+		.response = response,
+		.request = &request,
+		.says = &says,
+		.body = body,
+		.room_bytes = room_bytes,
+		.times = *times,
+	});
+}
+
+struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
+					    const struct cache_times *times)
+{
+	struct fields stored = cache_object_response(object), merged = {0};
 	merged.items = calloc(stored.count + response->count + 1, sizeof *merged.items);
 	if (!merged.items)
 		return NULL;
@@ -202,26 +233,15 @@ struct cache_object *cache_object_refreshed(const struct cache_object *object, c
 	for (uint32_t i = 0; i < response->count; i++)
 		if (!describes_content(response->items[i].id))
 			merged.items[merged.count++] = response->items[i];
-	// Of the request that it was stored for: what its Vary names.
-	request.items += stored.count;
-	request.count = object->vary_count;
-	cache_directives_of_response(&merged, &says);
-	struct cache_object *refreshed = cache_object_new(&(struct cache_object_parts){
-		.key = object->key,
-		.hash = object->hash,
-		.variant = object->variant,
-		.status = object->status,
-		.response = &merged,
-		.request = &request,
-		.says = &says,
-		.body = object->body,
-		.received_s = received_s,
-		.initial_age_s = initial_age_s,
-		.lifetime_s = lifetime_s,
-		.stale_error_s = stale_error_s,
-	});
+	struct cache_object *refreshed = renew(object, &merged, times, object->body, 0);
 	free(merged.items);
 	return refreshed;
+}
+
+struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes)
+{
+	struct fields response = cache_object_response(object);
+	return renew(object, &response, &object->times, body, room_bytes);
 }
 
 // --- Vary

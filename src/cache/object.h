@@ -1,4 +1,5 @@
-// A stored response: one block of memory that never changes, shared by whoever holds a reference.
+// A stored response: one block of memory that never changes, shared by whoever holds a reference. While its content
+// still comes, only bytes behind what was told of are written (cache/fetch.h).
 #ifndef USHER_CACHE_OBJECT_H
 #define USHER_CACHE_OBJECT_H
 
@@ -11,6 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Seconds of the wall clock.
+struct cache_times {
+	int64_t received_s;
+	int64_t initial_age_s; // then
+	int64_t lifetime_s;    // of freshness
+	int64_t stale_error_s; // how long it may be used after that, where the server has no answer
+	int64_t stale_while_s; // and while it is fetched anew
+};
+
+// The status of an object that says only that answers to the same request are not stored.
+enum { CACHE_MARK = 0 };
+
 struct cache_object {
 	_Atomic uint32_t references;
 	_Atomic uint32_t hits; // of late: to 3, for the store's eviction
@@ -22,11 +35,10 @@ struct cache_object {
 	uint64_t variant;     // of the key, by the configuration: another route's answer is another answer
 	struct fields fields; // of the response, and behind them of the request
 	struct slice body;
-	size_t size_bytes;	   // all of it
-	int64_t received_s;	   // on the wall clock
-	int64_t initial_age_s;	   // then
-	int64_t lifetime_s;	   // of freshness
-	int64_t stale_error_s;	   // how long it may be used after that, where the server has no answer
+	size_t room_bytes; // for the body
+	size_t size_bytes; // all of it
+	struct cache_times times;
+	_Atomic int64_t renewed_s; // when it was last fetched anew while it is used; 0: never
 	bool must_validate;	   // before each use: no-cache
 	struct cache_object *next; // of the store's bucket
 	struct list_link link;	   // in one of the store's queues
@@ -42,7 +54,8 @@ struct cache_object_parts {
 	const struct fields *request;
 	const struct cache_directives *says; // whose no-cache and private fields are left out, too
 	struct slice body;
-	int64_t received_s, initial_age_s, lifetime_s, stale_error_s;
+	size_t room_bytes; // for the body, where more of it comes
+	struct cache_times times;
 };
 
 // With one reference. NULL when memory is out.
@@ -51,13 +64,27 @@ void cache_object_ref(struct cache_object *object);
 void cache_object_unref(struct cache_object *object); // NULL is allowed
 
 // The same with what a 304 says anew (RFC 9111 section 3.2): its fields in the place of those of the
-// same name, but for those that describe the content. The other times are of the 304.
+// same name, but for those that describe the content. The times are of the 304.
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
-					    int64_t received_s, int64_t initial_age_s, int64_t lifetime_s,
-					    int64_t stale_error_s);
+					    const struct cache_times *times);
+
+// The same with the content and room for so much of it.
+struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes);
 
 // Whether it answers a request with these fields, as far as its Vary tells (RFC 9111 section 4.1).
 bool cache_object_matches(const struct cache_object *object, const struct fields *request);
+
+// Where its body is, for who makes it.
+static inline char *cache_object_room(struct cache_object *object)
+{
+	return (char *)object + object->size_bytes - object->room_bytes;
+}
+
+// Whether a field is for the one who was answered with it alone, and not stored, by what the response says.
+bool cache_object_leaves_out(const struct field *field, const struct cache_directives *says);
+
+// Whether the caller is to fetch it anew, while it is used: one in a second is.
+bool cache_object_claim_renewal(struct cache_object *object, int64_t now_s);
 
 // The response's own fields.
 static inline struct fields cache_object_response(const struct cache_object *object)
@@ -69,19 +96,31 @@ static inline struct fields cache_object_response(const struct cache_object *obj
 
 static inline int64_t cache_object_age_s(const struct cache_object *object, int64_t now_s)
 {
-	int64_t since_s = now_s > object->received_s ? now_s - object->received_s : 0;
-	return object->initial_age_s + since_s;
+	int64_t since_s = now_s > object->times.received_s ? now_s - object->times.received_s : 0;
+	return object->times.initial_age_s + since_s;
+}
+
+// How long it has been stale; negative: it is fresh for so long.
+static inline int64_t cache_object_staleness_s(const struct cache_object *object, int64_t now_s)
+{
+	return cache_object_age_s(object, now_s) - object->times.lifetime_s;
 }
 
 static inline bool cache_object_is_fresh(const struct cache_object *object, int64_t now_s)
 {
-	return !object->must_validate && cache_object_age_s(object, now_s) < object->lifetime_s;
+	return !object->must_validate && cache_object_staleness_s(object, now_s) < 0;
+}
+
+// RFC 5861 section 3.
+static inline bool cache_object_serves_meanwhile(const struct cache_object *object, int64_t now_s)
+{
+	return !object->must_validate && cache_object_staleness_s(object, now_s) < object->times.stale_while_s;
 }
 
 // RFC 5861 section 4.
 static inline bool cache_object_serves_errors(const struct cache_object *object, int64_t now_s)
 {
-	return cache_object_age_s(object, now_s) - object->lifetime_s < object->stale_error_s;
+	return cache_object_staleness_s(object, now_s) < object->times.stale_error_s;
 }
 
 #endif

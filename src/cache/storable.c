@@ -45,6 +45,11 @@ static bool is_for_all(const struct cache_directives *says)
 	       says->s_maxage != CACHE_ABSENT;
 }
 
+bool cache_status_is_error(unsigned status)
+{
+	return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
 static bool has(const struct fields *fields, enum field_id id)
 {
 	return fields_find(fields, id) != NULL;
@@ -72,7 +77,7 @@ static enum cache_verdict judge_message(const struct cache_answer *answer)
 		return CACHE_STATUS;
 	if (!cache_status_is_heuristic(answer->status) && !tells_freshness(answer))
 		return CACHE_STATUS;
-	return answer->is_whole ? CACHE_MAY_STORE : CACHE_INCOMPLETE;
+	return CACHE_MAY_STORE;
 }
 
 static enum cache_verdict judge_directives(const struct cache_answer *answer)

@@ -20,7 +20,9 @@
 	row(AUTHORIZATION, "RFC 9111 section 3.5", "the request has Authorization, and the answer does not say that it is for all") \
 	row(SET_COOKIE, "RFC 6265 section 3", "the answer sets a cookie: it is taken for one visitor's alone") \
 	row(VARY_ANY, "RFC 9111 section 4.1", "the answer varies with everything (Vary: *)") \
-	row(INCOMPLETE, "RFC 9111 section 3.3", "the answer did not come whole") \
+	row(TOO_LARGE, "max_object", "the answer is larger than max_object") \
+	row(ENDLESS, "HTML section 9.2", "the answer is a stream of events without an end") \
+	row(NO_MEMORY, "cache_memory", "there was no memory for it") \
 	row(OF_NO_USE, "RFC 9111 section 4.2", "the answer says neither how long it is fresh nor how it could be validated")
 // clang-format on
 
@@ -39,9 +41,11 @@ struct cache_answer {
 	const struct fields *request, *response;
 	const struct cache_directives *request_says, *response_says;
 	int64_t lifetime_s;   // of freshness; 0: stale from the first moment
-	bool is_whole;	      // all of its body came
 	bool ignores_cookies; // by the operator's word, Set-Cookie is no reason (and is not stored)
 };
+
+// Whether the status says that the server is away, or as good as that (RFC 5861 section 4).
+bool cache_status_is_error(unsigned status);
 
 // The first rule that speaks against storing; CACHE_MAY_STORE when none does.
 enum cache_verdict cache_may_store(const struct cache_answer *answer);

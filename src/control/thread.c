@@ -215,8 +215,10 @@ static void drain_look(struct timer *timer)
 		carriers_drain(thread->carriers);
 	}
 	// Connections that lingered only now are to end, too.
-	if (thread->aborting)
+	if (thread->aborting) {
 		carriers_abort(thread->carriers);
+		exchange_service_cancel(thread->service);
+	}
 	if (!is_idle(thread)) {
 		timer_start(&thread->drain, loop_now() + DRAIN_LOOK_NS);
 		return;

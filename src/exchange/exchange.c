@@ -154,7 +154,7 @@ static void serve(struct exchange *exchange)
 		(void)send_response(exchange);
 }
 
-static void run_ends(struct exchange *exchange)
+void exchange_run_ends(struct exchange *exchange)
 {
 	for (struct exchange_end *end; (end = exchange->ends);) {
 		exchange->ends = end->next;
@@ -168,12 +168,12 @@ void exchange_serve(struct exchange *exchange)
 	// What worked for the exchange lets go of the request's body before the connection
 	// reads what is left of it. A tunnel still needs all of it.
 	if (!exchange->transaction.tunnel.stream)
-		run_ends(exchange);
+		exchange_run_ends(exchange);
 }
 
 void exchange_finish(struct exchange *exchange)
 {
-	run_ends(exchange);
+	exchange_run_ends(exchange);
 	exchange_log(exchange);
 }
 

@@ -19,9 +19,15 @@ void exchange_serve(struct exchange *exchange);
 // is taken for more than the connection shows. False when memory is out.
 bool exchange_identify(struct exchange *exchange);
 
+// Runs what was registered by exchange_at_end, once.
+void exchange_run_ends(struct exchange *exchange);
+
 // The response is sent, or never will be: runs what was registered by exchange_at_end,
 // counts and logs.
 void exchange_finish(struct exchange *exchange);
+
+// The log line of a fault alone, for an exchange that answers no client.
+void exchange_log_fault(const struct exchange *exchange);
 
 // The log lines of a finished exchange.
 void exchange_log(struct exchange *exchange);

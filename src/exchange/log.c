@@ -14,7 +14,7 @@ static bool is_servers_fault(enum fault_kind kind)
 }
 
 // A 502 tells the operator which server, at which step, after how long.
-static void log_fault(const struct exchange *exchange)
+void exchange_log_fault(const struct exchange *exchange)
 {
 	const struct transaction *transaction = &exchange->transaction;
 	const struct fault *fault = &transaction->fault;
@@ -65,7 +65,7 @@ void exchange_log(struct exchange *exchange)
 	const struct transaction *transaction = &exchange->transaction;
 	const struct request *request = &transaction->request;
 	if (transaction->fault.kind)
-		log_fault(exchange);
+		exchange_log_fault(exchange);
 	struct access_log *log = exchange->snapshot->access_log;
 	if (!log)
 		return;

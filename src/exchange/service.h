@@ -21,8 +21,11 @@ struct http_service *exchange_service_http(struct exchange_service *service);
 // and nothing changed, when memory is out.
 bool exchange_service_set_snapshot(struct exchange_service *service, struct snapshot *snapshot);
 
-// Exchanges under way, tunnels included.
+// Exchanges under way, tunnels and subrequests included.
 uint64_t exchange_service_running(const struct exchange_service *service);
+
+// Cancels what runs without a connection that could end it: subrequests (exchange/subrequest.h).
+void exchange_service_cancel(struct exchange_service *service);
 
 // No exchange may be left.
 void exchange_service_free(struct exchange_service *service);

@@ -31,6 +31,11 @@ struct fiber *fiber_current(void);
 // wait began), -ETIMEDOUT, or -ECANCELED (at once, when it was cancelled before).
 int fiber_wait(const char *what, int64_t deadline_ns);
 
+// As fiber_wait without a deadline, and also for a cancelled fiber: for waits on what is
+// bounded by itself, and must not be left before. May return early; the caller tests its
+// condition again.
+void fiber_wait_steadfast(const char *what);
+
 // Ends the wait of a fiber, or makes its next one return at once. A wake may be
 // spurious for who is waited for: waiters test their condition again.
 void fiber_wake(struct fiber *fiber);

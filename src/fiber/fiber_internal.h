@@ -101,11 +101,6 @@ static inline struct fiber *fiber_queue_pop(struct fiber_queue *queue)
 // Runs a ready fiber until it waits, yields or ends.
 void fiber_enter(struct loop *loop, struct fiber *fiber);
 
-// As fiber_wait without a deadline, and also for a cancelled fiber: for waits on what is
-// bounded by itself, and must not be left before. May return early; the caller tests its
-// condition again.
-void fiber_wait_steadfast(const char *what);
-
 // Writes the running fiber and its wait to standard error.
 void fiber_report(void);
 

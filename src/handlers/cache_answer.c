@@ -2,6 +2,7 @@
 
 #include "cache/range.h"
 #include "handlers/cache_condition.h"
+#include "handlers/cache_stream.h"
 #include "http/body.h"
 
 static bool add_age(struct exchange *exchange, const struct cache_object *object, int64_t now_s)
@@ -56,26 +57,73 @@ static bool choose_part(struct exchange *exchange, const struct fields *request,
 	return told.data && fields_set(&response->fields, exchange_arena(exchange), FIELD_CONTENT_RANGE, told);
 }
 
-void cache_answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
-		  int64_t now_s)
+// The head, and what is_304 decides: whether the visitor has it already.
+static bool begin(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+		  int64_t now_s, bool *ret_is_304)
 {
 	struct fields fields = cache_object_response(object);
 	bool is_304 = object->status == 200 && cache_is_not_modified(request, &fields, now_s);
-	struct body_bytes *body = arena_alloc(exchange_arena(exchange), sizeof *body);
-	struct response *response = exchange_response(exchange);
-	*response = (struct response){
+	*exchange_response(exchange) = (struct response){
 		.status = is_304 ? 304 : (uint16_t)object->status,
 		.version_major = 1,
 		.version_minor = 1,
-		.framing = is_304 ? BODY_NONE : BODY_LENGTH, // what HEAD tells of it
+		.body = body_empty(),
 	};
+	if (!copy_fields(exchange, object, is_304) || !add_age(exchange, object, now_s))
+		return false;
+	*ret_is_304 = is_304;
+	return true;
+}
+
+static bool answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+		   int64_t now_s)
+{
+	struct response *response = exchange_response(exchange);
 	struct slice content = object->body;
-	if (!body || !copy_fields(exchange, object, is_304) || !add_age(exchange, object, now_s) ||
-	    (!is_304 && !choose_part(exchange, request, object, now_s, &content))) {
-		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer from the cache", NULL);
-		return;
-	}
+	bool is_304;
+	if (!begin(exchange, request, object, now_s, &is_304))
+		return false;
+	if (is_304)
+		return true;
+	struct body_bytes *body = arena_alloc(exchange_arena(exchange), sizeof *body);
+	if (!body || !choose_part(exchange, request, object, now_s, &content))
+		return false;
 	body_bytes_init(body, content);
+	response->framing = BODY_LENGTH; // what HEAD tells of it
 	response->content_length = content.length;
-	response->body = is_304 ? body_empty() : &body->body;
+	response->body = &body->body;
+	return true;
+}
+
+void cache_answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+		  int64_t now_s)
+{
+	if (!answer(exchange, request, object, now_s))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer from the cache", NULL);
+}
+
+static bool answer_stream(struct exchange *exchange, const struct fields *request, struct cache_reader *reader,
+			  int64_t now_s)
+{
+	struct response *response = exchange_response(exchange);
+	bool is_304;
+	if (!begin(exchange, request, reader->object, now_s, &is_304))
+		return false;
+	if (is_304)
+		return true;
+	struct cache_stream *stream = arena_alloc(exchange_arena(exchange), sizeof *stream);
+	if (!stream)
+		return false;
+	cache_stream_init(stream, reader);
+	response->framing = reader->length >= 0 ? BODY_LENGTH : BODY_CHUNKED;
+	response->content_length = reader->length >= 0 ? (uint64_t)reader->length : 0;
+	response->body = &stream->body;
+	return true;
+}
+
+void cache_answer_stream(struct exchange *exchange, const struct fields *request, struct cache_reader *reader,
+			 int64_t now_s)
+{
+	if (!answer_stream(exchange, request, reader, now_s))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer from a fetch", NULL);
 }

@@ -3,6 +3,7 @@
 #ifndef USHER_HANDLERS_CACHE_ANSWER_H
 #define USHER_HANDLERS_CACHE_ANSWER_H
 
+#include "cache/fetch.h"
 #include "cache/object.h"
 #include "exchange/exchange.h"
 
@@ -13,5 +14,10 @@
 // memory is out.
 void cache_answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 		  int64_t now_s);
+
+// The same for an object that is being fetched: the whole of it, as it comes, or that it has not changed. The reader
+// must live as long as the exchange.
+void cache_answer_stream(struct exchange *exchange, const struct fields *request, struct cache_reader *reader,
+			 int64_t now_s);
 
 #endif

@@ -1,6 +1,7 @@
 // The cache's store: one for the process, whatever the configuration; and what the operator does with it.
 #include "base/text.h"
 #include "handlers/cache.h"
+#include "handlers/cache_fetching.h"
 #include "http/uri.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ int cache_purge(struct slice url)
 	struct cache_store *shared = cache_shared_store();
 	if (!normalise(url, room, sizeof room, &key))
 		return -EINVAL;
-	return shared ? (int)cache_store_drop(shared, key, cache_store_hash(shared, key)) : 0;
+	return shared ? (int)cache_forget(shared, key, cache_store_hash(shared, key)) : 0;
 }
 
 uint64_t cache_purge_all(void)

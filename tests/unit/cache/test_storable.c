@@ -24,7 +24,7 @@ struct row {
 };
 
 static enum cache_verdict judge(enum method method, unsigned status, const char *request_lines,
-				const char *response_lines, bool is_whole, bool ignores_cookies)
+				const char *response_lines, bool ignores_cookies)
 {
 	struct fields request = fields_of(&arena, request_lines), response = fields_of(&arena, response_lines);
 	struct cache_directives request_says, response_says;
@@ -41,7 +41,6 @@ static enum cache_verdict judge(enum method method, unsigned status, const char 
 		.request_says = &request_says,
 		.response_says = &response_says,
 		.lifetime_s = lifetime_s,
-		.is_whole = is_whole,
 		.ignores_cookies = ignores_cookies,
 	});
 }
@@ -77,7 +76,7 @@ static void each_rule_speaks(void **state)
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		enum cache_verdict verdict =
-			judge(METHOD_GET, rows[i].status, rows[i].request, rows[i].response, true, false);
+			judge(METHOD_GET, rows[i].status, rows[i].request, rows[i].response, false);
 		if (verdict != rows[i].verdict)
 			fail_msg("%u %s: %s", rows[i].status, rows[i].response, cache_verdict_words(verdict));
 	}
@@ -86,17 +85,16 @@ static void each_rule_speaks(void **state)
 static void some_things_are_not_in_the_fields(void **state)
 {
 	static const char fresh[] = "Cache-Control: max-age=60\nSet-Cookie: a=b";
-	assert_int_equal(judge(METHOD_GET, 200, "", fresh, true, true), CACHE_MAY_STORE);
-	assert_int_equal(judge(METHOD_GET, 200, "", fresh, false, true), CACHE_INCOMPLETE);
-	assert_int_equal(judge(METHOD_POST, 200, "", fresh, true, true), CACHE_METHOD);
-	assert_int_equal(judge(METHOD_HEAD, 200, "", fresh, true, true), CACHE_METHOD);
+	assert_int_equal(judge(METHOD_GET, 200, "", fresh, true), CACHE_MAY_STORE);
+	assert_int_equal(judge(METHOD_POST, 200, "", fresh, true), CACHE_METHOD);
+	assert_int_equal(judge(METHOD_HEAD, 200, "", fresh, true), CACHE_METHOD);
 }
 
 static void each_verdict_has_words(void **state)
 {
 	for (int verdict = 0; verdict <= CACHE_OF_NO_USE; verdict++) {
 		assert_true(strlen(cache_verdict_words((enum cache_verdict)verdict)) > 10);
-		assert_true(strncmp(cache_verdict_rule((enum cache_verdict)verdict), "RFC ", 4) == 0);
+		assert_true(strlen(cache_verdict_rule((enum cache_verdict)verdict)) > 5);
 	}
 }
 

@@ -41,7 +41,7 @@ static struct cache_object *object_of(const char *key, const char *response_line
 		.request = &request,
 		.says = &silent,
 		.body = slice_from(body, size),
-		.lifetime_s = 60,
+		.times = {.lifetime_s = 60},
 	});
 	free(body);
 	assert_non_null(object);
@@ -118,7 +118,7 @@ static void refreshing_keeps_what_describes_the_content(void **state)
 	struct cache_object *object =
 		object_of("a", "ETag: 1\nContent-Type: text/a\nX: old\nY: kept\nVary: X-A, X-B", "X-A: one", 5);
 	struct fields news = fields_of(&arena, "ETag: 2\nContent-Type: text/b\nX: new\nX: newer");
-	struct cache_object *refreshed = cache_object_refreshed(object, &news, 100, 3, 60, 0);
+	struct cache_object *refreshed = cache_object_refreshed(object, &news, &(struct cache_times){100, 3, 60, 0, 0});
 	struct fields fields = cache_object_response(refreshed);
 	assert_true(slice_equal(fields_value(&fields, FIELD_CONTENT_TYPE), SLICE("text/a")));
 	assert_true(slice_equal(fields_value(&fields, FIELD_ETAG), SLICE("2")));

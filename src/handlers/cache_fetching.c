@@ -1,0 +1,352 @@
+#include "handlers/cache_fetching.h"
+
+#include "exchange/life.h"
+#include "exchange/subrequest.h"
+#include "fiber/fiber.h"
+#include "handlers/cache_judge.h"
+#include "http/body.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	ROOM_FIRST = 16 * 1024, // for content whose length is not known
+	MARK_S = 60,		// so long what is not stored is asked for without waiting for others
+};
+
+struct fetching {
+	struct exchange *exchange; // the subrequest
+	struct exchange *visitor;  // whose exchange it was made from; NULL: he has left, or there is none
+	struct fetching **handle;  // his
+	struct fiber *fiber;
+	struct fetching_order order;
+	struct fields request; // as the visitor sent it
+	struct cache_directives request_says;
+	struct cache_asked asked;
+	struct cache_judgement judgement;
+	bool validates; // what is stored
+};
+
+bool cache_copy_fields(struct arena *arena, const struct fields *from, struct fields *ret_copy)
+{
+	struct fields copy = {0};
+	copy.items = arena_alloc(arena, (from->count + 1) * sizeof *copy.items);
+	if (!copy.items)
+		return false;
+	memcpy(copy.items, from->items, from->count * sizeof *copy.items);
+	copy.count = copy.capacity = from->count;
+	*ret_copy = copy;
+	return true;
+}
+
+unsigned cache_forget(struct cache_store *store, struct slice key, uint64_t hash)
+{
+	cache_fetch_forget(key, hash);
+	return cache_store_drop(store, key, hash);
+}
+
+// --- The visitor for whom it was begun
+
+// What his log line says of servers and decisions is what was done for him.
+static void tell_visitor(struct fetching *fetching)
+{
+	struct exchange *visitor = fetching->visitor;
+	const struct exchange *exchange = fetching->exchange;
+	if (!visitor)
+		return;
+	struct arena *arena = exchange_arena(visitor);
+	visitor->server = exchange->server;
+	visitor->server.pool = arena_copy(arena, exchange->server.pool);
+	visitor->server.address = arena_copy(arena, exchange->server.address);
+	for (uint32_t i = 0; i < exchange->trace.count; i++) {
+		const struct trace_record *record = &exchange->trace.records[i];
+		trace_note(&visitor->trace, record->what, arena_copy(arena, slice_from(record->by, record->by_length)),
+			   record->file, record->line, record->value);
+	}
+}
+
+const struct response *fetching_response(const struct fetching *fetching)
+{
+	return &fetching->exchange->transaction.response;
+}
+
+enum cache_verdict fetching_verdict(const struct fetching *fetching)
+{
+	return fetching->judgement.verdict;
+}
+
+void fetching_release(struct fetching *fetching)
+{
+	*fetching->handle = NULL;
+	fetching->visitor = NULL;
+	fiber_wake(fetching->fiber);
+}
+
+// --- What becomes of the answer
+
+static void end(struct fetching *fetching, enum cache_fetch_state state, struct cache_object *object)
+{
+	const struct exchange *exchange = fetching->exchange;
+	const struct cache_outcome outcome = {
+		.fault = exchange->transaction.fault,
+		.status = exchange->transaction.response.status,
+		.retry_after_ns = exchange->retry_after_ns,
+	};
+	cache_fetch_end(fetching->order.fetch, state, object, &outcome);
+}
+
+static void put(struct fetching *fetching, struct cache_object *object)
+{
+	if (!cache_fetch_is_forgotten(fetching->order.fetch))
+		(void)cache_store_put(fetching->order.store, object, &fetching->request);
+}
+
+static struct cache_object *make_object(const struct fetching *fetching, unsigned status, const struct fields *response,
+					size_t room_bytes)
+{
+	return cache_object_new(&(struct cache_object_parts){
+		.key = fetching->order.key,
+		.hash = fetching->order.hash,
+		.variant = fetching->order.config->variant,
+		.status = status,
+		.response = response,
+		.request = &fetching->request,
+		.says = &fetching->judgement.says,
+		.room_bytes = room_bytes,
+		.times = fetching->judgement.times,
+	});
+}
+
+// For a while nobody waits to see whether the answer is for all; of those for whom it varies likewise.
+static void mark(struct fetching *fetching)
+{
+	struct exchange *exchange = fetching->exchange;
+	const struct response *response = exchange_response(exchange);
+	struct fields varying = {0};
+	if (!fetching->order.is_shared || response->status >= 500)
+		return;
+	for (uint32_t i = 0; i < response->fields.count; i++)
+		if (response->fields.items[i].id == FIELD_VARY &&
+		    !fields_add(&varying, exchange_arena(exchange), FIELD_VARY, response->fields.items[i].value))
+			return;
+	fetching->judgement.says = (struct cache_directives){0};
+	fetching->judgement.times = (struct cache_times){.received_s = cache_now_s(), .lifetime_s = MARK_S};
+	struct cache_object *object = make_object(fetching, CACHE_MARK, &varying, 0);
+	if (object)
+		put(fetching, object);
+	cache_object_unref(object);
+}
+
+// The response is the visitor's until he has done with it, whatever else ends.
+static void pass(struct fetching *fetching)
+{
+	mark(fetching);
+	end(fetching, CACHE_FETCH_PASSES, NULL);
+	while (fetching->visitor)
+		fiber_wait_steadfast("visitor");
+}
+
+static void fail(struct fetching *fetching)
+{
+	if (!fetching->visitor)
+		exchange_log_fault(fetching->exchange);
+	end(fetching, CACHE_FETCH_FAILED, NULL);
+}
+
+// RFC 9111 section 4.3.4: what is stored goes on, with what the 304 says of it.
+static void take_304(struct fetching *fetching)
+{
+	const struct fields *response = &exchange_response(fetching->exchange)->fields;
+	struct cache_object *stale = fetching->order.stale;
+	struct fields stored = cache_object_response(stale);
+	cache_judge_304(&fetching->asked, stale->status, &stored, response, &fetching->judgement);
+	struct cache_object *refreshed = cache_object_refreshed(stale, response, &fetching->judgement.times);
+	if (!refreshed) {
+		exchange_fail(fetching->exchange, FAULT_OUT_OF_MEMORY, "refresh a stored answer", NULL);
+		fail(fetching);
+		return;
+	}
+	if (fetching->judgement.verdict == CACHE_MAY_STORE)
+		put(fetching, refreshed);
+	else
+		(void)cache_store_drop(fetching->order.store, fetching->order.key, fetching->order.hash);
+	end(fetching, CACHE_FETCH_WHOLE, refreshed);
+	cache_object_unref(refreshed);
+}
+
+// Pulls the content, whoever reads it: 0, or -1 with the fault noted.
+static int fill(struct fetching *fetching)
+{
+	struct exchange *exchange = fetching->exchange;
+	struct body *body = exchange_response(exchange)->body;
+	struct slice bytes;
+	do {
+		if (body_read(body, &bytes) < 0) {
+			exchange->transaction.fault = body->fault;
+			return -1;
+		}
+		int error = bytes.length > 0 ? cache_fetch_fill(fetching->order.fetch, bytes) : 0;
+		if (error) {
+			exchange_fail(exchange, error == -ENOMEM ? FAULT_OUT_OF_MEMORY : FAULT_CLIENT_GONE,
+				      "store an answer", NULL);
+			return -1;
+		}
+	} while (bytes.length > 0);
+	return 0;
+}
+
+// What is not stored is the visitor's alone. False when memory is out.
+static bool give_left_out(struct fetching *fetching)
+{
+	const struct fields *fields = &exchange_response(fetching->exchange)->fields;
+	if (!fetching->visitor)
+		return true;
+	struct arena *arena = exchange_arena(fetching->visitor);
+	for (uint32_t i = 0; i < fields->count; i++) {
+		const struct field *field = &fields->items[i];
+		if (!cache_object_leaves_out(field, &fetching->judgement.says))
+			continue;
+		struct slice name = arena_copy(arena, field->name), value = arena_copy(arena, field->value);
+		if (!name.data || !value.data || !fields_add_name(fetching->order.left_out, arena, name, value))
+			return false;
+	}
+	return true;
+}
+
+static void store(struct fetching *fetching)
+{
+	struct exchange *exchange = fetching->exchange;
+	const struct response *response = exchange_response(exchange);
+	int64_t length = response->body->length;
+	uint64_t most = (uint64_t)fetching->order.config->max_object_bytes;
+	uint64_t first = most < ROOM_FIRST ? most : ROOM_FIRST;
+	struct cache_object *object = make_object(fetching, response->status, &response->fields,
+						  length >= 0 ? (size_t)length : (size_t)first);
+	if (!object || !give_left_out(fetching)) {
+		cache_object_unref(object);
+		fetching->judgement.verdict = CACHE_NO_MEMORY;
+		pass(fetching);
+		return;
+	}
+	cache_fetch_answer(fetching->order.fetch, object, length, most);
+	if (fill(fetching) < 0) {
+		end(fetching, CACHE_FETCH_CUT, NULL);
+		return;
+	}
+	struct cache_object *whole = cache_fetch_take(fetching->order.fetch);
+	if (whole)
+		put(fetching, whole);
+	else
+		mark(fetching);
+	end(fetching, CACHE_FETCH_WHOLE, NULL);
+	cache_object_unref(whole);
+}
+
+// --- Asking
+
+static bool has_validator(const struct cache_object *object)
+{
+	struct fields fields = cache_object_response(object);
+	return fields_find(&fields, FIELD_ETAG) || fields_find(&fields, FIELD_LAST_MODIFIED);
+}
+
+// Asks for the whole, or whether what is stored has changed (RFC 9111 section 4.3.1), in the place of what the visitor
+// asked about his own copy.
+static bool set_conditions(struct fetching *fetching)
+{
+	struct fields *request = &exchange_request(fetching->exchange)->fields;
+	struct arena *arena = exchange_arena(fetching->exchange);
+	(void)fields_remove(request, FIELD_RANGE);
+	(void)fields_remove(request, FIELD_IF_RANGE);
+	if (!fetching->order.is_shared && !fetching->validates)
+		return true;
+	(void)fields_remove(request, FIELD_IF_NONE_MATCH);
+	(void)fields_remove(request, FIELD_IF_MODIFIED_SINCE);
+	if (!fetching->validates)
+		return true;
+	struct fields stored = cache_object_response(fetching->order.stale);
+	struct slice etag = fields_value(&stored, FIELD_ETAG), modified = fields_value(&stored, FIELD_LAST_MODIFIED);
+	return (!etag.data || fields_set(request, arena, FIELD_IF_NONE_MATCH, etag)) &&
+	       (!modified.data || fields_set(request, arena, FIELD_IF_MODIFIED_SINCE, modified));
+}
+
+// RFC 5861 section 4: who has something stored uses that, whatever the error's freshness.
+static bool is_error_to_hide(const struct fetching *fetching)
+{
+	const struct cache_object *stale = fetching->order.stale;
+	return stale && cache_status_is_error(exchange_response(fetching->exchange)->status) &&
+	       cache_object_serves_errors(stale, cache_now_s());
+}
+
+static void fetch(struct fetching *fetching)
+{
+	struct exchange *exchange = fetching->exchange;
+	if (!set_conditions(fetching))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "validate a stored answer", NULL);
+	else
+		exchange_next(exchange);
+	tell_visitor(fetching);
+	if (exchange_failed(exchange)) {
+		fail(fetching);
+	} else if (fetching->validates && exchange_response(exchange)->status == 304) {
+		take_304(fetching);
+	} else {
+		cache_judge(&fetching->asked, exchange_response(exchange), &fetching->judgement);
+		if (fetching->judgement.verdict == CACHE_MAY_STORE && !is_error_to_hide(fetching))
+			store(fetching);
+		else
+			pass(fetching);
+	}
+}
+
+static void run(struct exchange *exchange, void *argument)
+{
+	struct fetching *fetching = argument;
+	fetching->fiber = fiber_current();
+	fetch(fetching);
+	cache_object_unref(fetching->order.stale);
+	if (fetching->visitor)
+		*fetching->handle = NULL;
+}
+
+static struct fetching *make(const struct fetching_order *order, struct exchange *exchange)
+{
+	struct arena *arena = exchange_arena(exchange);
+	struct fetching *fetching = arena_zalloc(arena, sizeof *fetching);
+	if (!fetching || !cache_copy_fields(arena, &exchange_request(exchange)->fields, &fetching->request))
+		return NULL;
+	fetching->exchange = exchange;
+	fetching->order = *order;
+	fetching->order.key = arena_copy(arena, order->key);
+	cache_directives_of_request(&fetching->request, &fetching->request_says);
+	fetching->validates = order->stale && has_validator(order->stale);
+	fetching->asked = (struct cache_asked){order->config, METHOD_GET, &fetching->request, &fetching->request_says,
+					       cache_now_s()};
+	exchange_request(exchange)->method = METHOD_GET;
+	exchange_request(exchange)->method_name = SLICE("GET");
+	return fetching->order.key.data ? fetching : NULL;
+}
+
+void fetching_start(const struct fetching_order *order, struct fetching **visitor)
+{
+	struct exchange *exchange = subrequest_new(order->exchange);
+	struct fetching *fetching = exchange ? make(order, exchange) : NULL;
+	if (fetching) {
+		if (fetching->order.stale)
+			cache_object_ref(fetching->order.stale);
+		if (visitor) {
+			fetching->visitor = order->exchange;
+			fetching->handle = visitor;
+			*visitor = fetching;
+		}
+		if (subrequest_start(exchange, run, fetching))
+			return;
+		cache_object_unref(fetching->order.stale);
+		if (visitor)
+			*visitor = NULL;
+	} else if (exchange) {
+		subrequest_free(exchange);
+	}
+	const struct cache_outcome outcome = {.fault = {.kind = FAULT_OUT_OF_MEMORY, .step = "fetch"}};
+	cache_fetch_end(order->fetch, CACHE_FETCH_FAILED, NULL, &outcome);
+}

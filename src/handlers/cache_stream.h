@@ -1,0 +1,17 @@
+// The content of a stored answer on its way to a visitor while it still comes from the server. For the files of the
+// handler `cache`.
+#ifndef USHER_HANDLERS_CACHE_STREAM_H
+#define USHER_HANDLERS_CACHE_STREAM_H
+
+#include "cache/fetch.h"
+#include "http/body.h"
+
+struct cache_stream {
+	struct body body;
+	struct cache_reader *reader;
+};
+
+// The reader, whose head is there, must live as long as the body is read.
+void cache_stream_init(struct cache_stream *stream, struct cache_reader *reader);
+
+#endif
