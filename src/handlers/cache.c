@@ -11,6 +11,7 @@
 #include "handlers/cache_answer.h"
 #include "handlers/cache_config.h"
 #include "handlers/cache_fetching.h"
+#include "handlers/cache_invalidate.h"
 #include "handlers/cache_judge.h"
 #include "handlers/handlers.h"
 
@@ -424,9 +425,7 @@ static bool is_cacheable(const struct request *request)
 static void pass_and_invalidate(struct caching *caching)
 {
 	exchange_next(caching->exchange);
-	unsigned status = exchange_response(caching->exchange)->status;
-	if (!exchange_failed(caching->exchange) && status >= 200 && status < 400)
-		(void)cache_forget(caching->store, caching->key, caching->hash);
+	cache_invalidate(caching->exchange, caching->store, caching->key, caching->hash);
 }
 
 static void cache_handle(struct exchange *exchange, const void *value)

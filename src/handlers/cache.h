@@ -11,6 +11,10 @@
 // The store, made at first use. NULL when memory is out.
 struct cache_store *cache_shared_store(void);
 
+// The key that the handler stores a URL's answers by (http or https, whatever port it names; the scheme and the host in
+// either case), in the room given. False for what is no such URL, or has no room.
+bool cache_key_of_url(struct slice url, char *room, size_t size, struct slice *ret_key);
+
 // What it holds, and how often something was found.
 void cache_read_status(struct cache_store_status *ret_status);
 

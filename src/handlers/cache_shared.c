@@ -34,8 +34,7 @@ void cache_read_status(struct cache_store_status *ret_status)
 		cache_store_read_status(shared, ret_status);
 }
 
-// As the keys of the handler are written.
-static bool normalise(struct slice url, char *room, size_t size, struct slice *ret_key)
+bool cache_key_of_url(struct slice url, char *room, size_t size, struct slice *ret_key)
 {
 	size_t colon = slice_find(url, ':');
 	struct slice scheme = slice_first(url, colon), rest = slice_after(url, colon);
@@ -64,7 +63,7 @@ int cache_purge(struct slice url)
 	char room[KEY_MAX];
 	struct slice key;
 	struct cache_store *shared = cache_shared_store();
-	if (!normalise(url, room, sizeof room, &key))
+	if (!cache_key_of_url(url, room, sizeof room, &key))
 		return -EINVAL;
 	return shared ? (int)cache_forget(shared, key, cache_store_hash(shared, key)) : 0;
 }
