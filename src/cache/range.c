@@ -40,49 +40,56 @@ static bool read_spec(struct slice text, struct range_spec *ret_spec)
 }
 
 // False when nothing of it is there (section 14.1.2).
-static bool resolve(const struct range_spec *spec, uint64_t size, uint64_t *ret_from, uint64_t *ret_length)
+static bool resolve(const struct range_spec *spec, uint64_t size, struct cache_part *ret_part)
 {
 	if (!spec->has_first) {
-		*ret_length = spec->last < size ? spec->last : size;
-		*ret_from = size - *ret_length;
-		return *ret_length > 0;
+		ret_part->length = spec->last < size ? spec->last : size;
+		ret_part->from = size - ret_part->length;
+		return ret_part->length > 0;
 	}
 	if (spec->first >= size)
 		return false;
 	uint64_t end = spec->has_last && spec->last < size - 1 ? spec->last + 1 : size;
-	*ret_from = spec->first;
-	*ret_length = end - spec->first;
+	*ret_part = (struct cache_part){spec->first, end - spec->first};
 	return true;
 }
 
-enum cache_range cache_range_read(struct slice value, uint64_t size, uint64_t *ret_from, uint64_t *ret_length)
+// False when there are too many, or one of them overlaps the part.
+static bool add(struct cache_parts *parts, struct cache_part part)
+{
+	if (parts->count == CACHE_PARTS_MAX)
+		return false;
+	for (uint32_t i = 0; i < parts->count; i++) {
+		const struct cache_part *other = &parts->parts[i];
+		if (part.from < other->from + other->length && other->from < part.from + part.length)
+			return false;
+	}
+	parts->parts[parts->count++] = part;
+	return true;
+}
+
+enum cache_range cache_range_read(struct slice value, uint64_t size, struct cache_parts *ret_parts)
 {
 	struct slice unit, rest, member;
-	struct range_spec spec;
-	uint64_t found_from = 0, found_length = 0;
-	unsigned count = 0, satisfiable = 0;
+	struct cache_parts parts = {0};
+	unsigned specs = 0;
+	bool is_sane = true;
 	if (!slice_cut(value, '=', &unit, &rest) || !slice_equal_nocase(unit, SLICE("bytes")))
 		return CACHE_RANGE_WHOLE;
-	while (slice_next_member(&rest, &member)) {
-		uint64_t from, length;
+	for (; slice_next_member(&rest, &member); specs++) {
+		struct range_spec spec;
+		struct cache_part part;
 		if (!read_spec(member, &spec))
 			return CACHE_RANGE_WHOLE;
-		count++;
-		if (!resolve(&spec, size, &from, &length))
-			continue;
-		satisfiable++;
-		found_from = from;
-		found_length = length;
+		if (resolve(&spec, size, &part))
+			is_sane = is_sane && add(&parts, part);
 	}
-	if (count == 0)
+	if (specs == 0 || !is_sane)
 		return CACHE_RANGE_WHOLE;
-	if (satisfiable == 0)
+	if (parts.count == 0)
 		return CACHE_RANGE_UNSATISFIABLE;
-	if (satisfiable > 1)
-		return CACHE_RANGE_WHOLE;
-	*ret_from = found_from;
-	*ret_length = found_length;
-	return CACHE_RANGE_PART;
+	*ret_parts = parts;
+	return CACHE_RANGE_PARTS;
 }
 
 // --- If-Range

@@ -1,7 +1,7 @@
 #include "handlers/cache_answer.h"
 
-#include "cache/range.h"
 #include "handlers/cache_condition.h"
+#include "handlers/cache_parts.h"
 #include "handlers/cache_stream.h"
 #include "http/body.h"
 
@@ -26,37 +26,6 @@ static bool copy_fields(struct exchange *exchange, const struct cache_object *ob
 	return true;
 }
 
-// The whole, or the part that the visitor asks for; false when memory is out.
-static bool choose_part(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
-			int64_t now_s, struct slice *ret_content)
-{
-	struct response *response = exchange_response(exchange);
-	struct fields stored = cache_object_response(object);
-	struct slice range = fields_value(request, FIELD_RANGE), told = SLICE_EMPTY;
-	uint64_t from, length, size = object->body.length;
-	*ret_content = object->body;
-	// RFC 9110 section 14.2: Range is for GET, and for what would be 200.
-	if (!range.data || object->status != 200 || exchange_request(exchange)->method != METHOD_GET ||
-	    !cache_range_is_allowed(request, &stored, now_s))
-		return true;
-	switch (cache_range_read(range, size, &from, &length)) {
-	case CACHE_RANGE_WHOLE:
-		return true;
-	case CACHE_RANGE_PART:
-		response->status = 206;
-		*ret_content = slice_first(slice_after(object->body, from), length);
-		told = arena_printf(exchange_arena(exchange), "bytes %llu-%llu/%llu", (unsigned long long)from,
-				    (unsigned long long)(from + length - 1), (unsigned long long)size);
-		break;
-	case CACHE_RANGE_UNSATISFIABLE:
-		response->status = 416;
-		*ret_content = SLICE_EMPTY;
-		told = arena_printf(exchange_arena(exchange), "bytes */%llu", (unsigned long long)size);
-		break;
-	}
-	return told.data && fields_set(&response->fields, exchange_arena(exchange), FIELD_CONTENT_RANGE, told);
-}
-
 // The head, and what is_304 decides: whether the visitor has it already.
 static bool begin(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 		  int64_t now_s, bool *ret_is_304)
@@ -78,21 +47,9 @@ static bool begin(struct exchange *exchange, const struct fields *request, const
 static bool answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 		   int64_t now_s)
 {
-	struct response *response = exchange_response(exchange);
-	struct slice content = object->body;
 	bool is_304;
-	if (!begin(exchange, request, object, now_s, &is_304))
-		return false;
-	if (is_304)
-		return true;
-	struct body_bytes *body = arena_alloc(exchange_arena(exchange), sizeof *body);
-	if (!body || !choose_part(exchange, request, object, now_s, &content))
-		return false;
-	body_bytes_init(body, content);
-	response->framing = BODY_LENGTH; // what HEAD tells of it
-	response->content_length = content.length;
-	response->body = &body->body;
-	return true;
+	return begin(exchange, request, object, now_s, &is_304) &&
+	       (is_304 || cache_parts_choose(exchange, request, object, now_s));
 }
 
 void cache_answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,

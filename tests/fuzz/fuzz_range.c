@@ -1,4 +1,4 @@
-// Range: whatever the bytes, a part lies within the content.
+// Range: whatever the bytes, parts lie within the content, and are no more than it.
 #include "cache/range.h"
 #include "support.h"
 
@@ -12,9 +12,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(exact, data, size);
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-		uint64_t from, length;
-		if (cache_range_read(slice_from(exact, size), sizes[i], &from, &length) == CACHE_RANGE_PART)
-			check(length > 0 && from < sizes[i] && length <= sizes[i] - from);
+		struct cache_parts parts;
+		uint64_t length = 0;
+		if (cache_range_read(slice_from(exact, size), sizes[i], &parts) != CACHE_RANGE_PARTS)
+			continue;
+		check(parts.count > 0 && parts.count <= CACHE_PARTS_MAX);
+		for (uint32_t j = 0; j < parts.count; j++) {
+			const struct cache_part *part = &parts.parts[j];
+			check(part->length > 0 && part->from < sizes[i] && part->length <= sizes[i] - part->from);
+			length += part->length;
+		}
+		check(length <= sizes[i]);
 	}
 	free(exact);
 	return 0;

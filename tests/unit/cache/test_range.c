@@ -13,25 +13,28 @@ static void reads_ranges(void **state)
 		enum cache_range result;
 		uint64_t from, length;
 	} rows[] = {
-		{"bytes=0-0", 10, CACHE_RANGE_PART, 0, 1},
-		{"bytes=0-", 10, CACHE_RANGE_PART, 0, 10},
-		{"bytes=3-5", 10, CACHE_RANGE_PART, 3, 3},
-		{"bytes=3-500", 10, CACHE_RANGE_PART, 3, 7},
-		{"bytes=9-9", 10, CACHE_RANGE_PART, 9, 1},
-		{"bytes=-1", 10, CACHE_RANGE_PART, 9, 1},
-		{"bytes=-500", 10, CACHE_RANGE_PART, 0, 10},
-		{"BYTES=1-2", 10, CACHE_RANGE_PART, 1, 2},
-		{"bytes= , 1-2", 10, CACHE_RANGE_PART, 1, 2},
-		{"bytes=1-99999999999999999999999", 10, CACHE_RANGE_PART, 1, 9},
-		{"bytes=-99999999999999999999999", 10, CACHE_RANGE_PART, 0, 10},
+		{"bytes=0-0", 10, CACHE_RANGE_PARTS, 0, 1},
+		{"bytes=0-", 10, CACHE_RANGE_PARTS, 0, 10},
+		{"bytes=3-5", 10, CACHE_RANGE_PARTS, 3, 3},
+		{"bytes=3-500", 10, CACHE_RANGE_PARTS, 3, 7},
+		{"bytes=9-9", 10, CACHE_RANGE_PARTS, 9, 1},
+		{"bytes=-1", 10, CACHE_RANGE_PARTS, 9, 1},
+		{"bytes=-500", 10, CACHE_RANGE_PARTS, 0, 10},
+		{"BYTES=1-2", 10, CACHE_RANGE_PARTS, 1, 2},
+		{"bytes= , 1-2", 10, CACHE_RANGE_PARTS, 1, 2},
+		{"bytes=1-99999999999999999999999", 10, CACHE_RANGE_PARTS, 1, 9},
+		{"bytes=-99999999999999999999999", 10, CACHE_RANGE_PARTS, 0, 10},
 		// One of several that is there.
-		{"bytes=100-, 2-3", 10, CACHE_RANGE_PART, 2, 2},
+		{"bytes=100-, 2-3", 10, CACHE_RANGE_PARTS, 2, 2},
 		{"bytes=10-", 10, CACHE_RANGE_UNSATISFIABLE, 0, 0},
 		{"bytes=10-20,-0", 10, CACHE_RANGE_UNSATISFIABLE, 0, 0},
 		{"bytes=0-", 0, CACHE_RANGE_UNSATISFIABLE, 0, 0},
 		{"bytes=-5", 0, CACHE_RANGE_UNSATISFIABLE, 0, 0},
 		{"bytes=99999999999999999999-", 10, CACHE_RANGE_UNSATISFIABLE, 0, 0},
-		// What is malformed, of another unit, or for several parts.
+		// What is malformed, of another unit, or overlaps.
+		{"bytes=0-3,3-4", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=3-4,0-", 10, CACHE_RANGE_WHOLE, 0, 0},
+		{"bytes=0-0,0-0", 10, CACHE_RANGE_WHOLE, 0, 0},
 		{"bytes=5-3", 10, CACHE_RANGE_WHOLE, 0, 0},
 		{"bytes=-", 10, CACHE_RANGE_WHOLE, 0, 0},
 		{"bytes=", 10, CACHE_RANGE_WHOLE, 0, 0},
@@ -40,17 +43,34 @@ static void reads_ranges(void **state)
 		{"bytes=1 -2", 10, CACHE_RANGE_WHOLE, 0, 0},
 		{"bytes=1--2", 10, CACHE_RANGE_WHOLE, 0, 0},
 		{"items=0-1", 10, CACHE_RANGE_WHOLE, 0, 0},
-		{"bytes=0-1,3-4", 10, CACHE_RANGE_WHOLE, 0, 0},
 		{"bytes=0-1,x", 10, CACHE_RANGE_WHOLE, 0, 0},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		uint64_t from = 0, length = 0;
-		enum cache_range result =
-			cache_range_read(slice_from_string(rows[i].value), rows[i].size, &from, &length);
+		struct cache_parts parts = {0};
+		enum cache_range result = cache_range_read(slice_from_string(rows[i].value), rows[i].size, &parts);
+		uint64_t from = parts.parts[0].from, length = parts.parts[0].length;
+		assert_int_equal(parts.count, result == CACHE_RANGE_PARTS);
 		if (result != rows[i].result || from != rows[i].from || length != rows[i].length)
 			fail_msg("%s of %llu: %d, %llu, %llu", rows[i].value, (unsigned long long)rows[i].size,
 				 (int)result, (unsigned long long)from, (unsigned long long)length);
 	}
+}
+
+static void reads_several(void **state)
+{
+	char many[CACHE_PARTS_MAX * 8 + 16] = "bytes=";
+	struct cache_parts parts;
+	assert_int_equal(cache_range_read(SLICE("bytes=6-7, 20-, 0-1,-1"), 10, &parts), CACHE_RANGE_PARTS);
+	assert_int_equal(parts.count, 3);
+	assert_int_equal(parts.parts[0].from, 6);
+	assert_int_equal(parts.parts[1].from, 0);
+	assert_int_equal(parts.parts[2].from, 9);
+	for (int i = 0; i < CACHE_PARTS_MAX; i++)
+		snprintf(many + strlen(many), sizeof many - strlen(many), "%d-%d,", 2 * i, 2 * i);
+	assert_int_equal(cache_range_read(slice_from_string(many), 100, &parts), CACHE_RANGE_PARTS);
+	assert_int_equal(parts.count, CACHE_PARTS_MAX);
+	snprintf(many + strlen(many), sizeof many - strlen(many), "90-");
+	assert_int_equal(cache_range_read(slice_from_string(many), 100, &parts), CACHE_RANGE_WHOLE);
 }
 
 static void only_parts_of_what_is_meant(void **state)
@@ -87,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_ranges),
+		cmocka_unit_test(reads_several),
 		cmocka_unit_test(only_parts_of_what_is_meant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,16 @@
+// Parts of a stored answer: 206 with one or several of them, or 416 (RFC 9110 sections 14 and 15.3.7). For the files of
+// the handler `cache`.
+#ifndef USHER_HANDLERS_CACHE_PARTS_H
+#define USHER_HANDLERS_CACHE_PARTS_H
+
+#include "cache/object.h"
+#include "exchange/exchange.h"
+
+#include <stdint.h>
+
+// What of the object the request asks for: sets the response's body, and, where it is not the whole, its status and the
+// fields that tell the parts. The body lends the object's memory. False when memory is out.
+bool cache_parts_choose(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+			int64_t now_s);
+
+#endif
