@@ -143,6 +143,7 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		.room_bytes = room,
 		.size_bytes = head + measure.text + room,
 		.times = parts->times,
+		.asked_after = parts->asked_after,
 		.must_validate = cache_says(parts->says, CACHE_NO_CACHE),
 	};
 	struct builder builder = {object, (char *)object + head};
@@ -217,6 +218,7 @@ static struct cache_object *renew(const struct cache_object *object, const struc
 		.body = body,
 		.room_bytes = room_bytes,
 		.times = *times,
+		.asked_after = object->asked_after,
 	});
 }
 

@@ -39,6 +39,8 @@ struct cache_object {
 	size_t size_bytes; // all of it
 	struct cache_times times;
 	_Atomic int64_t renewed_s; // when it was last fetched anew while it is used; 0: never
+	_Atomic bool is_outdated;  // by a purge: stale whatever its age
+	uint64_t asked_after;	   // the number of the purge before it was asked for, or was looked at (cache/purge.h)
 	bool must_validate;	   // before each use: no-cache
 	struct cache_object *next; // of the store's bucket
 	struct list_link link;	   // in one of the store's queues
@@ -56,6 +58,7 @@ struct cache_object_parts {
 	struct slice body;
 	size_t room_bytes; // for the body, where more of it comes
 	struct cache_times times;
+	uint64_t asked_after; // as in the object
 };
 
 // With one reference. NULL when memory is out.
@@ -108,19 +111,21 @@ static inline int64_t cache_object_staleness_s(const struct cache_object *object
 
 static inline bool cache_object_is_fresh(const struct cache_object *object, int64_t now_s)
 {
-	return !object->must_validate && cache_object_staleness_s(object, now_s) < 0;
+	return !object->must_validate && cache_object_staleness_s(object, now_s) < 0 &&
+	       !atomic_load_explicit(&object->is_outdated, memory_order_relaxed);
 }
 
 // RFC 5861 section 3.
 static inline bool cache_object_serves_meanwhile(const struct cache_object *object, int64_t now_s)
 {
-	return !object->must_validate && cache_object_staleness_s(object, now_s) < object->times.stale_while_s;
+	return !object->must_validate && object->times.stale_while_s > 0 &&
+	       cache_object_staleness_s(object, now_s) < object->times.stale_while_s;
 }
 
 // RFC 5861 section 4.
 static inline bool cache_object_serves_errors(const struct cache_object *object, int64_t now_s)
 {
-	return cache_object_staleness_s(object, now_s) < object->times.stale_error_s;
+	return object->times.stale_error_s > 0 && cache_object_staleness_s(object, now_s) < object->times.stale_error_s;
 }
 
 #endif

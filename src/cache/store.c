@@ -3,10 +3,11 @@
 #include "base/check.h"
 #include "base/hash.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { SHARDS = 64, FIRST_BUCKETS = 64, GHOSTS = 1024, HITS_MAX = 3, SMALL_SHARE = 10 };
+enum { SHARDS = 64, FIRST_BUCKETS = 64, GHOSTS = 1024, HITS_MAX = 3, SMALL_SHARE = 10, SWEEP_STEP = 64 };
 
 struct queue {
 	struct list_link objects; // newest first
@@ -25,6 +26,7 @@ struct shard {
 struct cache_store {
 	struct hash_key key;
 	_Atomic uint64_t budget_bytes;
+	struct cache_purges purges;
 	struct shard shards[SHARDS];
 };
 
@@ -53,6 +55,7 @@ struct cache_store *cache_store_new(uint64_t budget_bytes)
 		return NULL;
 	hash_key_make(&store->key);
 	atomic_init(&store->budget_bytes, budget_bytes);
+	cache_purges_init(&store->purges);
 	bool whole = true;
 	for (unsigned i = 0; i < SHARDS; i++)
 		whole = shard_init(&store->shards[i]) && whole;
@@ -77,6 +80,7 @@ void cache_store_free(struct cache_store *store)
 		pthread_mutex_destroy(&shard->lock);
 		free(shard->buckets);
 	}
+	cache_purges_fini(&store->purges);
 	free(store);
 }
 
@@ -226,7 +230,9 @@ struct cache_object *cache_store_find(struct cache_store *store, struct slice ke
 {
 	struct shard *shard = shard_of(store, hash);
 	pthread_mutex_lock(&shard->lock);
-	struct cache_object *object = find(shard, key, hash, variant, request);
+	struct cache_object *object;
+	while ((object = find(shard, key, hash, variant, request)) && !cache_purges_spare(&store->purges, object))
+		drop(shard, object);
 	if (object)
 		cache_object_ref(object);
 	*(object ? &shard->found : &shard->missed) += 1;
@@ -248,6 +254,7 @@ bool cache_store_put(struct cache_store *store, struct cache_object *object, con
 		in_main |= former->is_main;
 		drop(shard, former);
 	}
+	fits = fits && cache_purges_spare(&store->purges, object);
 	if (fits) {
 		uint64_t *ghost = ghost_of(shard, object->hash);
 		in_main |= *ghost == object->hash;
@@ -263,7 +270,9 @@ bool cache_store_put(struct cache_store *store, struct cache_object *object, con
 	return fits;
 }
 
-unsigned cache_store_drop(struct cache_store *store, struct slice key, uint64_t hash)
+// Calls for each response with the key; how many there were.
+static unsigned for_each(struct cache_store *store, struct slice key, uint64_t hash,
+			 void (*act)(struct shard *shard, struct cache_object *object))
 {
 	struct shard *shard = shard_of(store, hash);
 	unsigned count = 0;
@@ -273,30 +282,76 @@ unsigned cache_store_drop(struct cache_store *store, struct slice key, uint64_t 
 		next = object->next;
 		if (!is_for(object, key, hash))
 			continue;
-		drop(shard, object);
+		act(shard, object);
 		count++;
 	}
 	pthread_mutex_unlock(&shard->lock);
 	return count;
 }
 
-static void drop_all(struct shard *shard, struct queue *queue)
+unsigned cache_store_drop(struct cache_store *store, struct slice key, uint64_t hash)
 {
-	while (!list_is_empty(&queue->objects))
-		drop(shard, oldest(queue));
+	return for_each(store, key, hash, drop);
 }
 
-uint64_t cache_store_clear(struct cache_store *store)
+static void outdate(struct shard *shard, struct cache_object *object)
 {
-	uint64_t count = 0;
-	for (unsigned i = 0; i < SHARDS; i++) {
-		struct shard *shard = &store->shards[i];
+	atomic_store_explicit(&object->is_outdated, true, memory_order_relaxed);
+}
+
+unsigned cache_store_outdate(struct cache_store *store, struct slice key, uint64_t hash)
+{
+	return for_each(store, key, hash, outdate);
+}
+
+// --- Purging
+
+uint64_t cache_store_asked_after(const struct cache_store *store)
+{
+	return cache_purges_last(&store->purges);
+}
+
+// With the shard's lock held. How many were meant.
+static unsigned sweep_bucket(struct cache_store *store, struct shard *shard, uint32_t bucket)
+{
+	unsigned count = 0;
+	struct cache_object *next;
+	for (struct cache_object *object = shard->buckets[bucket]; object; object = next) {
+		bool was_outdated = atomic_load_explicit(&object->is_outdated, memory_order_relaxed);
+		next = object->next;
+		if (!cache_purges_spare(&store->purges, object)) {
+			drop(shard, object);
+			count++;
+		} else if (!was_outdated) {
+			count += atomic_load_explicit(&object->is_outdated, memory_order_relaxed);
+		}
+	}
+	return count;
+}
+
+// When the buckets grow meanwhile, some are looked at twice.
+static unsigned sweep(struct cache_store *store, struct shard *shard)
+{
+	unsigned count = 0;
+	uint32_t buckets = 0;
+	for (uint32_t bucket = 0; bucket == 0 || bucket < buckets;) {
 		pthread_mutex_lock(&shard->lock);
-		count += shard->count;
-		drop_all(shard, &shard->small);
-		drop_all(shard, &shard->main);
+		bucket = buckets == shard->bucket_count ? bucket : 0;
+		buckets = shard->bucket_count;
+		for (uint32_t i = 0; i < SWEEP_STEP && bucket < buckets; i++)
+			count += sweep_bucket(store, shard, bucket++);
 		pthread_mutex_unlock(&shard->lock);
 	}
+	return count;
+}
+
+int64_t cache_store_purge(struct cache_store *store, const struct cache_purge *purge)
+{
+	int64_t count = 0;
+	if (!cache_purges_add(&store->purges, purge))
+		return -ENOMEM;
+	for (unsigned i = 0; i < SHARDS; i++)
+		count += sweep(store, &store->shards[i]);
 	return count;
 }
 

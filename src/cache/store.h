@@ -8,6 +8,7 @@
 #define USHER_CACHE_STORE_H
 
 #include "cache/object.h"
+#include "cache/purge.h"
 
 #include <stdint.h>
 
@@ -32,14 +33,21 @@ struct cache_object *cache_store_find(struct cache_store *store, struct slice ke
 
 // Puts one in, in the place of those that would have answered the same request (whose fields are
 // given). Takes a reference of its own. One that is larger than a shard's share of the budget is not
-// stored: false.
+// stored: false; nor is what a purge since it was asked for means.
 bool cache_store_put(struct cache_store *store, struct cache_object *object, const struct fields *request);
 
 // Drops all responses with the key; how many there were.
 unsigned cache_store_drop(struct cache_store *store, struct slice key, uint64_t hash);
 
-// Drops all; how many there were.
-uint64_t cache_store_clear(struct cache_store *store);
+// The same, but they stay, stale from now on.
+unsigned cache_store_outdate(struct cache_store *store, struct slice key, uint64_t hash);
+
+// What is asked for now has seen all purges to this one.
+uint64_t cache_store_asked_after(const struct cache_store *store);
+
+// From now on finds nothing that the purge means, then goes through all that is stored, with the shards' locks held for
+// moments: how many responses it meant. Off the loop. -ENOMEM: nothing is purged.
+int64_t cache_store_purge(struct cache_store *store, const struct cache_purge *purge);
 
 struct cache_store_status {
 	uint64_t objects, bytes, budget_bytes;

@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_CONFIG, OPTION_ADMIN, OPTION_ALL };
+enum { OPTION_CONFIG, OPTION_ADMIN, OPTION_ALL, OPTION_PREFIX, OPTION_TAG, OPTION_SOFT };
 
 static const struct command_option options[] = {
 	[OPTION_CONFIG] = {"config", 'c', "FILE", "the configuration that usher runs with; as for `usher run`"},
 	[OPTION_ADMIN] = {"admin", 0, "PATH", "the admin socket, where the configuration is not at hand"},
 	[OPTION_ALL] = {"all", 0, NULL, "with purge: everything"},
+	[OPTION_PREFIX] = {"prefix", 0, NULL, "with purge: all URLs that begin with those given"},
+	[OPTION_TAG] = {"tag", 0, NULL, "with purge: what has the tags given (Surrogate-Key, Cache-Tag)"},
+	[OPTION_SOFT] = {"soft", 0, NULL, "with purge: it stays, stale, for when it may be used so"},
 	{0},
 };
 
@@ -40,9 +43,11 @@ static void print_stats(const json_t *answer)
 	       asked > 0 ? 100.0 * (double)found / (double)asked : 0.0);
 }
 
-static void print_forgotten(const json_t *answer)
+static void print_purged(const json_t *answer)
 {
-	printf("%lld stored answers forgotten\n", number(answer, "forgotten"));
+	bool is_soft = json_object_get(answer, "outdated") != NULL;
+	printf("%lld stored answers %s\n", number(answer, is_soft ? "outdated" : "forgotten"),
+	       is_soft ? "made stale" : "forgotten");
 }
 
 static int stats(const char *path)
@@ -52,36 +57,43 @@ static int stats(const char *path)
 	return report(status, answer, print_stats);
 }
 
-static int purge_one(const char *path, const char *url)
+static int purge_one(const struct invocation *invocation, const char *path, const char *what)
 {
 	json_t *answer = NULL;
-	char *target = admin_client_target((const char *const[]){"cache", url, NULL});
-	int status = target ? admin_client_ask("cache", path, "DELETE", target, NULL, &answer) : 0;
+	const char *method = invocation->values[OPTION_SOFT] ? "POST" : "DELETE";
+	const char *kind = invocation->values[OPTION_PREFIX] ? "prefix" : invocation->values[OPTION_TAG] ? "tag" : NULL;
+	char *target = !what  ? strdup("/cache")
+		       : kind ? admin_client_target((const char *const[]){"cache", kind, what, NULL})
+			      : admin_client_target((const char *const[]){"cache", what, NULL});
+	int status = target ? admin_client_ask("cache", path, method, target, NULL, &answer) : 0;
 	free(target);
-	return report(status, answer, print_forgotten);
+	return report(status, answer, print_purged);
 }
 
 static int purge(const struct invocation *invocation, const char *path)
 {
-	json_t *answer;
 	int code = EXIT_SUCCESS;
-	if (invocation->values[OPTION_ALL]) {
-		int status = admin_client_ask("cache", path, "DELETE", "/cache", NULL, &answer);
-		return report(status, answer, print_forgotten);
-	}
+	if (invocation->values[OPTION_ALL])
+		return purge_one(invocation, path, NULL);
 	for (int i = 1; i < invocation->count && code == EXIT_SUCCESS; i++)
-		code = purge_one(path, invocation->arguments[i]);
+		code = purge_one(invocation, path, invocation->arguments[i]);
 	return code;
+}
+
+static bool is_purge(const struct invocation *invocation)
+{
+	int kinds = (invocation->values[OPTION_ALL] != NULL) + (invocation->values[OPTION_PREFIX] != NULL) +
+		    (invocation->values[OPTION_TAG] != NULL);
+	return strcmp(invocation->arguments[0], "purge") == 0 && kinds <= 1 &&
+	       (invocation->values[OPTION_ALL] != NULL) == (invocation->count == 1);
 }
 
 static int cache_run(const struct invocation *invocation)
 {
-	const char *word = invocation->arguments[0];
-	bool is_stats = strcmp(word, "stats") == 0 && invocation->count == 1;
-	bool is_all = invocation->values[OPTION_ALL] != NULL;
-	bool is_purge = strcmp(word, "purge") == 0 && is_all == (invocation->count == 1);
-	if (!is_stats && !is_purge) {
-		fprintf(stderr, "usage: usher cache [OPTION]... stats | purge URL... | purge --all\n");
+	bool is_stats = strcmp(invocation->arguments[0], "stats") == 0 && invocation->count == 1;
+	if (!is_stats && !is_purge(invocation)) {
+		fprintf(stderr, "usage: usher cache [OPTION]... stats | purge URL... | purge --prefix URL... | "
+				"purge --tag TAG... | purge --all\n");
 		return EXIT_USAGE;
 	}
 	char *path = admin_client_path("cache", command_config(invocation->values[OPTION_CONFIG]),
@@ -93,10 +105,12 @@ static int cache_run(const struct invocation *invocation)
 
 const struct command cache_command = {
 	.name = "cache",
-	.arguments = "stats | purge URL... | purge --all",
+	.arguments = "stats | purge URL... | purge --prefix URL... | purge --tag TAG... | purge --all",
 	.summary = "show what the cache holds, and make it forget",
 	.help = "stats     how much is stored, and how often something was found\n"
-		"purge     forgets what is stored for each URL, in all its variants; or, with --all, everything\n"
+		"purge     forgets what is stored for each URL, in all its variants; or what --prefix, --tag and --all "
+		"say;\n"
+		"          with --soft it is stale from now on\n"
 		"\n"
 		"usher must have an admin socket (the key `admin`).\n",
 	.options = options,

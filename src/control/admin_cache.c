@@ -1,12 +1,16 @@
 // The cache in the admin API.
 //
-//	GET    /cache         what it holds
-//	DELETE /cache         forgets everything
-//	DELETE /cache/URL     forgets what is stored for a URL (percent-encoded, as one segment)
+//	GET    /cache              what it holds
+//	DELETE /cache              forgets everything
+//	DELETE /cache/URL          forgets what is stored for a URL (percent-encoded, as one segment)
+//	DELETE /cache/prefix/URL   for all that begin so
+//	DELETE /cache/tag/TAG      with this tag
+//	POST   the same            makes it stale instead
 #include "base/log.h"
 #include "control/admin.h"
 #include "handlers/cache.h"
 
+#include <errno.h>
 #include <jansson.h>
 
 static void answer(struct admin_answer *answer, json_t *value)
@@ -25,31 +29,60 @@ static void show(struct admin_answer *ret_answer)
 				     (json_int_t)status.found, "missed", (json_int_t)status.missed));
 }
 
-static void forget(const struct admin_request *request, struct admin_answer *ret_answer)
+// What the segments behind "cache" mean.
+static int64_t purge(const struct admin_request *request, bool is_soft)
 {
-	struct slice url = request->count == 2 ? request->segments[1] : SLICE_EMPTY;
-	int64_t dropped = request->count == 2 ? cache_purge(url) : (int64_t)cache_purge_all();
-	if (dropped < 0) {
-		admin_refuse(ret_answer, 422, "\"%.*s\" is no URL such as https://example.com/page",
-			     SLICE_ARGUMENTS(url));
+	const struct slice *segments = request->segments;
+	if (request->count == 1)
+		return cache_purge_all(is_soft);
+	if (request->count == 2)
+		return cache_purge(segments[1], is_soft);
+	return slice_equal(segments[1], SLICE("tag")) ? cache_purge_tag(segments[2], is_soft)
+						      : cache_purge_prefix(segments[2], is_soft);
+}
+
+static void forget(const struct admin_request *request, bool is_soft, struct admin_answer *ret_answer)
+{
+	struct slice what = request->segments[request->count - 1];
+	bool is_tag = request->count == 3 && slice_equal(request->segments[1], SLICE("tag"));
+	int64_t meant = purge(request, is_soft);
+	if (meant == -EINVAL) {
+		admin_refuse(ret_answer, 422,
+			     is_tag ? "\"%.*s\" is no tag" : "\"%.*s\" is no URL such as https://example.com/page",
+			     SLICE_ARGUMENTS(what));
 		return;
 	}
-	log_info("cache: %lld stored answers forgotten by the operator's word%s%.*s", (long long)dropped,
-		 request->count == 2 ? ": " : " (all)", SLICE_ARGUMENTS(url));
-	answer(ret_answer, json_pack("{s:I}", "forgotten", (json_int_t)dropped));
+	if (meant < 0) {
+		admin_refuse(ret_answer, 503, "out of memory");
+		return;
+	}
+	log_info("cache: %lld stored answers %s by the operator's word: %s%.*s", (long long)meant,
+		 is_soft ? "made stale" : "forgotten",
+		 request->count == 1 ? "all"
+		 : is_tag	     ? "with the tag "
+				     : "",
+		 SLICE_ARGUMENTS(request->count == 1 ? SLICE_EMPTY : what));
+	answer(ret_answer, json_pack("{s:I}", is_soft ? "outdated" : "forgotten", (json_int_t)meant));
+}
+
+static bool is_known(const struct admin_request *request)
+{
+	return request->count <= 2 || (request->count == 3 && (slice_equal(request->segments[1], SLICE("prefix")) ||
+							       slice_equal(request->segments[1], SLICE("tag"))));
 }
 
 void admin_cache(const struct admin_request *request, struct admin_answer *ret_answer)
 {
 	bool is_get = request->method == METHOD_GET || request->method == METHOD_HEAD;
-	if (request->count > 2) {
-		admin_refuse(ret_answer, 404, "there is /cache, and /cache/URL with the URL percent-encoded");
-	} else if (request->method == METHOD_DELETE) {
-		forget(request, ret_answer);
+	if (!is_known(request)) {
+		admin_refuse(ret_answer, 404,
+			     "there is /cache, /cache/URL, /cache/prefix/URL and /cache/tag/TAG, percent-encoded");
+	} else if (request->method == METHOD_DELETE || request->method == METHOD_POST) {
+		forget(request, request->method == METHOD_POST, ret_answer);
 	} else if (is_get && request->count == 1) {
 		show(ret_answer);
 	} else {
-		ret_answer->allow = request->count == 1 ? "GET, HEAD, DELETE" : "DELETE";
+		ret_answer->allow = request->count == 1 ? "GET, HEAD, DELETE, POST" : "DELETE, POST";
 		admin_refuse(ret_answer, 405, "here go: %s", ret_answer->allow);
 	}
 }

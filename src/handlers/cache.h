@@ -18,11 +18,20 @@ bool cache_key_of_url(struct slice url, char *room, size_t size, struct slice *r
 // What it holds, and how often something was found.
 void cache_read_status(struct cache_store_status *ret_status);
 
+// What is purged is dropped, or, softly, stays for when it may be used though it is stale.
+//
 // Forgets what is stored for a URL such as "https://example.com/page?x=1" (whatever port it names; the
 // scheme and the host in either case): how many variants there were; -EINVAL for what is no such URL.
-int cache_purge(struct slice url);
+int cache_purge(struct slice url, bool is_soft);
 
-// Forgets everything; how many answers there were.
-uint64_t cache_purge_all(void);
+// Forgets what is stored for all URLs that begin so, such as "https://example.com/shop/": how many answers there were;
+// -EINVAL as before, -ENOMEM. Off the loop, as those below.
+int64_t cache_purge_prefix(struct slice url, bool is_soft);
+
+// Forgets what has the tag in Surrogate-Key or Cache-Tag: -EINVAL when it is empty or holds blanks or commas.
+int64_t cache_purge_tag(struct slice tag, bool is_soft);
+
+// Forgets everything.
+int64_t cache_purge_all(bool is_soft);
 
 #endif

@@ -11,13 +11,19 @@ static bool add_age(struct exchange *exchange, const struct cache_object *object
 	return age.data && fields_add(&exchange_response(exchange)->fields, exchange_arena(exchange), FIELD_AGE, age);
 }
 
+// What names answers to whoever purges them tells visitors of what is behind.
+static bool is_for_caches(const struct field *field)
+{
+	return field->id == FIELD_SURROGATE_KEY || field->id == FIELD_CACHE_TAG;
+}
+
 // The fields in memory of the exchange's own, so that others may change them.
 static bool copy_fields(struct exchange *exchange, const struct cache_object *object, bool only_of_304)
 {
 	struct fields stored = cache_object_response(object), *to = &exchange_response(exchange)->fields;
 	for (uint32_t i = 0; i < stored.count; i++) {
 		const struct field *field = &stored.items[i];
-		if (only_of_304 && !cache_goes_with_304(field))
+		if ((only_of_304 && !cache_goes_with_304(field)) || is_for_caches(field))
 			continue;
 		if (to->count == to->capacity && !fields_grow(to, exchange_arena(exchange)))
 			return false;

@@ -24,7 +24,8 @@ struct fetching {
 	struct cache_directives request_says;
 	struct cache_asked asked;
 	struct cache_judgement judgement;
-	bool validates; // what is stored
+	bool validates;	      // what is stored
+	uint64_t asked_after; // of the purges
 };
 
 bool cache_copy_fields(struct arena *arena, const struct fields *from, struct fields *ret_copy)
@@ -114,6 +115,7 @@ static struct cache_object *make_object(const struct fetching *fetching, unsigne
 		.says = &fetching->judgement.says,
 		.room_bytes = room_bytes,
 		.times = fetching->judgement.times,
+		.asked_after = fetching->asked_after,
 	});
 }
 
@@ -166,6 +168,7 @@ static void take_304(struct fetching *fetching)
 		fail(fetching);
 		return;
 	}
+	refreshed->asked_after = fetching->asked_after;
 	if (fetching->judgement.verdict == CACHE_MAY_STORE)
 		put(fetching, refreshed);
 	else
@@ -319,6 +322,7 @@ static struct fetching *make(const struct fetching_order *order, struct exchange
 	fetching->order = *order;
 	fetching->order.key = arena_copy(arena, order->key);
 	cache_directives_of_request(&fetching->request, &fetching->request_says);
+	fetching->asked_after = cache_store_asked_after(order->store);
 	fetching->validates = order->stale && has_validator(order->stale);
 	fetching->asked = (struct cache_asked){order->config, METHOD_GET, &fetching->request, &fetching->request_says,
 					       cache_now_s()};

@@ -58,18 +58,43 @@ bool cache_key_of_url(struct slice url, char *room, size_t size, struct slice *r
 	return !text.overflow;
 }
 
-int cache_purge(struct slice url)
+int cache_purge(struct slice url, bool is_soft)
 {
 	char room[KEY_MAX];
 	struct slice key;
 	struct cache_store *shared = cache_shared_store();
 	if (!cache_key_of_url(url, room, sizeof room, &key))
 		return -EINVAL;
-	return shared ? (int)cache_forget(shared, key, cache_store_hash(shared, key)) : 0;
+	if (!shared)
+		return 0;
+	uint64_t hash = cache_store_hash(shared, key);
+	return (int)(is_soft ? cache_store_outdate(shared, key, hash) : cache_forget(shared, key, hash));
 }
 
-uint64_t cache_purge_all(void)
+static int64_t purge(enum cache_purge_kind kind, struct slice text, bool is_soft)
 {
 	struct cache_store *shared = cache_shared_store();
-	return shared ? cache_store_clear(shared) : 0;
+	return shared ? cache_store_purge(shared, &(struct cache_purge){kind, text, is_soft}) : 0;
+}
+
+int64_t cache_purge_prefix(struct slice url, bool is_soft)
+{
+	char room[KEY_MAX];
+	struct slice key;
+	if (!cache_key_of_url(url, room, sizeof room, &key))
+		return -EINVAL;
+	return purge(CACHE_PURGE_PREFIX, key, is_soft);
+}
+
+int64_t cache_purge_tag(struct slice tag, bool is_soft)
+{
+	for (size_t i = 0; i < tag.length; i++)
+		if (tag.data[i] <= ' ' || tag.data[i] == ',')
+			return -EINVAL;
+	return tag.length > 0 ? purge(CACHE_PURGE_TAG, tag, is_soft) : -EINVAL;
+}
+
+int64_t cache_purge_all(bool is_soft)
+{
+	return purge(CACHE_PURGE_PREFIX, SLICE_EMPTY, is_soft);
 }

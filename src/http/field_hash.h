@@ -10,7 +10,7 @@
 enum { FIELD_HASH_SLOTS = 128, FIELD_HASH_SHIFT = 25 };
 
 // Found by trying: with it no two well-known names have the same hash.
-#define FIELD_HASH_MULTIPLIER 0xe89bb5fbu
+#define FIELD_HASH_MULTIPLIER 0x23b7fd69u
 
 // 0 to FIELD_HASH_SLOTS - 1; the name has at least one byte.
 static inline uint32_t field_hash(struct slice name, uint32_t multiplier)

@@ -22,6 +22,7 @@
 	row(ALLOW, "Allow", "allow") \
 	row(AUTHORIZATION, "Authorization", "authorization") \
 	row(CACHE_CONTROL, "Cache-Control", "cache-control") \
+	row(CACHE_TAG, "Cache-Tag", "cache-tag") \
 	row(CONNECTION, "Connection", "connection") \
 	row(CONTENT_ENCODING, "Content-Encoding", "content-encoding") \
 	row(CONTENT_LENGTH, "Content-Length", "content-length") \
@@ -57,6 +58,7 @@
 	row(RETRY_AFTER, "Retry-After", "retry-after") \
 	row(SERVER, "Server", "server") \
 	row(SET_COOKIE, "Set-Cookie", "set-cookie") \
+	row(SURROGATE_KEY, "Surrogate-Key", "surrogate-key") \
 	row(TE, "TE", "te") \
 	row(TRAILER, "Trailer", "trailer") \
 	row(TRANSFER_ENCODING, "Transfer-Encoding", "transfer-encoding") \

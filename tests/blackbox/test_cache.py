@@ -813,6 +813,62 @@ def test_purge_everything(administered):
     assert not any(is_hit(administered, f"/{number}") for number in range(20))
 
 
+@pytest.fixture
+def tagged(stage, tmp_path):
+    site = Site()
+    site.fields = lambda request, body: (
+        "200 OK", ["Cache-Control: max-age=600", f"Surrogate-Key: page {request.target.partition('?')[0].strip('/').replace('/', ' ')}", "Cache-Tag: one,two"], body)
+    return stage.usher(CONFIG + ADMIN, ORIGIN=stage.origin(site), CACHE="{status: true, stale: {while_revalidate: 1h}}", DIR=tmp_path)
+
+
+@pytest.mark.parametrize("words,gone", [
+    (["--prefix", "http://test.example/shop/"], ["/shop/a", "/shop/b", "/shop/a?x"]), (["--prefix", "http://TEST.example/"], None),
+    (["--prefix", "http://other.example/"], []), (["--prefix", "http://test.example/shop/a"], ["/shop/a", "/shop/a?x"]),
+    (["--tag", "a"], ["/shop/a", "/shop/a?x", "/a"]), (["--tag", "page"], None), (["--tag", "sho"], []), (["--tag", "b", "a"], ["/shop/b", "/shop/a", "/shop/a?x", "/a"]),
+    (["--tag", "two"], None), (["--all"], None),
+])
+@pytest.mark.parametrize("soft", [False, True])
+def test_purge_of_many(tagged, words, gone, soft):
+    targets = ["/shop/a", "/shop/b", "/shop/a?x", "/shop", "/a"]
+    gone = targets if gone is None else gone
+    for target in targets:
+        assert not tagged.get(target).has("Cache-Tag")
+    assert all(is_hit(tagged, target) for target in targets)
+    done = cache_command(tagged, "purge", *(["--soft"] if soft else []), *words)
+    counts = [int(line.split()[0]) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and sum(counts) == len(gone), done.stdout + done.stderr
+    assert ("made stale" if soft else "forgotten") in done.stdout
+    for target in targets:
+        says = tagged.get(target).get("Cache-Status")
+        assert says == ("usher; hit" if target not in gone else "usher; hit; detail=stale-while-revalidate" if soft else "usher; fwd=miss; stored"), target
+
+
+def test_a_purge_means_what_is_being_fetched(stage, tmp_path):
+    """What was asked for before the purge is not stored after it."""
+    go = threading.Event()
+
+    def answer(request, body):
+        go.wait(30)
+        return "200 OK", ["Cache-Control: max-age=600", "Surrogate-Key: x"], body
+    site = Site()
+    site.fields = answer
+    usher = stage.usher(CONFIG + ADMIN, ORIGIN=stage.origin(site), CACHE="{status: true}", DIR=tmp_path)
+    with usher.connect() as client:
+        client.request()
+        eventually(lambda: len(site.asked) == 1, "the request")
+        assert cache_command(usher, "purge", "--tag", "x").stdout == "0 stored answers forgotten\n"
+        go.set()
+        assert client.response().body == b"1"
+    assert usher.get().body == b"2" and is_hit(usher, "/")
+
+
+def test_soft_purge_by_url(tagged):
+    tagged.get("/a")
+    assert cache_command(tagged, "purge", "--soft", "http://test.example/a").stdout == "1 stored answers made stale\n"
+    assert tagged.get("/a").get("Cache-Status") == "usher; hit; detail=stale-while-revalidate"
+    eventually(lambda: is_hit(tagged, "/a"), "another fetch")
+
+
 def test_stats(administered):
     for _ in range(4):
         administered.get("/a")
@@ -823,6 +879,7 @@ def test_stats(administered):
 
 @pytest.mark.parametrize("words,code,says", [
     (["purge"], 2, "usage"), (["purge", "--all", "http://x/"], 2, "usage"), (["stats", "x"], 2, "usage"), (["fly"], 2, "usage"),
+    (["purge", "--all", "--tag", "x"], 2, "usage"), (["purge", "--tag", "a,b"], 1, "is no tag"), (["purge", "--prefix", "x"], 1, "is no URL"),
     (["purge", "not-a-url"], 1, "is no URL"), (["purge", "http://test.example"], 1, "is no URL"), (["purge", "http://a b/"], 1, "is no URL"),
 ])
 def test_wrong_words(administered, words, code, says):

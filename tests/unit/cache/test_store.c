@@ -179,6 +179,60 @@ static void scans_push_nothing_of_use_out(void **state)
 	assert_in_range(left, 190, 200);
 }
 
+// --- Purges
+
+static int64_t purge(enum cache_purge_kind kind, const char *text, bool is_soft)
+{
+	return cache_store_purge(store, &(struct cache_purge){kind, slice_from_string(text), is_soft});
+}
+
+static void purges_drop_what_they_mean(void **state)
+{
+	char key[32], tags[64];
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(key, sizeof key, "http://a/%u", i);
+		snprintf(tags, sizeof tags, "%s: all%stens-%u", i % 2 ? "Surrogate-Key" : "Cache-Tag",
+			 i % 2 ? " " : ", ", i / 10);
+		put(key, tags, "", 10);
+	}
+	assert_int_equal(purge(CACHE_PURGE_TAG, "tens-7", false), 10);
+	assert_int_equal(purge(CACHE_PURGE_TAG, "tens-7", false), 0);
+	assert_int_equal(purge(CACHE_PURGE_TAG, "tens", false), 0);
+	assert_int_equal(purge(CACHE_PURGE_PREFIX, "http://a/49", true), 111);
+	assert_int_equal(purge(CACHE_PURGE_PREFIX, "http://a/499", true), 0);
+	struct cache_object *object = find("http://a/4990", "");
+	assert_non_null(object);
+	assert_false(cache_object_is_fresh(object, 0));
+	cache_object_unref(object);
+	assert_int_equal(purge(CACHE_PURGE_PREFIX, "", false), 4990);
+	assert_false(has("http://a/1"));
+}
+
+// Those that were asked for before a purge, and come after it.
+static void purges_mean_what_is_under_way(void **state)
+{
+	struct cache_object *before = object_of("a", "Cache-Tag: x", "", 1),
+			    *soft = object_of("b", "Cache-Tag: y", "", 1);
+	struct fields none = {0};
+	assert_int_equal(purge(CACHE_PURGE_TAG, "x", false), 0);
+	assert_int_equal(purge(CACHE_PURGE_TAG, "y", true), 0);
+	assert_false(cache_store_put(store, before, &none));
+	assert_true(cache_store_put(store, soft, &none));
+	assert_false(cache_object_is_fresh(soft, 0));
+	// So many that what the first ones meant is forgotten: what was asked for before them is not stored.
+	struct cache_object *late = object_of("c", "", "", 1), *now = object_of("d", "", "", 1);
+	for (unsigned i = 0; i <= CACHE_PURGES_KEPT; i++)
+		assert_int_equal(purge(CACHE_PURGE_TAG, "z", false), 0);
+	assert_false(cache_store_put(store, late, &none));
+	now->asked_after = cache_store_asked_after(store);
+	assert_true(cache_store_put(store, now, &none));
+	assert_true(has("b") && has("d"));
+	cache_object_unref(before);
+	cache_object_unref(soft);
+	cache_object_unref(late);
+	cache_object_unref(now);
+}
+
 // --- Threads
 
 enum { THREADS = 4, STEPS = 20000, KEYS = 50 };
@@ -209,6 +263,8 @@ static void *work(void *argument)
 		}
 		if (i % 16 == 0)
 			(void)cache_store_drop(store, text, hash);
+		if (i % 512 == 0)
+			(void)purge(CACHE_PURGE_PREFIX, key, i % 1024 == 0);
 		if (i % 1000 == 0)
 			cache_store_set_budget(store, (uint64_t)(i % 7 + 1) << 16);
 		cache_object_unref(object);
@@ -237,6 +293,8 @@ int main(void)
 		TEST(refreshing_keeps_what_describes_the_content),
 		TEST(holds_its_budget),
 		TEST(scans_push_nothing_of_use_out),
+		TEST(purges_drop_what_they_mean),
+		TEST(purges_mean_what_is_under_way),
 		TEST(threads_share_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
