@@ -22,6 +22,9 @@
 	row(VARY_ANY, "RFC 9111 section 4.1", "the answer varies with everything (Vary: *)") \
 	row(TOO_LARGE, "max_object", "the answer is larger than max_object") \
 	row(ENDLESS, "HTML section 9.2", "the answer is a stream of events without an end") \
+	row(NO_STORE_RULE, "no_store", "the operator's no_store means the request") \
+	row(BYPASS_RULE, "bypass", "the operator's bypass means the request") \
+	row(FEW_USES, "min_uses", "it was not asked for often enough yet") \
 	row(NO_MEMORY, "cache_memory", "there was no memory for it") \
 	row(OF_NO_USE, "RFC 9111 section 4.2", "the answer says neither how long it is fresh nor how it could be validated")
 // clang-format on

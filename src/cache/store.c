@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SHARDS = 64, FIRST_BUCKETS = 64, GHOSTS = 1024, HITS_MAX = 3, SMALL_SHARE = 10, SWEEP_STEP = 64 };
+enum { SHARDS = 64, FIRST_BUCKETS = 64, GHOSTS = 1024, HITS_MAX = 3, SMALL_SHARE = 10, SWEEP_STEP = 64, USES = 16384 };
 
 struct queue {
 	struct list_link objects; // newest first
@@ -27,6 +28,7 @@ struct cache_store {
 	struct hash_key key;
 	_Atomic uint64_t budget_bytes;
 	struct cache_purges purges;
+	_Atomic uint64_t uses[USES]; // a hash, but for its last byte, which counts
 	struct shard shards[SHARDS];
 };
 
@@ -56,6 +58,7 @@ struct cache_store *cache_store_new(uint64_t budget_bytes)
 	hash_key_make(&store->key);
 	atomic_init(&store->budget_bytes, budget_bytes);
 	cache_purges_init(&store->purges);
+	memset(store->uses, 0, sizeof store->uses);
 	bool whole = true;
 	for (unsigned i = 0; i < SHARDS; i++)
 		whole = shard_init(&store->shards[i]) && whole;
@@ -353,6 +356,16 @@ int64_t cache_store_purge(struct cache_store *store, const struct cache_purge *p
 	for (unsigned i = 0; i < SHARDS; i++)
 		count += sweep(store, &store->shards[i]);
 	return count;
+}
+
+unsigned cache_store_count_use(struct cache_store *store, uint64_t hash)
+{
+	_Atomic uint64_t *place = &store->uses[hash / 256 % USES];
+	uint64_t uses = atomic_load_explicit(place, memory_order_relaxed);
+	uint64_t count = uses / 256 == hash / 256 ? uses % 256 : 0;
+	count += count < 255;
+	atomic_store_explicit(place, hash / 256 * 256 + count, memory_order_relaxed);
+	return (unsigned)count;
 }
 
 void cache_store_read_status(struct cache_store *store, struct cache_store_status *ret_status)

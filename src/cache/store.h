@@ -49,6 +49,10 @@ uint64_t cache_store_asked_after(const struct cache_store *store);
 // moments: how many responses it meant. Off the loop. -ENOMEM: nothing is purged.
 int64_t cache_store_purge(struct cache_store *store, const struct cache_purge *purge);
 
+// Counts one more use of what is not stored: how many there were of late, this one too. An estimate: others may have
+// taken the place, and it begins anew.
+unsigned cache_store_count_use(struct cache_store *store, uint64_t hash);
+
 struct cache_store_status {
 	uint64_t objects, bytes, budget_bytes;
 	uint64_t found, missed; // by cache_store_find

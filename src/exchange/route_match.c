@@ -46,7 +46,7 @@ static char query_byte(const char **at, const char *end)
 	return *here == '+' ? ' ' : *here;
 }
 
-static bool query_equal(struct slice part, struct slice wanted)
+bool match_query_is(struct slice part, struct slice wanted)
 {
 	const char *at = part.data, *end = part.data + part.length;
 	for (size_t i = 0; i < wanted.length; i++)
@@ -73,13 +73,13 @@ static enum match_result parameter_holds(const struct match_value *wanted, struc
 {
 	struct slice name, value = SLICE_EMPTY;
 	(void)slice_cut(parameter, '=', &name, &value);
-	if (!query_equal(name, wanted->name))
+	if (!match_query_is(name, wanted->name))
 		return MATCH_FAILS;
 	switch (wanted->kind) {
 	case VALUE_PRESENT:
 		return MATCH_HOLDS;
 	case VALUE_EQUAL:
-		return query_equal(value, wanted->text) ? MATCH_HOLDS : MATCH_FAILS;
+		return match_query_is(value, wanted->text) ? MATCH_HOLDS : MATCH_FAILS;
 	case VALUE_REGEX:
 		return query_matches(value, wanted->regex, arena);
 	}

@@ -69,6 +69,9 @@ bool route_match_load(struct config_load *load, const struct route_match_config 
 // False after config_error. The name stays as it is.
 bool match_value_load(struct config_load *load, const struct config_text *text, struct match_value *ret_value);
 
+// Whether a part of a query, as forms write it, is the text when it is decoded.
+bool match_query_is(struct slice part, struct slice text);
+
 enum match_result match_value_holds(const struct match_value *wanted, struct slice value);
 
 // Networks, as trusted_proxies and match.client name them; "unix" stands for the peers of

@@ -13,6 +13,7 @@
 #include "handlers/cache_fetching.h"
 #include "handlers/cache_invalidate.h"
 #include "handlers/cache_judge.h"
+#include "handlers/cache_key.h"
 #include "handlers/handlers.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ struct caching {
 	const struct cache_config *config;
 	struct cache_store *store;
 	struct slice key;
-	uint64_t hash;
+	uint64_t hash, variant;
 	struct fields request; // as the visitor sent it
 	struct cache_directives request_says;
 	struct cache_asked asked;
@@ -80,15 +81,6 @@ static void let_go(struct exchange *exchange, struct exchange_end *end)
 	cache_object_unref(caching->object);
 }
 
-// RFC 9111 section 2: the target URI, and what is asked for is always GET.
-static struct slice key_of(struct exchange *exchange)
-{
-	const struct request *request = exchange_request(exchange);
-	return arena_printf(exchange_arena(exchange), "%.*s://%.*s%.*s%s%.*s", SLICE_ARGUMENTS(exchange->scheme),
-			    SLICE_ARGUMENTS(exchange->host), SLICE_ARGUMENTS(request->path),
-			    request->has_query ? "?" : "", SLICE_ARGUMENTS(request->query));
-}
-
 static struct caching *begin(struct exchange *exchange, const struct cache_config *config)
 {
 	const struct request *request = exchange_request(exchange);
@@ -98,14 +90,21 @@ static struct caching *begin(struct exchange *exchange, const struct cache_confi
 	caching->exchange = exchange;
 	caching->config = config;
 	caching->store = store_of(exchange);
-	caching->key = key_of(exchange);
+	caching->key = cache_key(exchange, &config->key);
 	if (!caching->store || !caching->key.data ||
+	    !cache_key_variant(exchange, config, caching->store, &caching->variant) ||
 	    !cache_copy_fields(exchange_arena(exchange), &request->fields, &caching->request))
 		return NULL;
 	caching->hash = cache_store_hash(caching->store, caching->key);
 	cache_directives_of_request(&caching->request, &caching->request_says);
-	caching->asked =
-		(struct cache_asked){config, request->method, &caching->request, &caching->request_says, cache_now_s()};
+	caching->asked = (struct cache_asked){
+		.config = config,
+		.method = request->method,
+		.request = &caching->request,
+		.says = &caching->request_says,
+		.asked_s = cache_now_s(),
+		.forbids = cache_matches_hold(&config->no_store, exchange) ? CACHE_NO_STORE_RULE : CACHE_MAY_STORE,
+	};
 	exchange_at_end(exchange, &caching->end, let_go);
 	return caching;
 }
@@ -120,11 +119,16 @@ static void tell(struct caching *caching, const char *what)
 				arena_printf(exchange_arena(exchange), "usher; %s", what));
 }
 
+// RFC 9211 section 2.2.
+static const char *why_forwarded(const struct caching *caching)
+{
+	return caching->asked.forbids == CACHE_BYPASS_RULE ? "bypass" : caching->object ? "stale" : "miss";
+}
+
 // That the request went to a server, and what more there is to say.
 static void tell_forwarded(struct caching *caching, const char *more)
 {
-	struct slice told =
-		arena_printf(exchange_arena(caching->exchange), "fwd=%s%s", caching->object ? "stale" : "miss", more);
+	struct slice told = arena_printf(exchange_arena(caching->exchange), "fwd=%s%s", why_forwarded(caching), more);
 	if (told.data)
 		tell(caching, told.data);
 }
@@ -142,8 +146,8 @@ static void tell_refused(struct caching *caching, enum cache_verdict verdict)
 static void find(struct caching *caching)
 {
 	cache_object_unref(caching->object);
-	caching->object = cache_store_find(caching->store, caching->key, caching->hash, caching->config->variant,
-					   &caching->request);
+	caching->object =
+		cache_store_find(caching->store, caching->key, caching->hash, caching->variant, &caching->request);
 	if (!caching->object || caching->object->status != CACHE_MARK)
 		return;
 	caching->is_marked = cache_object_is_fresh(caching->object, cache_now_s());
@@ -226,7 +230,7 @@ static bool is_for_all(const struct caching *caching)
 // Takes part in the fetch that is under way, or begins one. False when memory is out.
 static bool join(struct caching *caching, struct cache_reader *reader, struct fetching **visitor, bool *ret_is_first)
 {
-	const struct cache_wanted wanted = {caching->key, caching->hash, caching->config->variant, &caching->request};
+	const struct cache_wanted wanted = {caching->key, caching->hash, caching->variant, &caching->request};
 	bool is_shared = is_for_all(caching);
 	if (!cache_fetch_join(reader, &wanted, is_shared, ret_is_first))
 		return false;
@@ -236,6 +240,7 @@ static bool join(struct caching *caching, struct cache_reader *reader, struct fe
 		.store = caching->store,
 		.key = caching->key,
 		.hash = caching->hash,
+		.variant = caching->variant,
 		.stale = caching->object,
 		.is_shared = is_shared,
 		.fetch = reader->fetch,
@@ -390,14 +395,24 @@ static void refuse_to_ask(struct caching *caching)
 }
 
 // Whose answer is of no use to the cache: a part is not stored, nor is the whole asked for on this visitor's account.
-static bool passes(const struct caching *caching)
+static bool passes(struct caching *caching)
 {
-	return caching->is_marked || exchange_request(caching->exchange)->method != METHOD_GET ||
+	int64_t min_uses = caching->config->min_uses;
+	if (!caching->asked.forbids && !caching->object && min_uses > 1 &&
+	    cache_store_count_use(caching->store, caching->hash) < min_uses)
+		caching->asked.forbids = CACHE_FEW_USES;
+	return caching->asked.forbids || caching->is_marked ||
+	       exchange_request(caching->exchange)->method != METHOD_GET ||
 	       fields_find(&caching->request, FIELD_RANGE) || cache_says(&caching->request_says, CACHE_NO_STORE);
 }
 
 static void serve(struct caching *caching)
 {
+	if (cache_matches_hold(&caching->config->bypass, caching->exchange)) {
+		caching->asked.forbids = CACHE_BYPASS_RULE;
+		pass(caching);
+		return;
+	}
 	find(caching);
 	if (is_fresh(caching))
 		answer_hit(caching);

@@ -1,10 +1,13 @@
 #include "handlers/cache_config.h"
 
 #include "base/hash.h"
+#include "config/value.h"
 #include "exchange/route_match.h"
 #include "exchange/snapshot.h"
+#include "fiber/loop.h"
 
 #include <stddef.h>
+#include <string.h>
 
 // --- Keys
 
@@ -49,6 +52,26 @@ static const struct config_section heuristic_section = {
 	.name_offset = CONFIG_NO_OFFSET,
 };
 
+static const struct config_key key_keys[] = {
+	{"query", CONFIG_TEXTS, offsetof(struct cache_key_config, query), "*",
+	 "the query parameters that count, in this order, whatever order they come in; the others are taken for ones "
+	 "that "
+	 "change nothing (*: the whole query as it is written)"},
+	{"headers", CONFIG_TEXTS, offsetof(struct cache_key_config, headers),
+	 .help = "request fields whose values count, though answers do not name them in Vary"},
+	{"cookies", CONFIG_TEXTS, offsetof(struct cache_key_config, cookies), .help = "cookies whose values count"},
+	{0},
+};
+
+static const struct config_section key_section = {
+	.name = "cache.key",
+	.help = "What tells stored answers apart, beside scheme, host and path.",
+	.size = sizeof(struct cache_key_config),
+	.keys = key_keys,
+	.place_offset = CONFIG_NO_OFFSET,
+	.name_offset = CONFIG_NO_OFFSET,
+};
+
 static const struct config_key cache_keys[] = {
 	{"on", CONFIG_BOOL, offsetof(struct cache_config, on), "true", "false: nothing is stored or reused here"},
 	{"ttl", CONFIG_DURATION, offsetof(struct cache_config, ttl_ns), "off",
@@ -66,6 +89,19 @@ static const struct config_key cache_keys[] = {
 	{"refresh", CONFIG_BOOL, offsetof(struct cache_config, refresh), "true",
 	 "answers that are asked for often are fetched anew shortly before they are stale, not all at one time; of "
 	 "those that are fresh for ten seconds at least"},
+	{"ttl_by_status", CONFIG_PAIRS, offsetof(struct cache_config, status_ttl_texts),
+	 .help = "`ttl` for answers with these statuses, in its place: {404: 10s, 500-504: 1s}",
+	 .form = "a duration such as 10s"},
+	{"key", CONFIG_SECTION, offsetof(struct cache_config, key),
+	 .help = "what tells answers apart, beside scheme, host and path", .section = &key_section},
+	{"bypass", CONFIG_LIST, offsetof(struct cache_config, bypass_list),
+	 .help = "requests that are not answered from the cache, and whose answers are not stored: as in `match`",
+	 .section = &route_match_section},
+	{"no_store", CONFIG_LIST, offsetof(struct cache_config, no_store_list),
+	 .help = "requests whose answers are not stored, though they may be answered from the cache: as in `match`",
+	 .section = &route_match_section},
+	{"min_uses", CONFIG_INTEGER, offsetof(struct cache_config, min_uses), "1",
+	 "an answer is stored when it is asked for so often", .min = 1, .max = 100},
 	{"heuristic", CONFIG_SECTION, offsetof(struct cache_config, heuristic),
 	 .help = "freshness that is guessed for answers that do not tell it", .section = &heuristic_section},
 	{0},
@@ -79,6 +115,14 @@ const struct config_section cache_section = {
 	.place_offset = offsetof(struct cache_config, place),
 	.shorthand = "on",
 };
+
+bool cache_matches_hold(const struct cache_matches *matches, struct exchange *exchange)
+{
+	for (uint32_t i = 0; i < matches->count; i++)
+		if (route_match_holds(&matches->items[i], exchange) != MATCH_FAILS)
+			return true;
+	return false;
+}
 
 // --- Loading
 
@@ -95,6 +139,61 @@ static uint64_t variant_of(const struct route *route)
 	return hash_fast(route->path_text) + place;
 }
 
+static bool load_status_ttls(struct config_load *load, struct cache_config *config)
+{
+	static const struct config_key duration = {.name = "ttl_by_status", .kind = CONFIG_DURATION, .min = 1000000000};
+	const struct config_pairs *texts = &config->status_ttl_texts;
+	config->status_ttls = config_alloc(load, CACHE_STATUS_TTLS_MAX * sizeof *config->status_ttls);
+	if (!config->status_ttls)
+		return false;
+	for (size_t i = 0; i < texts->count; i++) {
+		const struct config_pair *pair = &texts->items[i];
+		struct config_texts statuses = {(struct config_text *)&pair->name, 1};
+		struct cache_status_ttl *place = &config->status_ttls[config->status_ttl_count];
+		uint32_t one;
+		int64_t ttl_ns;
+		if (config->status_ttl_count == CACHE_STATUS_TTLS_MAX) {
+			config_error(load, pair->name.place, "more than %d statuses and ranges", CACHE_STATUS_TTLS_MAX);
+			return false;
+		}
+		if (!status_ranges_load(load, &statuses, 200, &place->range, 1, &one))
+			return false;
+		if (!value_duration(&duration, pair->value.text, &ttl_ns) || ttl_ns < SECOND_NS) {
+			config_error(load, pair->value.place,
+				     "\"%.*s\" is no time to be fresh; expected a duration of at least 1s, such as 10s",
+				     SLICE_ARGUMENTS(pair->value.text));
+			return false;
+		}
+		place->ttl_s = ttl_ns / SECOND_NS;
+		config->status_ttl_count++;
+	}
+	return true;
+}
+
+static bool load_matches(struct config_load *load, const struct cache_config *config, const struct config_list *list,
+			 struct cache_matches *ret_matches)
+{
+	if (list->count == 0)
+		return true;
+	struct route_match *matches = config_alloc(load, list->count * sizeof *matches);
+	if (!matches)
+		return false;
+	memset(matches, 0, list->count * sizeof *matches);
+	for (size_t i = 0; i < list->count; i++) {
+		const char *item = (const char *)list->items + i * route_match_section.size;
+		if (!route_match_load(load, (const struct route_match_config *)item, &matches[i]))
+			return false;
+		if (!matches[i].conditions) {
+			config_error(load, config->place,
+				     "a condition for the cache that says nothing holds for all "
+				     "requests; expected one such as {header: {Cookie: \"~ session=\"}}");
+			return false;
+		}
+	}
+	*ret_matches = (struct cache_matches){matches, (uint32_t)list->count};
+	return true;
+}
+
 // Several routes may share the value.
 bool cache_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
 		       const void **ret_config)
@@ -105,5 +204,6 @@ bool cache_config_load(struct config_load *load, struct snapshot *snapshot, cons
 	*config = *(const struct cache_config *)value;
 	config->variant = variant_of(route);
 	*ret_config = config;
-	return true;
+	return load_status_ttls(load, config) && load_matches(load, config, &config->bypass_list, &config->bypass) &&
+	       load_matches(load, config, &config->no_store_list, &config->no_store);
 }

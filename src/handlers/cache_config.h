@@ -3,10 +3,13 @@
 #define USHER_HANDLERS_CACHE_CONFIG_H
 
 #include "config/load.h"
+#include "exchange/route_match.h"
+#include "exchange/status_range.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct exchange;
 struct route;
 struct snapshot;
 
@@ -19,6 +22,25 @@ struct cache_heuristic_config {
 	int64_t max_ns;
 };
 
+// What the key of an answer is made of beside scheme, host and path.
+struct cache_key_config {
+	struct config_texts query;   // "*": all of it, as it is written
+	struct config_texts headers; // of the request
+	struct config_texts cookies;
+};
+
+struct cache_status_ttl {
+	struct status_range range;
+	int64_t ttl_s;
+};
+
+struct cache_matches {
+	const struct route_match *items;
+	uint32_t count;
+};
+
+enum { CACHE_STATUS_TTLS_MAX = 16, CACHE_MATCHES_MAX = 16 };
+
 struct cache_config {
 	struct config_place place;
 	bool on;
@@ -30,10 +52,21 @@ struct cache_config {
 	bool refresh;
 	struct cache_stale_config stale;
 	struct cache_heuristic_config heuristic;
+	struct cache_key_config key;
+	int64_t min_uses;
+	struct config_pairs status_ttl_texts;
+	struct config_list bypass_list, no_store_list;
+	// Of these, made by loading.
+	struct cache_status_ttl *status_ttls;
+	uint32_t status_ttl_count;
+	struct cache_matches bypass, no_store;
 	uint64_t variant; // of this route
 };
 
 extern const struct config_section cache_section;
+
+// Whether one of them holds for the request, or it cannot be told.
+bool cache_matches_hold(const struct cache_matches *matches, struct exchange *exchange);
 
 // As in struct handler_type: several routes may share the value.
 bool cache_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,

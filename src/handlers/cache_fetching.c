@@ -108,7 +108,7 @@ static struct cache_object *make_object(const struct fetching *fetching, unsigne
 	return cache_object_new(&(struct cache_object_parts){
 		.key = fetching->order.key,
 		.hash = fetching->order.hash,
-		.variant = fetching->order.config->variant,
+		.variant = fetching->order.variant,
 		.status = status,
 		.response = response,
 		.request = &fetching->request,
@@ -324,8 +324,8 @@ static struct fetching *make(const struct fetching_order *order, struct exchange
 	cache_directives_of_request(&fetching->request, &fetching->request_says);
 	fetching->asked_after = cache_store_asked_after(order->store);
 	fetching->validates = order->stale && has_validator(order->stale);
-	fetching->asked = (struct cache_asked){order->config, METHOD_GET, &fetching->request, &fetching->request_says,
-					       cache_now_s()};
+	fetching->asked = (struct cache_asked){order->config,		METHOD_GET,    &fetching->request,
+					       &fetching->request_says, cache_now_s(), CACHE_MAY_STORE};
 	exchange_request(exchange)->method = METHOD_GET;
 	exchange_request(exchange)->method_name = SLICE("GET");
 	return fetching->order.key.data ? fetching : NULL;

@@ -19,7 +19,7 @@ struct fetching_order {
 	const struct cache_config *config;
 	struct cache_store *store;
 	struct slice key;
-	uint64_t hash;
+	uint64_t hash, variant;
 	struct cache_object *stale; // what is stored, to be validated; NULL: nothing
 	bool is_shared;		    // else the visitor's own conditions go to the server
 	struct cache_fetch *fetch;  // which it has to end

@@ -9,6 +9,16 @@ int64_t cache_now_s(void)
 	return loop_wall_clock() / SECOND_NS;
 }
 
+// By the operator's word, in seconds; 0: he has none for this status. `ttl` is for those that may be guessed for, which
+// errors are not (RFC 9110 section 15.1).
+static int64_t ttl_of(const struct cache_config *config, unsigned status)
+{
+	for (uint32_t i = 0; i < config->status_ttl_count; i++)
+		if (status_is_in(status, &config->status_ttls[i].range, 1))
+			return config->status_ttls[i].ttl_s;
+	return cache_status_is_heuristic(status) ? config->ttl_ns / SECOND_NS : 0;
+}
+
 // How long the answer is fresh: as it says, or by the operator's word.
 static int64_t lifetime_of(const struct cache_config *config, unsigned status, const struct fields *told,
 			   const struct cache_directives *says, int64_t now_s)
@@ -17,7 +27,7 @@ static int64_t lifetime_of(const struct cache_config *config, unsigned status, c
 						  config->heuristic.max_ns / SECOND_NS};
 	enum cache_lifetime by;
 	int64_t lifetime_s = cache_lifetime_s(status, told, says, now_s, &heuristic, &by);
-	int64_t ttl_s = config->ttl_ns / SECOND_NS;
+	int64_t ttl_s = ttl_of(config, status);
 	return ttl_s > 0 && (by == CACHE_BY_NOTHING || config->override) ? ttl_s : lifetime_s;
 }
 
@@ -65,6 +75,8 @@ void cache_judge(const struct cache_asked *asked, const struct response *respons
 		judgement.verdict = CACHE_TOO_LARGE;
 	if (judgement.verdict == CACHE_MAY_STORE && is_endless(&response->fields))
 		judgement.verdict = CACHE_ENDLESS;
+	if (judgement.verdict == CACHE_MAY_STORE && asked->forbids)
+		judgement.verdict = asked->forbids;
 	*ret_judgement = judgement;
 }
 

@@ -15,6 +15,7 @@ struct cache_asked {
 	const struct fields *request;	     // as the visitor sent it
 	const struct cache_directives *says; // the request's
 	int64_t asked_s;
+	enum cache_verdict forbids; // by the operator's word; MAY_STORE: he has none
 };
 
 struct cache_judgement {

@@ -683,6 +683,78 @@ def test_cookies_are_left_out_where_the_operator_says_so(cached):
     assert again.body == b"1" and not again.has("Set-Cookie")
 
 
+@pytest.mark.parametrize("status,stored", [("200 OK", True), ("404 No", True), ("500 Oh", False), ("302 Found", False), ("403 No", False)])
+def test_ttl_is_not_for_errors(cached, status, stored):
+    usher, _ = cached(cache="{ttl: 1m}", status=status)
+    assert (twice(usher) == (b"1", b"1")) == stored
+
+
+@pytest.mark.parametrize("status,stored", [("404 No", True), ("500 Oh", True), ("503 Busy", True), ("505 Oh", False), ("200 OK", False), ("302 Found", True)])
+def test_ttl_by_status(cached, status, stored):
+    usher, _ = cached(cache='{ttl_by_status: {404: 10m, "500-504": 10m, 302: 5m}}', status=status)
+    assert (twice(usher) == (b"1", b"1")) == stored
+
+
+def test_ttl_by_status_is_in_the_place_of_ttl(cached):
+    usher, _ = cached(cache="{ttl: 1m, ttl_by_status: {404: 1s}}", status="404 No")
+    assert twice(usher) == (b"1", b"1")
+    time.sleep(1.1)
+    assert usher.get().body == b"2"
+
+
+def test_key_of_chosen_parameters(cached):
+    usher, site = cached("Cache-Control: max-age=60", cache="{key: {query: [b, a]}}")
+    assert usher.get("/?a=1&b=2").body == b"1"
+    for same in ("/?b=2&a=1", "/?b=2&utm=9&a=1", "/?%61=1&b=2", "/?b=2&a=1&", "/?b=2&aa=3&a=1"):
+        assert usher.get(same).body == b"1", same
+    others = ["/?a=1", "/", "/?a=1&a=1&b=2", "/?a=1&b", "/?a=1&b=", "/?a=%31&b=2", "/?ab=1"]
+    bodies = [usher.get(other).body for other in others]
+    # What has none of them is one.
+    assert bodies == [b"2", b"3", b"4", b"5", b"6", b"7", b"3"]
+    assert site.asked[0].target == "/?a=1&b=2"
+
+
+def test_key_without_a_query(cached):
+    usher, _ = cached("Cache-Control: max-age=60", cache="{key: {query: []}}")
+    assert [usher.get(target).body for target in ("/?a", "/", "/?b=1", "/x?b")] == [b"1", b"1", b"1", b"2"]
+
+
+def test_key_of_fields_and_cookies(stage, tmp_path):
+    site = Site("Cache-Control: max-age=60")
+    usher = stage.usher(CONFIG + ADMIN, ORIGIN=stage.origin(site), CACHE="{key: {headers: [X-Device], cookies: [lang, town]}}", DIR=tmp_path)
+    requests = [(), ("X-Device: a",), ("x-device: b",), ("Cookie: lang=en",), ("Cookie: x=y; lang=de; z=1",), ("Cookie: town=en",), ("Cookie: lang=en; town=en",),
+                ("X-Device: en",), ("X-Device:",), ("Cookie: lang=",)]
+    first = [usher.get("/", *fields).body for fields in requests]
+    assert len(set(first)) == len(requests)
+    assert [usher.get("/", *fields).body for fields in requests] == first
+    assert usher.get("/", "Cookie: lang=de; other=1", "X-Other: 1").body == first[4]
+    assert cache_command(usher, "purge", "http://test.example/").stdout == "10 stored answers forgotten\n"
+
+
+def test_bypass(cached):
+    usher, site = cached("Cache-Control: max-age=60", cache=r'{status: true, bypass: [{header: {Cookie: "~ (^|; )session="}}, {query: {fresh: "*"}}]}')
+    assert usher.get().body == b"1"
+    for number, request in enumerate([("/", "Cookie: a=b; session=1"), ("/", "Cookie: session=2"), ("/?fresh",)]):
+        answer = usher.get(*request)
+        assert answer.body == str(number + 2).encode() and answer.get("Cache-Status") == 'usher; fwd=bypass; detail="bypass"'
+    assert usher.get("/", "Cookie: mysession=1").body == b"1"
+    assert usher.get("/?fresh").body == b"5"
+
+
+def test_no_store(cached):
+    usher, _ = cached("Cache-Control: max-age=60", cache='{status: true, no_store: {header: {X-Trial: "1"}}}')
+    assert twice(usher, "X-Trial: 1") == (b"1", b"2")
+    assert usher.get().body == b"3"
+    assert usher.get("/", "X-Trial: 1").body == b"3"
+    assert usher.get("/x", "X-Trial: 1").get("Cache-Status") == 'usher; fwd=miss; detail="no_store"'
+
+
+def test_min_uses(cached):
+    usher, _ = cached("Cache-Control: max-age=60", cache="{status: true, min_uses: 3}")
+    assert usher.get().get("Cache-Status") == 'usher; fwd=miss; detail="min_uses"'
+    assert [usher.get().body for _ in range(4)] == [b"2", b"3", b"3", b"3"]
+
+
 def test_large_answers_are_not_stored(cached):
     usher, site = cached("Cache-Control: max-age=60", cache="{max_object: 1000}")
     site.body = "x" * 1001
@@ -766,7 +838,9 @@ def test_many_visitors_and_threads(cached):
     assert len(site.asked) < 2000
 
 
-@pytest.mark.parametrize("cache,says", [("{tll: 1m}", 'did you mean "ttl"'), ("maybe", "cache"), ("{max_object: 0}", "max_object")])
+@pytest.mark.parametrize("cache,says", [("{tll: 1m}", 'did you mean "ttl"'), ("maybe", "cache"), ("{max_object: 0}", "max_object"),
+    ("{ttl_by_status: {99: 1s}}", "is no status"), ("{ttl_by_status: {404: 1ms}}", "no time to be fresh"), ("{ttl_by_status: {404: x}}", "no time to be fresh"),
+    ("{bypass: {}}", "says nothing"), ("{no_store: [{}]}", "says nothing"), ("{min_uses: 0}", "min_uses")])
 def test_mistakes_are_named(tmp_path, cache, says):
     path = tmp_path / "usher.yaml"
     path.write_text(f"proxy: 127.0.0.1:1\ncache: {cache}\n")
