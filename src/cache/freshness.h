@@ -22,6 +22,7 @@ enum cache_lifetime {
 	CACHE_BY_EXPIRES,
 	CACHE_BY_HEURISTIC, // section 4.2.2
 	CACHE_BY_NOTHING,   // nothing tells: it is stale from the first moment
+	CACHE_BY_OPERATOR,  // his word, in the place of all these
 };
 
 // For responses that do not tell.

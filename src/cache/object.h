@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "cache/directives.h"
+#include "cache/freshness.h"
 #include "http/fields.h"
 
 #include <stdatomic.h>
@@ -15,18 +16,20 @@
 // Seconds of the wall clock.
 struct cache_times {
 	int64_t received_s;
-	int64_t initial_age_s; // then
-	int64_t lifetime_s;    // of freshness
-	int64_t stale_error_s; // how long it may be used after that, where the server has no answer
-	int64_t stale_while_s; // and while it is fetched anew
+	int64_t initial_age_s;	// then
+	int64_t lifetime_s;	// of freshness
+	int64_t stale_error_s;	// how long it may be used after that, where the server has no answer
+	int64_t stale_while_s;	// and while it is fetched anew
+	enum cache_lifetime by; // what the lifetime was taken from
 };
 
-// The status of an object that says only that answers to the same request are not stored.
+// The status of an object that says only that answers to the same request are not stored; its content is the verdict.
 enum { CACHE_MARK = 0 };
 
 struct cache_object {
 	_Atomic uint32_t references;
 	_Atomic uint32_t hits; // of late: to 3, for the store's eviction
+	_Atomic uint32_t uses; // about how often it was found since it was stored
 	uint32_t status;
 	uint32_t vary_count; // of the fields, behind those of the response: what the request had of those that Vary
 			     // names

@@ -223,6 +223,8 @@ static void make_room(struct shard *shard, uint64_t budget_bytes)
 
 static void note_hit(struct cache_object *object)
 {
+	uint32_t uses = atomic_load_explicit(&object->uses, memory_order_relaxed);
+	atomic_store_explicit(&object->uses, uses + (uses < UINT32_MAX), memory_order_relaxed);
 	uint32_t hits = atomic_load_explicit(&object->hits, memory_order_relaxed);
 	if (hits < HITS_MAX)
 		atomic_store_explicit(&object->hits, hits + 1, memory_order_relaxed);
@@ -356,6 +358,19 @@ int64_t cache_store_purge(struct cache_store *store, const struct cache_purge *p
 	for (unsigned i = 0; i < SHARDS; i++)
 		count += sweep(store, &store->shards[i]);
 	return count;
+}
+
+void cache_store_visit(struct cache_store *store, void (*visit)(struct cache_object *object, void *argument),
+		       void *argument)
+{
+	for (unsigned i = 0; i < SHARDS; i++) {
+		struct shard *shard = &store->shards[i];
+		pthread_mutex_lock(&shard->lock);
+		for (uint32_t bucket = 0; bucket < shard->bucket_count; bucket++)
+			for (struct cache_object *object = shard->buckets[bucket]; object; object = object->next)
+				visit(object, argument);
+		pthread_mutex_unlock(&shard->lock);
+	}
 }
 
 unsigned cache_store_count_use(struct cache_store *store, uint64_t hash)

@@ -49,6 +49,11 @@ uint64_t cache_store_asked_after(const struct cache_store *store);
 // moments: how many responses it meant. Off the loop. -ENOMEM: nothing is purged.
 int64_t cache_store_purge(struct cache_store *store, const struct cache_purge *purge);
 
+// Calls for each stored response, with its shard's lock held: `visit` is short, and keeps only what it takes a
+// reference of.
+void cache_store_visit(struct cache_store *store, void (*visit)(struct cache_object *object, void *argument),
+		       void *argument);
+
 // Counts one more use of what is not stored: how many there were of late, this one too. An estimate: others may have
 // taken the place, and it begins anew.
 unsigned cache_store_count_use(struct cache_store *store, uint64_t hash);

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ARGUMENTS                                                                                                      \
+	"stats | list [URL] | show URL | top | purge URL... | purge --prefix URL... | purge --tag TAG... | purge "     \
+	"--all"
+
 enum { OPTION_CONFIG, OPTION_ADMIN, OPTION_ALL, OPTION_PREFIX, OPTION_TAG, OPTION_SOFT };
 
 static const struct command_option options[] = {
@@ -57,6 +61,56 @@ static int stats(const char *path)
 	return report(status, answer, print_stats);
 }
 
+static void print_one(const json_t *answer)
+{
+	printf("%s\n", json_string_value(json_object_get(answer, "url")));
+	if (json_is_false(json_object_get(answer, "stored"))) {
+		printf("  not stored: %s (%s); for %lld s more, visitors do not wait for each other\n",
+		       json_string_value(json_object_get(answer, "why")),
+		       json_string_value(json_object_get(answer, "rule")), number(answer, "seconds_left"));
+		return;
+	}
+	long long left_s = number(answer, "seconds_left");
+	bool is_fresh = json_is_true(json_object_get(answer, "fresh"));
+	printf("  %lld, %lld bytes of content, %lld in all; used %lld times\n", number(answer, "status"),
+	       number(answer, "content_bytes"), number(answer, "bytes"), number(answer, "uses"));
+	printf("  %s: %lld s old, of %lld s that it is fresh (%s)", is_fresh ? "reused" : "not reused as it is",
+	       number(answer, "age"), number(answer, "lifetime"), json_string_value(json_object_get(answer, "by")));
+	if (json_is_true(json_object_get(answer, "validated_each_time")))
+		printf("; no-cache: the server is asked each time (RFC 9111 section 5.2.2.4)");
+	else if (!is_fresh)
+		printf(left_s > 0 ? "; a purge made it stale"
+				  : "; stale: the server is asked first (RFC 9111 section 4.2)");
+	printf("\n");
+	const char *name;
+	json_t *value;
+	json_object_foreach(json_object_get(answer, "vary"), name, value)
+		printf("  for %s: %s\n", name, json_string_value(value));
+}
+
+static void print_answers(const json_t *answer)
+{
+	size_t i;
+	const json_t *one;
+	json_t *answers = json_object_get(answer, "answers");
+	json_array_foreach(answers, i, one) print_one(one);
+	if (json_array_size(answers) == 0)
+		printf("nothing is stored\n");
+}
+
+static int show(const struct invocation *invocation, const char *path)
+{
+	json_t *answer = NULL;
+	const char *word = invocation->arguments[0];
+	const char *what = invocation->count > 1 ? invocation->arguments[1] : NULL;
+	bool is_show = strcmp(word, "show") == 0;
+	char *target = is_show ? admin_client_target((const char *const[]){"cache", what, NULL})
+			       : admin_client_target((const char *const[]){"cache", word, what, NULL});
+	int status = target ? admin_client_ask("cache", path, "GET", target, NULL, &answer) : 0;
+	free(target);
+	return report(status, answer, print_answers);
+}
+
 static int purge_one(const struct invocation *invocation, const char *path, const char *what)
 {
 	json_t *answer = NULL;
@@ -88,26 +142,39 @@ static bool is_purge(const struct invocation *invocation)
 	       (invocation->values[OPTION_ALL] != NULL) == (invocation->count == 1);
 }
 
+static bool is_show(const struct invocation *invocation)
+{
+	const char *word = invocation->arguments[0];
+	return (strcmp(word, "show") == 0 && invocation->count == 2) ||
+	       (strcmp(word, "top") == 0 && invocation->count == 1) ||
+	       (strcmp(word, "list") == 0 && invocation->count <= 2);
+}
+
 static int cache_run(const struct invocation *invocation)
 {
 	bool is_stats = strcmp(invocation->arguments[0], "stats") == 0 && invocation->count == 1;
-	if (!is_stats && !is_purge(invocation)) {
-		fprintf(stderr, "usage: usher cache [OPTION]... stats | purge URL... | purge --prefix URL... | "
-				"purge --tag TAG... | purge --all\n");
+	if (!is_stats && !is_show(invocation) && !is_purge(invocation)) {
+		fprintf(stderr, "usage: usher cache [OPTION]... " ARGUMENTS "\n");
 		return EXIT_USAGE;
 	}
 	char *path = admin_client_path("cache", command_config(invocation->values[OPTION_CONFIG]),
 				       invocation->values[OPTION_ADMIN]);
-	int code = !path ? EXIT_FAILURE : is_stats ? stats(path) : purge(invocation, path);
+	int code = !path		 ? EXIT_FAILURE
+		   : is_stats		 ? stats(path)
+		   : is_show(invocation) ? show(invocation, path)
+					 : purge(invocation, path);
 	free(path);
 	return code;
 }
 
 const struct command cache_command = {
 	.name = "cache",
-	.arguments = "stats | purge URL... | purge --prefix URL... | purge --tag TAG... | purge --all",
+	.arguments = ARGUMENTS,
 	.summary = "show what the cache holds, and make it forget",
 	.help = "stats     how much is stored, and how often something was found\n"
+		"list      what is stored, all or for URLs that begin so\n"
+		"show      what is stored for a URL, and why it is reused or not; or why it is not stored\n"
+		"top       what was used most\n"
 		"purge     forgets what is stored for each URL, in all its variants; or what --prefix, --tag and --all "
 		"say;\n"
 		"          with --soft it is stale from now on\n"

@@ -1,6 +1,9 @@
 // The cache in the admin API.
 //
 //	GET    /cache              what it holds
+//	GET    /cache/list, /cache/list/URL   the stored answers, all or those that begin so (1,000 at most)
+//	GET    /cache/top          those that were used most
+//	GET    /cache/URL          all variants of a URL, or why there is none
 //	DELETE /cache              forgets everything
 //	DELETE /cache/URL          forgets what is stored for a URL (percent-encoded, as one segment)
 //	DELETE /cache/prefix/URL   for all that begin so
@@ -8,6 +11,7 @@
 //	POST   the same            makes it stale instead
 #include "base/log.h"
 #include "control/admin.h"
+#include "control/admin_cache_show.h"
 #include "handlers/cache.h"
 
 #include <errno.h>
@@ -65,24 +69,34 @@ static void forget(const struct admin_request *request, bool is_soft, struct adm
 	answer(ret_answer, json_pack("{s:I}", is_soft ? "outdated" : "forgotten", (json_int_t)meant));
 }
 
-static bool is_known(const struct admin_request *request)
+// Of three segments, what the second one may be.
+static bool is_known(const struct admin_request *request, bool is_get)
 {
-	return request->count <= 2 || (request->count == 3 && (slice_equal(request->segments[1], SLICE("prefix")) ||
-							       slice_equal(request->segments[1], SLICE("tag"))));
+	struct slice kind = request->segments[1];
+	if (request->count != 3)
+		return request->count < 3;
+	return is_get ? slice_equal(kind, SLICE("list"))
+		      : slice_equal(kind, SLICE("prefix")) || slice_equal(kind, SLICE("tag"));
 }
 
 void admin_cache(const struct admin_request *request, struct admin_answer *ret_answer)
 {
 	bool is_get = request->method == METHOD_GET || request->method == METHOD_HEAD;
-	if (!is_known(request)) {
-		admin_refuse(ret_answer, 404,
-			     "there is /cache, /cache/URL, /cache/prefix/URL and /cache/tag/TAG, percent-encoded");
+	if (!is_known(request, is_get)) {
+		admin_refuse(
+			ret_answer, 404,
+			"there is /cache, /cache/URL, to read /cache/list, /cache/list/URL and /cache/top, to forget "
+			"/cache/prefix/URL and /cache/tag/TAG, percent-encoded");
 	} else if (request->method == METHOD_DELETE || request->method == METHOD_POST) {
 		forget(request, request->method == METHOD_POST, ret_answer);
 	} else if (is_get && request->count == 1) {
 		show(ret_answer);
+	} else if (is_get) {
+		json_t *list = admin_cache_show(request, ret_answer);
+		if (list)
+			answer(ret_answer, json_pack("{s:o}", "answers", list));
 	} else {
-		ret_answer->allow = request->count == 1 ? "GET, HEAD, DELETE, POST" : "DELETE, POST";
+		ret_answer->allow = "GET, HEAD, DELETE, POST";
 		admin_refuse(ret_answer, 405, "here go: %s", ret_answer->allow);
 	}
 }

@@ -352,7 +352,8 @@ static void renew(struct caching *caching)
 {
 	struct cache_reader reader;
 	bool is_first;
-	if (cache_object_claim_renewal(caching->object, cache_now_s()) && join(caching, &reader, NULL, &is_first))
+	if (!caching->asked.forbids && cache_object_claim_renewal(caching->object, cache_now_s()) &&
+	    join(caching, &reader, NULL, &is_first))
 		cache_reader_leave(&reader);
 }
 

@@ -18,6 +18,13 @@ bool cache_key_of_url(struct slice url, char *room, size_t size, struct slice *r
 // What it holds, and how often something was found.
 void cache_read_status(struct cache_store_status *ret_status);
 
+// For the operator, off the loop: what is stored, with a reference of each, at most so many; how many there are.
+// All that begin with a URL (SLICE_EMPTY: all); those that were used most, in order; all variants of a URL. -EINVAL
+// when it is no such URL.
+int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned most);
+int cache_top(struct cache_object **ret_objects, unsigned most);
+int cache_show(struct slice url, struct cache_object **ret_objects, unsigned most);
+
 // What is purged is dropped, or, softly, stays for when it may be used though it is stale.
 //
 // Forgets what is stored for a URL such as "https://example.com/page?x=1" (whatever port it names; the

@@ -103,7 +103,7 @@ static void put(struct fetching *fetching, struct cache_object *object)
 }
 
 static struct cache_object *make_object(const struct fetching *fetching, unsigned status, const struct fields *response,
-					size_t room_bytes)
+					struct slice content, size_t room_bytes)
 {
 	return cache_object_new(&(struct cache_object_parts){
 		.key = fetching->order.key,
@@ -113,6 +113,7 @@ static struct cache_object *make_object(const struct fetching *fetching, unsigne
 		.response = response,
 		.request = &fetching->request,
 		.says = &fetching->judgement.says,
+		.body = content,
 		.room_bytes = room_bytes,
 		.times = fetching->judgement.times,
 		.asked_after = fetching->asked_after,
@@ -131,9 +132,10 @@ static void mark(struct fetching *fetching)
 		if (response->fields.items[i].id == FIELD_VARY &&
 		    !fields_add(&varying, exchange_arena(exchange), FIELD_VARY, response->fields.items[i].value))
 			return;
+	struct slice why = slice_from((const char *)&fetching->judgement.verdict, sizeof fetching->judgement.verdict);
 	fetching->judgement.says = (struct cache_directives){0};
 	fetching->judgement.times = (struct cache_times){.received_s = cache_now_s(), .lifetime_s = MARK_S};
-	struct cache_object *object = make_object(fetching, CACHE_MARK, &varying, 0);
+	struct cache_object *object = make_object(fetching, CACHE_MARK, &varying, why, 0);
 	if (object)
 		put(fetching, object);
 	cache_object_unref(object);
@@ -223,7 +225,7 @@ static void store(struct fetching *fetching)
 	int64_t length = response->body->length;
 	uint64_t most = (uint64_t)fetching->order.config->max_object_bytes;
 	uint64_t first = most < ROOM_FIRST ? most : ROOM_FIRST;
-	struct cache_object *object = make_object(fetching, response->status, &response->fields,
+	struct cache_object *object = make_object(fetching, response->status, &response->fields, SLICE_EMPTY,
 						  length >= 0 ? (size_t)length : (size_t)first);
 	if (!object || !give_left_out(fetching)) {
 		cache_object_unref(object);

@@ -21,14 +21,16 @@ static int64_t ttl_of(const struct cache_config *config, unsigned status)
 
 // How long the answer is fresh: as it says, or by the operator's word.
 static int64_t lifetime_of(const struct cache_config *config, unsigned status, const struct fields *told,
-			   const struct cache_directives *says, int64_t now_s)
+			   const struct cache_directives *says, int64_t now_s, enum cache_lifetime *ret_by)
 {
 	const struct cache_heuristic heuristic = {(uint32_t)config->heuristic.percent,
 						  config->heuristic.max_ns / SECOND_NS};
-	enum cache_lifetime by;
-	int64_t lifetime_s = cache_lifetime_s(status, told, says, now_s, &heuristic, &by);
+	int64_t lifetime_s = cache_lifetime_s(status, told, says, now_s, &heuristic, ret_by);
 	int64_t ttl_s = ttl_of(config, status);
-	return ttl_s > 0 && (by == CACHE_BY_NOTHING || config->override) ? ttl_s : lifetime_s;
+	if (ttl_s == 0 || (*ret_by != CACHE_BY_NOTHING && !config->override))
+		return lifetime_s;
+	*ret_by = CACHE_BY_OPERATOR;
+	return ttl_s;
 }
 
 // `told` are the fields that say how long it is fresh; `response` those that came now.
@@ -42,10 +44,10 @@ static void set_times(const struct cache_asked *asked, unsigned status, const st
 	judgement->times = (struct cache_times){
 		.received_s = now_s,
 		.initial_age_s = cache_initial_age_s(response, asked->asked_s, now_s),
-		.lifetime_s = lifetime_of(config, status, told, says, now_s),
 		.stale_error_s = cache_stale_error_s(says, config->stale.if_error_ns / SECOND_NS),
 		.stale_while_s = cache_stale_while_s(says, config->stale.while_revalidate_ns / SECOND_NS),
 	};
+	judgement->times.lifetime_s = lifetime_of(config, status, told, says, now_s, &judgement->times.by);
 }
 
 // What comes for as long as somebody listens is nothing to be kept.

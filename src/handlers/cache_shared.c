@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #define BUDGET_STANDARD (UINT64_C(64) << 20)
 
@@ -97,4 +98,79 @@ int64_t cache_purge_tag(struct slice tag, bool is_soft)
 int64_t cache_purge_all(bool is_soft)
 {
 	return purge(CACHE_PURGE_PREFIX, SLICE_EMPTY, is_soft);
+}
+
+// --- Seeing
+
+struct collection {
+	struct slice key;
+	bool is_prefix;
+	struct cache_object **objects;
+	unsigned count, most;
+};
+
+static void collect(struct cache_object *object, void *argument)
+{
+	struct collection *collection = argument;
+	bool wanted = collection->is_prefix ? slice_starts_with(object->key, collection->key)
+					    : slice_equal(object->key, collection->key);
+	if (!wanted || collection->count == collection->most)
+		return;
+	cache_object_ref(object);
+	collection->objects[collection->count++] = object;
+}
+
+static int visit_all(struct collection *collection, void (*visit)(struct cache_object *object, void *argument))
+{
+	struct cache_store *shared = cache_shared_store();
+	if (shared)
+		cache_store_visit(shared, visit, collection);
+	return (int)collection->count;
+}
+
+int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned most)
+{
+	char room[KEY_MAX];
+	struct collection collection = {.is_prefix = true, .objects = ret_objects, .most = most};
+	if (prefix.length > 0 && !cache_key_of_url(prefix, room, sizeof room, &collection.key))
+		return -EINVAL;
+	return visit_all(&collection, collect);
+}
+
+int cache_show(struct slice url, struct cache_object **ret_objects, unsigned most)
+{
+	char room[KEY_MAX];
+	struct collection collection = {.objects = ret_objects, .most = most};
+	if (!cache_key_of_url(url, room, sizeof room, &collection.key))
+		return -EINVAL;
+	return visit_all(&collection, collect);
+}
+
+static uint32_t uses_of(const struct cache_object *object)
+{
+	return atomic_load_explicit(&object->uses, memory_order_relaxed);
+}
+
+// Into its place among those that are used most.
+static void rank(struct cache_object *object, void *argument)
+{
+	struct collection *collection = argument;
+	unsigned place = collection->count;
+	while (place > 0 && uses_of(collection->objects[place - 1]) < uses_of(object))
+		place--;
+	if (place == collection->most || object->status == CACHE_MARK)
+		return;
+	cache_object_ref(object);
+	if (collection->count == collection->most)
+		cache_object_unref(collection->objects[--collection->count]);
+	memmove(&collection->objects[place + 1], &collection->objects[place],
+		(collection->count - place) * sizeof(struct cache_object *));
+	collection->objects[place] = object;
+	collection->count++;
+}
+
+int cache_top(struct cache_object **ret_objects, unsigned most)
+{
+	struct collection collection = {.objects = ret_objects, .most = most};
+	return visit_all(&collection, rank);
 }

@@ -262,3 +262,17 @@ def test_it_is_a_unix_socket_or_a_mistake(tmp_path, admin):
     path.write_text(f'admin: "{admin}"\nproxy: 127.0.0.1:1\n')
     done = run_command("check", path)
     assert done.returncode == 1 and "UNIX socket only" in done.stderr
+
+
+@pytest.mark.parametrize("method,target,status", [
+    ("GET", "/cache", 200), ("GET", "/cache/list", 200), ("GET", "/cache/top", 200), ("GET", "/cache/list/http%3A%2F%2Fx%2F", 200),
+    ("GET", "/cache/http%3A%2F%2Fx%2F", 200), ("GET", "/cache/x", 422), ("GET", "/cache/list/x", 422), ("GET", "/cache/tag/x", 404),
+    ("DELETE", "/cache/list/http%3A%2F%2Fx%2F", 404), ("DELETE", "/cache/list", 422), ("POST", "/cache/tag/x", 200), ("POST", "/cache/a/b/c", 404),
+    ("PUT", "/cache", 405), ("DELETE", "/cache", 200),
+])
+def test_what_there_is_of_the_cache(start, stage, method, target, status):
+    usher = start([stage.origin(named("a")).address])
+    answered, value = usher.admin.ask(method, target)
+    assert answered == status, value
+    if method == "GET" and status == 200 and target != "/cache":
+        assert value == {"answers": []}

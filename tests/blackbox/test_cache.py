@@ -943,6 +943,44 @@ def test_soft_purge_by_url(tagged):
     eventually(lambda: is_hit(tagged, "/a"), "another fetch")
 
 
+def test_show_tells_why(administered):
+    administered.get("/a")
+    administered.get("/a", "X-A: 1")
+    administered.get("/a", "X-A: 1")
+    shown = cache_command(administered, "show", "http://test.example/a").stdout
+    assert shown.count("http://test.example/a\n") == 2 and shown.count("of 600 s that it is fresh (max-age)") == 2
+    assert "  for X-A: 1\n" in shown and "used 1 times" in shown and "used 0 times" in shown
+    assert cache_command(administered, "show", "http://test.example/b").stdout == "nothing is stored\n"
+    cache_command(administered, "purge", "--soft", "--all")
+    assert "not reused as it is" in (shown := cache_command(administered, "show", "http://test.example/a").stdout) and "a purge made it stale" in shown
+
+
+@pytest.mark.parametrize("fields,cache,says", [
+    (["Cache-Control: private"], "true", "not stored: the answer is private: for one visitor alone (RFC 9111 section 5.2.2.7)"),
+    (["Cache-Control: no-cache", 'ETag: "a"'], "true", "no-cache: the server is asked each time (RFC 9111 section 5.2.2.4)"),
+    (["Cache-Control: max-age=0", 'ETag: "a"'], "true", "stale: the server is asked first"),
+    (["Cache-Control: s-maxage=60"], "true", "fresh (s-maxage)"), ([f"Expires: {date(600)}"], "true", "fresh (Expires)"),
+    ([], "{ttl: 1m}", "of 60 s that it is fresh (ttl)"), ([f"Last-Modified: {date(-10000)}"], "{heuristic: {percent: 10}}", "fresh (heuristic)"),
+])
+def test_show_names_the_rule(stage, tmp_path, fields, cache, says):
+    usher = stage.usher(CONFIG + ADMIN, ORIGIN=stage.origin(Site(*fields)), CACHE=cache, DIR=tmp_path)
+    usher.get("/a")
+    assert says in cache_command(usher, "show", "http://test.example/a").stdout
+
+
+def test_list_and_top(administered):
+    for number in range(30):
+        for _ in range(number + 1):
+            administered.get(f"/{number:02}")
+    everything = cache_command(administered, "list").stdout
+    assert all(f"http://test.example/{number:02}\n" in everything for number in range(30))
+    some = cache_command(administered, "list", "http://test.example/1").stdout
+    assert [f"http://test.example/{number:02}\n" in some for number in range(30)] == [10 <= number < 20 for number in range(30)]
+    top = [line for line in cache_command(administered, "top").stdout.splitlines() if line.startswith("http")]
+    assert top == [f"http://test.example/{number:02}" for number in range(29, 9, -1)]
+    assert cache_command(administered, "list", "nothing").returncode == 1
+
+
 def test_stats(administered):
     for _ in range(4):
         administered.get("/a")
@@ -952,7 +990,8 @@ def test_stats(administered):
 
 
 @pytest.mark.parametrize("words,code,says", [
-    (["purge"], 2, "usage"), (["purge", "--all", "http://x/"], 2, "usage"), (["stats", "x"], 2, "usage"), (["fly"], 2, "usage"),
+    (["purge"], 2, "usage"), (["purge", "--all", "http://x/"], 2, "usage"), (["stats", "x"], 2, "usage"), (["fly"], 2, "usage"), (["show"], 2, "usage"), (["top", "x"], 2, "usage"),
+    (["show", "x"], 1, "is no URL"),
     (["purge", "--all", "--tag", "x"], 2, "usage"), (["purge", "--tag", "a,b"], 1, "is no tag"), (["purge", "--prefix", "x"], 1, "is no URL"),
     (["purge", "not-a-url"], 1, "is no URL"), (["purge", "http://test.example"], 1, "is no URL"), (["purge", "http://a b/"], 1, "is no URL"),
 ])
