@@ -47,6 +47,7 @@ struct caching {
 	struct cache_asked asked;
 	struct cache_object *object; // that was found; holds a reference
 	bool is_marked;		     // answers to this request were not for others
+	const char *told;	     // of what was done; NULL: nothing yet
 	struct cache_reader reader;
 	struct fetching *fetching; // that this visitor began, and whose response may be his
 	struct fields left_out;	   // of it: what is his alone
@@ -114,9 +115,23 @@ static void tell(struct caching *caching, const char *what)
 {
 	struct exchange *exchange = caching->exchange;
 	trace_note(&exchange->trace, "cache", slice_from_string(what), NULL, 0, TRACE_NO_VALUE);
-	if (caching->config->status)
-		exchange_always(exchange, SLICE("Cache-Status"),
-				arena_printf(exchange_arena(exchange), "usher; %s", what));
+	caching->told = what;
+}
+
+// RFC 9211 section 2: behind what the caches nearer to the server say.
+static void tell_visitor(struct caching *caching)
+{
+	struct exchange *exchange = caching->exchange;
+	struct arena *arena = exchange_arena(exchange);
+	const struct fields *fields = &exchange_response(exchange)->fields;
+	struct slice status = SLICE_EMPTY;
+	for (uint32_t i = 0; i < fields->count && !exchange_failed(exchange); i++)
+		if (slice_equal_nocase(fields->items[i].name, SLICE("Cache-Status")))
+			status = arena_printf(arena, "%.*s%.*s, ", SLICE_ARGUMENTS(status),
+					      SLICE_ARGUMENTS(fields->items[i].value));
+	status = arena_printf(arena, "%.*susher; %s", SLICE_ARGUMENTS(status), caching->told);
+	if (status.data)
+		exchange_always(exchange, SLICE("Cache-Status"), status);
 }
 
 // RFC 9211 section 2.2.
@@ -459,6 +474,8 @@ static void cache_handle(struct exchange *exchange, const void *value)
 		serve(caching);
 	else
 		pass_and_invalidate(caching);
+	if (caching && caching->told && config->status)
+		tell_visitor(caching);
 }
 
 const struct handler_type cache_handler = {

@@ -848,6 +848,20 @@ def test_mistakes_are_named(tmp_path, cache, says):
     assert done.returncode == 1 and says in done.stderr, done.stderr
 
 
+def test_rfc_9211_section_2_what_other_caches_say_stands_before(cached):
+    usher, _ = cached("Cache-Control: max-age=60", 'Cache-Status: "far"; hit', "cache-status: near; hit", cache="{status: true}")
+    assert usher.get().get("Cache-Status") == '"far"; hit, near; hit, usher; fwd=miss; stored'
+    assert usher.get().get("Cache-Status") == '"far"; hit, near; hit, usher; hit'
+
+
+def test_an_error_of_ushers_own_tells_that_it_was_forwarded(stage):
+    origin = stage.origin(Site())
+    usher = stage.usher(CONFIG, ORIGIN=origin, CACHE="{status: true}")
+    origin.stop()
+    answer = usher.get()
+    assert answer.status == 502 and answer.get("Cache-Status") == "usher; fwd=miss"
+
+
 # --- Forgetting, and seeing
 
 ADMIN = 'admin: "unix:$DIR/admin.sock"\n'

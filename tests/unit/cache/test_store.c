@@ -233,6 +233,14 @@ static void purges_mean_what_is_under_way(void **state)
 	cache_object_unref(now);
 }
 
+static void counts_uses(void **state)
+{
+	for (unsigned i = 1; i <= 300; i++)
+		assert_int_equal(cache_store_count_use(store, 12345), i < 255 ? i : 255);
+	assert_int_equal(cache_store_count_use(store, 12345 + (UINT64_C(1) << 40)), 1);
+	assert_int_equal(cache_store_count_use(store, 12345), 1); // it had to give way
+}
+
 // --- Threads
 
 enum { THREADS = 4, STEPS = 20000, KEYS = 50 };
@@ -295,6 +303,7 @@ int main(void)
 		TEST(scans_push_nothing_of_use_out),
 		TEST(purges_drop_what_they_mean),
 		TEST(purges_mean_what_is_under_way),
+		TEST(counts_uses),
 		TEST(threads_share_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
