@@ -62,7 +62,8 @@ def on_core(core, *command):
 class Proxy:
     """One proxy under test, running on its core."""
 
-    def __init__(self, name, directory, origin_port, certificate=None, sites=0, environment=None, connections=12000):
+    def __init__(self, name, directory, origin_port, certificate=None, sites=0, environment=None, connections=12000,
+                 cached=False):
         self.name = name
         self.port = free_port()
         self.tls = certificate is not None
@@ -70,13 +71,17 @@ class Proxy:
                   "CONNECTIONS": str(connections), "CERTIFICATE": str(certificate)}
 
         def filled(template):
-            return self.fill(template, directory, values, self.tls, sites)
+            lines = {"TLS" if self.tls else "PLAIN"} | ({"CACHED"} if cached else set())
+            return self.fill(template, directory, values, lines, sites)
 
         command = {
             "floor": lambda: [BUILD / "bench/floor", self.port, origin_port],
             "usher": lambda: [BUILD / "usher", "run", "-c", filled("usher.yaml")],
             "nginx": lambda: [shutil.which("nginx") or "/usr/sbin/nginx", "-p", directory, "-c", filled("nginx.conf")],
             "haproxy": lambda: [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", filled("haproxy.cfg")],
+            "varnish": lambda: [shutil.which("varnishd") or "/usr/sbin/varnishd", "-F", "-a", f"127.0.0.1:{self.port}",
+                                "-b", f"127.0.0.1:{origin_port}", "-n", directory / "varnish", "-s", "malloc,256m", "-t", "3600",
+                                "-T", "none", "-p", "thread_pools=1"],
             "h2o": lambda: ["h2o", "-m", "worker", "-c", filled("h2o.conf")],
         }[name]()
         output = directory / f"{name}.out"
@@ -90,11 +95,12 @@ class Proxy:
         wait_for_port(self.name, self.port, self.process, self.output, self.tls)
 
     @staticmethod
-    def fill(name, directory, values, tls, sites=0):
-        """A template's values, and those of its lines that are for plain connections, or for TLS."""
+    def fill(name, directory, values, kept, sites=0):
+        """A template's values, and those of its lines that are for what is kept: PLAIN, TLS, CACHED."""
         text = (BENCH / name).read_text()
-        text = re.sub(r"(?m)^@PLAIN@.*\n" if tls else r"(?m)^@TLS@.*\n", "", text)
-        text = re.sub(r"(?m)^@(PLAIN|TLS)@ ?", "", text)
+        for lines in {"PLAIN", "TLS", "CACHED"} - kept:
+            text = re.sub(rf"(?m)^@{lines}@.*\n", "", text)
+        text = re.sub(r"(?m)^@(PLAIN|TLS|CACHED)@ ?", "", text)
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         if sites:
@@ -261,9 +267,9 @@ class Bench:
             self.running.remove(proxy)
             proxy.stop()
 
-    def interleaved(self, work, rounds, names, measure, tls=False):
+    def interleaved(self, work, rounds, names, measure, tls=False, cached=False):
         """Runs measure(proxy) for all proxies in turn, and keeps the medians of its numbers."""
-        proxies = [self.start(name, tls) for name in names]
+        proxies = [self.start(name, tls, cached=cached) for name in names]
         self.repeat(work, rounds, [(proxy.name, proxy) for proxy in proxies], measure)
         self.stop(proxies)
 
