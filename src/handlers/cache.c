@@ -459,6 +459,28 @@ static void pass_and_invalidate(struct caching *caching)
 	cache_invalidate(caching->exchange, caching->store, caching->key, caching->hash);
 }
 
+static bool is_purge(const struct exchange *exchange, const struct cache_config *config)
+{
+	const struct request *request = &exchange->transaction.request;
+	return config->purgers && request->method == METHOD_OTHER && slice_equal(request->method_name, SLICE("PURGE"));
+}
+
+static void purge(struct caching *caching)
+{
+	struct exchange *exchange = caching->exchange;
+	if (!network_set_contains(caching->config->purgers, &exchange->client)) {
+		exchange_fail(exchange, FAULT_REFUSED, "purge", "cache.purge does not name this address");
+		return;
+	}
+	unsigned count = cache_forget(caching->store, caching->key, caching->hash);
+	struct slice text = arena_printf(exchange_arena(exchange), "%u stored answers forgotten\n", count);
+	trace_note(&exchange->trace, "purge", SLICE_EMPTY, NULL, 0, count);
+	if (text.data)
+		exchange_answer(exchange, 200, SLICE("text/plain; charset=utf-8"), text);
+	else
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "purge", NULL);
+}
+
 static void cache_handle(struct exchange *exchange, const void *value)
 {
 	const struct cache_config *config = value;
@@ -470,6 +492,8 @@ static void cache_handle(struct exchange *exchange, const void *value)
 	struct caching *caching = begin(exchange, config);
 	if (!caching)
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "cache", NULL);
+	else if (is_purge(exchange, config))
+		purge(caching);
 	else if (method_is_safe(request->method))
 		serve(caching);
 	else

@@ -100,6 +100,11 @@ static const struct config_key cache_keys[] = {
 	{"no_store", CONFIG_LIST, offsetof(struct cache_config, no_store_list),
 	 .help = "requests whose answers are not stored, though they may be answered from the cache: as in `match`",
 	 .section = &route_match_section},
+	{"purge", CONFIG_TEXTS, offsetof(struct cache_config, purge_texts),
+	 .help = "the addresses and networks that may make a URL forgotten with the method PURGE; others get 403 for "
+		 "it; "
+		 "without this key, servers get it",
+	 .form = "an address or a network such as 10.0.0.0/8"},
 	{"min_uses", CONFIG_INTEGER, offsetof(struct cache_config, min_uses), "1",
 	 "an answer is stored when it is asked for so often", .min = 1, .max = 100},
 	{"heuristic", CONFIG_SECTION, offsetof(struct cache_config, heuristic),
@@ -194,6 +199,15 @@ static bool load_matches(struct config_load *load, const struct cache_config *co
 	return true;
 }
 
+static bool load_purgers(struct config_load *load, struct cache_config *config)
+{
+	if (config->purge_texts.count == 0)
+		return true;
+	struct network_set *set = config_alloc(load, sizeof *set);
+	config->purgers = set;
+	return set && network_set_load(load, &config->purge_texts, set);
+}
+
 // Several routes may share the value.
 bool cache_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
 		       const void **ret_config)
@@ -204,6 +218,7 @@ bool cache_config_load(struct config_load *load, struct snapshot *snapshot, cons
 	*config = *(const struct cache_config *)value;
 	config->variant = variant_of(route);
 	*ret_config = config;
-	return load_status_ttls(load, config) && load_matches(load, config, &config->bypass_list, &config->bypass) &&
+	return load_status_ttls(load, config) && load_purgers(load, config) &&
+	       load_matches(load, config, &config->bypass_list, &config->bypass) &&
 	       load_matches(load, config, &config->no_store_list, &config->no_store);
 }

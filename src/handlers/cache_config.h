@@ -56,11 +56,13 @@ struct cache_config {
 	int64_t min_uses;
 	struct config_pairs status_ttl_texts;
 	struct config_list bypass_list, no_store_list;
+	struct config_texts purge_texts;
 	// Of these, made by loading.
 	struct cache_status_ttl *status_ttls;
 	uint32_t status_ttl_count;
 	struct cache_matches bypass, no_store;
-	uint64_t variant; // of this route
+	const struct network_set *purgers; // who may ask for PURGE; NULL: it is a method like others
+	uint64_t variant;		   // of this route
 };
 
 extern const struct config_section cache_section;

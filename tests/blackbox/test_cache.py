@@ -840,7 +840,7 @@ def test_many_visitors_and_threads(cached):
 
 @pytest.mark.parametrize("cache,says", [("{tll: 1m}", 'did you mean "ttl"'), ("maybe", "cache"), ("{max_object: 0}", "max_object"),
     ("{ttl_by_status: {99: 1s}}", "is no status"), ("{ttl_by_status: {404: 1ms}}", "no time to be fresh"), ("{ttl_by_status: {404: x}}", "no time to be fresh"),
-    ("{bypass: {}}", "says nothing"), ("{no_store: [{}]}", "says nothing"), ("{min_uses: 0}", "min_uses")])
+    ("{purge: [10.0.0.0/33]}", "10.0.0.0/33"), ("{bypass: {}}", "says nothing"), ("{no_store: [{}]}", "says nothing"), ("{min_uses: 0}", "min_uses")])
 def test_mistakes_are_named(tmp_path, cache, says):
     path = tmp_path / "usher.yaml"
     path.write_text(f"proxy: 127.0.0.1:1\ncache: {cache}\n")
@@ -948,6 +948,24 @@ def test_a_purge_means_what_is_being_fetched(stage, tmp_path):
         go.set()
         assert client.response().body == b"1"
     assert usher.get().body == b"2" and is_hit(usher, "/")
+
+
+def test_the_method_purge_where_the_address_may(stage):
+    site = Site("Cache-Control: max-age=60", "Vary: X-A")
+    usher = stage.usher(CONFIG + 'trusted_proxies: 127.0.0.1\n', ORIGIN=stage.origin(site), CACHE="{status: true, purge: [127.0.0.1, 10.0.0.0/8]}")
+    usher.get("/a"), usher.get("/a", "X-A: 1"), usher.get("/b")
+    refused = usher.ask("PURGE", "/a", "X-Forwarded-For: 192.0.2.1")
+    assert refused.status == 403 and is_hit(usher, "/a")
+    done = usher.ask("PURGE", "/a", "X-Forwarded-For: 10.1.2.3")
+    assert (done.status, done.body) == (200, b"2 stored answers forgotten\n")
+    assert not is_hit(usher, "/a") and is_hit(usher, "/b")
+    assert usher.ask("PURGE", "/b").body == b"1 stored answers forgotten\n"
+    assert all(request.method == "GET" for request in site.asked)
+
+
+def test_the_method_purge_is_the_servers_where_nothing_is_said(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    assert usher.ask("PURGE", "/a").body == b"1" and site.asked[0].method == "PURGE"
 
 
 def test_soft_purge_by_url(tagged):
