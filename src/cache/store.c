@@ -240,7 +240,7 @@ struct cache_object *cache_store_find(struct cache_store *store, struct slice ke
 		drop(shard, object);
 	if (object)
 		cache_object_ref(object);
-	*(object ? &shard->found : &shard->missed) += 1;
+	*(object && object->status != CACHE_MARK ? &shard->found : &shard->missed) += 1;
 	pthread_mutex_unlock(&shard->lock);
 	if (object)
 		note_hit(object);

@@ -1021,6 +1021,13 @@ def test_stats(administered):
     assert "stored answers  1\n" in done.stdout and "of 67108864\n" in done.stdout and "found           3 of 4 (75.0%)" in done.stdout
 
 
+def test_stats_do_not_count_what_is_not_stored_as_found(stage, tmp_path):
+    usher = stage.usher(CONFIG + ADMIN, ORIGIN=stage.origin(Site("Cache-Control: private")), CACHE="true", DIR=tmp_path)
+    for _ in range(4):
+        usher.get("/a")
+    assert "found           0 of 4 (0.0%)" in cache_command(usher, "stats").stdout
+
+
 @pytest.mark.parametrize("words,code,says", [
     (["purge"], 2, "usage"), (["purge", "--all", "http://x/"], 2, "usage"), (["stats", "x"], 2, "usage"), (["fly"], 2, "usage"), (["show"], 2, "usage"), (["top", "x"], 2, "usage"),
     (["show", "x"], 1, "is no URL"),
