@@ -24,8 +24,9 @@ struct fetching {
 	struct cache_directives request_says;
 	struct cache_asked asked;
 	struct cache_judgement judgement;
-	bool validates;	      // what is stored
-	uint64_t asked_after; // of the purges
+	bool validates;	       // what is stored
+	uint64_t asked_after;  // of the purges
+	struct fields varying; // of the response: Vary, in memory that stays while the content is read
 };
 
 bool cache_copy_fields(struct arena *arena, const struct fields *from, struct fields *ret_copy)
@@ -123,19 +124,13 @@ static struct cache_object *make_object(const struct fetching *fetching, unsigne
 // For a while nobody waits to see whether the answer is for all; of those for whom it varies likewise.
 static void mark(struct fetching *fetching)
 {
-	struct exchange *exchange = fetching->exchange;
-	const struct response *response = exchange_response(exchange);
-	struct fields varying = {0};
+	const struct response *response = exchange_response(fetching->exchange);
 	if (!fetching->order.is_shared || response->status >= 500)
 		return;
-	for (uint32_t i = 0; i < response->fields.count; i++)
-		if (response->fields.items[i].id == FIELD_VARY &&
-		    !fields_add(&varying, exchange_arena(exchange), FIELD_VARY, response->fields.items[i].value))
-			return;
 	struct slice why = slice_from((const char *)&fetching->judgement.verdict, sizeof fetching->judgement.verdict);
 	fetching->judgement.says = (struct cache_directives){0};
 	fetching->judgement.times = (struct cache_times){.received_s = cache_now_s(), .lifetime_s = MARK_S};
-	struct cache_object *object = make_object(fetching, CACHE_MARK, &varying, why, 0);
+	struct cache_object *object = make_object(fetching, CACHE_MARK, &fetching->varying, why, 0);
 	if (object)
 		put(fetching, object);
 	cache_object_unref(object);
@@ -218,6 +213,13 @@ static bool give_left_out(struct fetching *fetching)
 	return true;
 }
 
+// As it turned out.
+static void mark_too_large(struct fetching *fetching)
+{
+	fetching->judgement.verdict = CACHE_TOO_LARGE;
+	mark(fetching);
+}
+
 static void store(struct fetching *fetching)
 {
 	struct exchange *exchange = fetching->exchange;
@@ -242,7 +244,7 @@ static void store(struct fetching *fetching)
 	if (whole)
 		put(fetching, whole);
 	else
-		mark(fetching);
+		mark_too_large(fetching);
 	end(fetching, CACHE_FETCH_WHOLE, NULL);
 	cache_object_unref(whole);
 }
@@ -283,6 +285,20 @@ static bool is_error_to_hide(const struct fetching *fetching)
 	       cache_object_serves_errors(stale, cache_now_s());
 }
 
+static bool note_varying(struct fetching *fetching)
+{
+	const struct fields *fields = &exchange_response(fetching->exchange)->fields;
+	struct arena *arena = exchange_arena(fetching->exchange);
+	for (uint32_t i = 0; i < fields->count; i++) {
+		if (fields->items[i].id != FIELD_VARY)
+			continue;
+		struct slice value = arena_copy(arena, fields->items[i].value);
+		if (!value.data || !fields_add(&fetching->varying, arena, FIELD_VARY, value))
+			return false;
+	}
+	return true;
+}
+
 static void fetch(struct fetching *fetching)
 {
 	struct exchange *exchange = fetching->exchange;
@@ -290,6 +306,8 @@ static void fetch(struct fetching *fetching)
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "validate a stored answer", NULL);
 	else
 		exchange_next(exchange);
+	if (!exchange_failed(exchange) && !note_varying(fetching))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "fetch", NULL);
 	tell_visitor(fetching);
 	if (exchange_failed(exchange)) {
 		fail(fetching);
@@ -347,7 +365,7 @@ void fetching_start(const struct fetching_order *order, struct fetching **visito
 		}
 		if (subrequest_start(exchange, run, fetching))
 			return;
-		cache_object_unref(fetching->order.stale);
+		cache_object_unref(order->stale); // the subrequest's memory is gone
 		if (visitor)
 			*visitor = NULL;
 	} else if (exchange) {

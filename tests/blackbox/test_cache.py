@@ -1000,6 +1000,18 @@ def test_show_names_the_rule(stage, tmp_path, fields, cache, says):
     assert says in cache_command(usher, "show", "http://test.example/a").stdout
 
 
+def test_show_tells_of_what_was_too_large_in_the_end(stage, tmp_path):
+    def script(connection):
+        while connection.read_request() is not None:
+            connection.send(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nVary: X-A\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in range(40):
+                connection.send(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
+            connection.send(b"0\r\n\r\n")
+    usher = stage.usher(CONFIG + ADMIN, ORIGIN=stage.origin(script), CACHE="{max_object: 64KiB}", DIR=tmp_path)
+    assert len(usher.get("/a", "X-A: one").body) == 40 * 0x8000
+    eventually(lambda: "not stored: the answer is larger than max_object" in cache_command(usher, "show", "http://test.example/a").stdout, "a mark")
+
+
 def test_list_and_top(administered):
     for number in range(30):
         for _ in range(number + 1):
