@@ -34,7 +34,7 @@ static bool copy_fields(struct exchange *exchange, const struct cache_object *ob
 
 // The head, and what is_304 decides: whether the visitor has it already.
 static bool begin(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
-		  int64_t now_s, bool *ret_is_304)
+		  bool is_fetched, int64_t now_s, bool *ret_is_304)
 {
 	struct fields fields = cache_object_response(object);
 	bool is_304 = object->status == 200 && cache_is_not_modified(request, &fields, now_s);
@@ -44,7 +44,9 @@ static bool begin(struct exchange *exchange, const struct fields *request, const
 		.version_minor = 1,
 		.body = body_empty(),
 	};
-	if (!copy_fields(exchange, object, is_304) || !add_age(exchange, object, now_s))
+	// Section 5.1 of RFC 9111: Age tells that an answer was not made for this request.
+	bool has_age = !is_fetched || cache_object_age_s(object, now_s) > 0;
+	if (!copy_fields(exchange, object, is_304) || (has_age && !add_age(exchange, object, now_s)))
 		return false;
 	*ret_is_304 = is_304;
 	return true;
@@ -54,7 +56,7 @@ static bool answer(struct exchange *exchange, const struct fields *request, cons
 		   int64_t now_s)
 {
 	bool is_304;
-	return begin(exchange, request, object, now_s, &is_304) &&
+	return begin(exchange, request, object, false, now_s, &is_304) &&
 	       (is_304 || cache_parts_choose(exchange, request, object, now_s));
 }
 
@@ -70,7 +72,7 @@ static bool answer_stream(struct exchange *exchange, const struct fields *reques
 {
 	struct response *response = exchange_response(exchange);
 	bool is_304;
-	if (!begin(exchange, request, reader->object, now_s, &is_304))
+	if (!begin(exchange, request, reader->object, true, now_s, &is_304))
 		return false;
 	if (is_304)
 		return true;

@@ -25,6 +25,13 @@ def test_section_4_1_vary(cached):
     assert usher.get("/", "X-A: 1, 2").body == b"5"
 
 
+def test_section_5_1_age_is_not_told_of_what_was_just_made(cached):
+    usher, site = cached(f"Date: {date(3600)}", "Cache-Control: max-age=60")
+    assert not usher.get().has("Age") and usher.get().has("Age")
+    site.fields.append("Age: 20")
+    assert 20 <= int(usher.get("/x").get("Age")) < 50
+
+
 def test_section_4_2_3_age(cached):
     usher, _ = cached(f"Date: {date(-10)}", "Age: 20", "Cache-Control: max-age=60")
     usher.get()
