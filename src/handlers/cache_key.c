@@ -27,27 +27,26 @@ static void add_parameters(struct text *text, struct slice query, struct slice w
 	}
 }
 
-static bool add_query(struct text *text, struct slice query, const struct config_texts *names)
+static void add_query(struct text *text, const struct request *request, const struct config_texts *names)
 {
 	bool first = true;
+	if (is_all(names)) {
+		text_add_string(text, request->has_query ? "?" : "");
+		text_add(text, request->query);
+		return;
+	}
 	for (size_t i = 0; i < names->count; i++)
-		add_parameters(text, query, names->items[i].text, &first);
-	return !text->overflow;
+		add_parameters(text, request->query, names->items[i].text, &first);
 }
 
 struct slice cache_key(struct exchange *exchange, const struct cache_key_config *config)
 {
 	const struct request *request = exchange_request(exchange);
-	struct arena *arena = exchange_arena(exchange);
-	if (is_all(&config->query))
-		return arena_printf(arena, "%.*s://%.*s%.*s%s%.*s", SLICE_ARGUMENTS(exchange->scheme),
-				    SLICE_ARGUMENTS(exchange->host), SLICE_ARGUMENTS(request->path),
-				    request->has_query ? "?" : "", SLICE_ARGUMENTS(request->query));
 	struct text text;
-	// A name is no longer decoded than as it is written.
+	// A parameter's name is no longer decoded than as it is written.
 	size_t room = exchange->scheme.length + 3 + exchange->host.length + request->path.length +
 		      (request->query.length + 1) * config->query.count;
-	char *bytes = arena_alloc(arena, room);
+	char *bytes = arena_alloc(exchange_arena(exchange), room);
 	if (!bytes)
 		return SLICE_EMPTY;
 	text_init(&text, bytes, room);
@@ -55,7 +54,9 @@ struct slice cache_key(struct exchange *exchange, const struct cache_key_config 
 	text_add_string(&text, "://");
 	text_add(&text, exchange->host);
 	text_add(&text, request->path);
-	return add_query(&text, request->query, &config->query) ? text_slice(&text) : SLICE_EMPTY;
+	add_query(&text, request, &config->query);
+	check(!text.overflow);
+	return text_slice(&text);
 }
 
 // --- Fields and cookies
