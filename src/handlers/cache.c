@@ -42,7 +42,7 @@ struct caching {
 	struct cache_store *store;
 	struct slice key;
 	uint64_t hash, variant;
-	struct fields request; // as the visitor sent it
+	struct fields request; // as the visitor sent it; a copy as soon as somebody may change it
 	struct cache_directives request_says;
 	struct cache_asked asked;
 	struct cache_object *object; // that was found; holds a reference
@@ -93,9 +93,9 @@ static struct caching *begin(struct exchange *exchange, const struct cache_confi
 	caching->store = store_of(exchange);
 	caching->key = cache_key(exchange, &config->key);
 	if (!caching->store || !caching->key.data ||
-	    !cache_key_variant(exchange, config, caching->store, &caching->variant) ||
-	    !cache_copy_fields(exchange_arena(exchange), &request->fields, &caching->request))
+	    !cache_key_variant(exchange, config, caching->store, &caching->variant))
 		return NULL;
+	caching->request = request->fields;
 	caching->hash = cache_store_hash(caching->store, caching->key);
 	cache_directives_of_request(&caching->request, &caching->request_says);
 	caching->asked = (struct cache_asked){
@@ -213,6 +213,11 @@ static void pass(struct caching *caching)
 {
 	struct exchange *exchange = caching->exchange;
 	struct cache_judgement judgement;
+	// The handlers below change the request.
+	if (!cache_copy_fields(exchange_arena(exchange), &exchange_request(exchange)->fields, &caching->request)) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "pass by the cache", NULL);
+		return;
+	}
 	exchange_next(exchange);
 	if (serves_errors(caching, status_of(exchange))) {
 		answer_in_error(caching, exchange->transaction.fault.kind, status_of(exchange));
