@@ -7,6 +7,7 @@ usher talks to, whose script gets an H2Connection.
 """
 
 import collections
+import contextlib
 import re
 import struct
 
@@ -104,6 +105,7 @@ class Peer:
 
     def __init__(self, wire_end, settings=None, acks=True, grants=True, strict=True):
         self.wire = wire_end
+        self.held = None      # what in_one_write gathers
         self.acks = acks      # SETTINGS and PINGs are acknowledged
         self.grants = grants  # what is received may be sent again, at once
         self.strict = strict
@@ -135,7 +137,18 @@ class Peer:
     # --- sending
 
     def send(self, data):
-        self.wire.send(data)
+        if self.held is None:
+            self.wire.send(data)
+        else:
+            self.held += data
+
+    @contextlib.contextmanager
+    def in_one_write(self):
+        """What is sent meanwhile leaves together at the end."""
+        self.held = b""
+        yield
+        data, self.held = self.held, None
+        self.send(data)
 
     def frame(self, kind, flags=0, stream=0, payload=b"", length=None):
         self.send(encode_frame(kind, flags, stream, payload, length))
