@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "fiber/fiber.h"
 #include "fiber/line.h"
+#include "fiber/offload.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -22,9 +23,13 @@ struct cache_fetch {
 	struct line readers_line, fetcher_line;
 	pthread_mutex_t lock; // for all below
 	enum cache_fetch_state state;
-	struct cache_object *object; // grows by being replaced; readers may hold former ones
-	int64_t length;		     // of its content; -1: not known
-	uint64_t filled, most_bytes; // of it
+	struct cache_object *object;	  // grows by being replaced; readers may hold former ones
+	int64_t length;			  // of its content; -1: not known
+	uint64_t filled;		  // of it
+	uint64_t in_memory;		  // of that; the rest is in the file
+	struct cache_file *file;	  // the spool's; NULL: all is in memory
+	struct cache_fetch_bounds bounds; // the fetcher's, as the spool
+	struct cache_spool *spool;
 	uint32_t readers;
 	// What is too much to be stored is lent to all readers, piece by piece.
 	uint32_t piece_number;
@@ -72,6 +77,7 @@ static void unref(struct cache_fetch *fetch)
 	line_fini(&fetch->fetcher_line);
 	pthread_mutex_destroy(&fetch->lock);
 	cache_object_unref(fetch->object);
+	cache_file_unref(fetch->file);
 	free(fetch);
 }
 
@@ -235,21 +241,62 @@ static bool has_more(struct cache_fetch *fetch, void *argument)
 	       fetch->state != CACHE_FETCH_FILLS;
 }
 
-// With the lock held.
+struct file_read {
+	const struct cache_file *file;
+	uint64_t position, written;
+	char *block;
+	struct slice bytes;
+	int error;
+};
+
+static void read_waiting(void *argument)
+{
+	struct file_read *read = argument;
+	read->error =
+		cache_file_read_written(read->file, read->position, read->written, read->block, false, &read->bytes);
+}
+
+// What was written a moment ago is in the system's memory, as a rule.
+static int read_file(struct cache_reader *reader, const struct cache_file *file, uint64_t written,
+		     struct slice *ret_bytes)
+{
+	if (!reader->block && !(reader->block = malloc(CACHE_BLOCK_SIZE)))
+		return -EIO;
+	struct file_read read = {
+		.file = file, .position = reader->position, .written = written, .block = reader->block};
+	read.error = cache_file_read_written(file, reader->position, written, reader->block, true, &read.bytes);
+	if (read.error == -EAGAIN)
+		offload_surely(read_waiting, &read);
+	if (read.error)
+		return -EIO;
+	*ret_bytes = read.bytes;
+	reader->position += read.bytes.length;
+	return 0;
+}
+
+// What is there, when has_more told that something is.
 static int take_bytes(struct cache_reader *reader, struct slice *ret_bytes)
 {
 	struct cache_fetch *fetch = reader->fetch;
-	look_again(reader);
 	*ret_bytes = SLICE_EMPTY;
-	if (reader->position < fetch->filled) {
-		*ret_bytes = slice_from(reader->object->body.data + reader->position, fetch->filled - reader->position);
-	} else if (reader->piece != fetch->piece_number) {
+	pthread_mutex_lock(&fetch->lock);
+	look_again(reader);
+	uint64_t filled = fetch->filled;
+	bool is_in_file = reader->position >= fetch->in_memory && reader->position < filled;
+	if (reader->position < fetch->in_memory) {
+		*ret_bytes =
+			slice_from(reader->object->body.data + reader->position, fetch->in_memory - reader->position);
+		reader->position = fetch->in_memory;
+	} else if (!is_in_file && reader->piece != fetch->piece_number) {
 		*ret_bytes = fetch->piece;
 		reader->piece = fetch->piece_number;
 		reader->holds_piece = true;
 	}
-	reader->position += reader->holds_piece ? 0 : ret_bytes->length;
-	return ret_bytes->length > 0 || fetch->state == CACHE_FETCH_WHOLE ? 0 : -EPIPE;
+	bool is_cut = !is_in_file && ret_bytes->length == 0 && fetch->state != CACHE_FETCH_WHOLE;
+	pthread_mutex_unlock(&fetch->lock);
+	if (is_in_file)
+		return read_file(reader, fetch->file, filled, ret_bytes);
+	return is_cut ? -EPIPE : 0;
 }
 
 int cache_reader_read(struct cache_reader *reader, struct slice *ret_bytes)
@@ -258,19 +305,12 @@ int cache_reader_read(struct cache_reader *reader, struct slice *ret_bytes)
 	pthread_mutex_lock(&fetch->lock);
 	bool fetcher_may_go_on = give_back_piece(reader);
 	bool waits = !has_more(fetch, reader);
-	int error = waits ? 0 : take_bytes(reader, ret_bytes);
 	pthread_mutex_unlock(&fetch->lock);
 	if (fetcher_may_go_on)
 		call(&fetch->fetcher_line);
-	if (!waits)
-		return error;
-	error = wait_until(fetch, &fetch->readers_line, has_more, reader, "content of a fetch", FIBER_NEVER);
-	if (error)
-		return error;
-	pthread_mutex_lock(&fetch->lock);
-	error = take_bytes(reader, ret_bytes);
-	pthread_mutex_unlock(&fetch->lock);
-	return error;
+	int error = waits ? wait_until(fetch, &fetch->readers_line, has_more, reader, "content of a fetch", FIBER_NEVER)
+			  : 0;
+	return error ? error : take_bytes(reader, ret_bytes);
 }
 
 int cache_reader_look(struct cache_reader *reader)
@@ -303,21 +343,25 @@ void cache_reader_leave(struct cache_reader *reader)
 	if (fetcher_may_go_on)
 		call(&fetch->fetcher_line);
 	cache_object_unref(reader->object);
+	free(reader->block);
 	unref(fetch);
 	*reader = (struct cache_reader){0};
 }
 
 // --- The one who fetches
 
-void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length, uint64_t most_bytes)
+void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length,
+			const struct cache_fetch_bounds *bounds)
 {
-	check(length <= (int64_t)object->room_bytes);
-	if (length >= 0)
+	bool is_for_memory = length >= 0 && (uint64_t)length <= bounds->memory_bytes;
+	check(!is_for_memory || (size_t)length <= object->room_bytes);
+	check(bounds->disk || bounds->most_bytes == bounds->memory_bytes);
+	if (is_for_memory)
 		object->body.length = (size_t)length;
+	fetch->bounds = *bounds;
 	pthread_mutex_lock(&fetch->lock);
 	fetch->object = object;
 	fetch->length = length;
-	fetch->most_bytes = most_bytes;
 	fetch->state = CACHE_FETCH_FILLS;
 	pthread_mutex_unlock(&fetch->lock);
 	call(&fetch->readers_line);
@@ -326,11 +370,11 @@ void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, 
 // Only the fetcher replaces the object, so it may read it without the lock.
 static int make_room(struct cache_fetch *fetch, uint64_t more)
 {
-	uint64_t room = fetch->object->room_bytes;
-	while (room < fetch->filled + more)
-		room = room * 2 > fetch->most_bytes ? fetch->most_bytes : room * 2;
-	if (room == fetch->object->room_bytes)
+	uint64_t room = fetch->object->room_bytes, most = fetch->bounds.memory_bytes;
+	if (room >= fetch->filled + more)
 		return 0;
+	while (room < fetch->filled + more)
+		room = room * 2 > most ? most : room * 2 + 1;
 	struct slice so_far = slice_from(fetch->object->body.data, fetch->filled);
 	struct cache_object *grown = cache_object_with(fetch->object, so_far, room), *former = fetch->object;
 	if (!grown)
@@ -339,6 +383,58 @@ static int make_room(struct cache_fetch *fetch, uint64_t more)
 	fetch->object = grown;
 	pthread_mutex_unlock(&fetch->lock);
 	cache_object_unref(former);
+	return 0;
+}
+
+static int fill_memory(struct cache_fetch *fetch, struct slice bytes)
+{
+	if (make_room(fetch, bytes.length) < 0)
+		return -ENOMEM;
+	memcpy(cache_object_room(fetch->object) + fetch->filled, bytes.data, bytes.length);
+	pthread_mutex_lock(&fetch->lock);
+	fetch->in_memory = fetch->filled += bytes.length;
+	pthread_mutex_unlock(&fetch->lock);
+	return 0;
+}
+
+struct spooling {
+	struct cache_fetch *fetch;
+	struct slice bytes;
+	struct cache_object *whole;
+	int error;
+};
+
+// The file has all of the content: what is in memory, too.
+static int begin_spool(struct cache_fetch *fetch)
+{
+	int error = cache_spool_new(fetch->bounds.disk, &fetch->spool);
+	if (error == 0 && fetch->filled > 0)
+		error = cache_spool_append(fetch->spool, slice_from(fetch->object->body.data, fetch->filled));
+	return error;
+}
+
+static void append(void *argument)
+{
+	struct spooling *spooling = argument;
+	struct cache_fetch *fetch = spooling->fetch;
+	spooling->error = fetch->spool ? 0 : begin_spool(fetch);
+	if (spooling->error == 0)
+		spooling->error = cache_spool_append(fetch->spool, spooling->bytes);
+}
+
+static int fill_file(struct cache_fetch *fetch, struct slice bytes)
+{
+	struct spooling spooling = {.fetch = fetch, .bytes = bytes};
+	offload_surely(append, &spooling);
+	if (spooling.error)
+		return spooling.error;
+	pthread_mutex_lock(&fetch->lock);
+	if (!fetch->file) {
+		fetch->file = cache_spool_file(fetch->spool);
+		cache_file_ref(fetch->file);
+	}
+	fetch->filled += bytes.length;
+	pthread_mutex_unlock(&fetch->lock);
 	return 0;
 }
 
@@ -371,27 +467,44 @@ static int lend(struct cache_fetch *fetch, struct slice bytes)
 	return outcome;
 }
 
+// Once some of it was not stored, or the disk failed, nothing is.
+static bool may_store(const struct cache_fetch *fetch, struct slice bytes)
+{
+	return fetch->piece_number == 0 && bytes.length <= fetch->bounds.most_bytes - fetch->filled;
+}
+
 int cache_fetch_fill(struct cache_fetch *fetch, struct slice bytes)
 {
-	bool is_stored = fetch->piece_number == 0 && bytes.length <= fetch->most_bytes - fetch->filled;
+	bool is_stored = may_store(fetch, bytes);
+	bool is_for_memory = !fetch->spool && bytes.length <= fetch->bounds.memory_bytes - fetch->filled;
+	if (is_stored && is_for_memory && fill_memory(fetch, bytes) < 0)
+		return -ENOMEM;
+	if (is_stored && !is_for_memory)
+		is_stored = fill_file(fetch, bytes) == 0;
 	if (!is_stored) {
 		cache_fetch_hide(fetch);
 		return lend(fetch, bytes);
 	}
-	if (make_room(fetch, bytes.length) < 0)
-		return -ENOMEM;
-	memcpy(cache_object_room(fetch->object) + fetch->filled, bytes.data, bytes.length);
-	pthread_mutex_lock(&fetch->lock);
-	fetch->filled += bytes.length;
-	pthread_mutex_unlock(&fetch->lock);
 	call(&fetch->readers_line);
 	return 0;
+}
+
+static void put_spool(void *argument)
+{
+	struct spooling *spooling = argument;
+	struct cache_fetch *fetch = spooling->fetch;
+	spooling->whole = cache_spool_put(fetch->spool, fetch->object, fetch->object->asked_after);
 }
 
 struct cache_object *cache_fetch_take(struct cache_fetch *fetch)
 {
 	if (fetch->piece_number > 0)
 		return NULL;
+	if (fetch->spool) {
+		struct spooling spooling = {.fetch = fetch};
+		offload_surely(put_spool, &spooling);
+		return spooling.whole;
+	}
 	if (fetch->object->body.length == fetch->filled && fetch->object->room_bytes == fetch->filled) {
 		cache_object_ref(fetch->object);
 		return fetch->object;
@@ -416,15 +529,17 @@ void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_state state, st
 {
 	check(state != CACHE_FETCH_ASKS && state != CACHE_FETCH_FILLS);
 	cache_fetch_hide(fetch);
+	cache_spool_free(fetch->spool);
+	fetch->spool = NULL;
 	pthread_mutex_lock(&fetch->lock);
 	if (object && object != fetch->object) {
 		cache_object_unref(fetch->object);
 		fetch->object = object;
 		cache_object_ref(object);
-		fetch->filled = object->body.length;
+		fetch->filled = fetch->in_memory = object->file ? 0 : object->body.length;
 	}
 	if (state == CACHE_FETCH_WHOLE && fetch->piece_number == 0)
-		fetch->length = (int64_t)fetch->filled;
+		fetch->length = (int64_t)(object ? object->body.length : fetch->filled);
 	if (outcome)
 		note_outcome(fetch, outcome);
 	fetch->state = state;

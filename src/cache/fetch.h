@@ -17,6 +17,7 @@
 
 #include "base/fault.h"
 #include "base/slice.h"
+#include "cache/disk.h"
 #include "cache/object.h"
 
 #include <stdbool.h>
@@ -54,6 +55,7 @@ struct cache_reader {
 	int64_t length;		      // of its content; -1: not known
 	enum cache_fetch_state state; // when the reader looked last
 	uint64_t position;	      // in the content
+	char *block;		      // of what is read from a file; NULL
 	uint32_t piece;		      // the last one that it was lent
 	bool holds_piece;
 };
@@ -69,7 +71,7 @@ bool cache_fetch_join(struct cache_reader *reader, const struct cache_wanted *wa
 int cache_reader_wait(struct cache_reader *reader, int64_t deadline_ns);
 
 // The next bytes of the content, lent until the next call; empty at its end. May suspend: -ECANCELED; -EPIPE when
-// it broke off, for the reason in cache_reader_outcome.
+// it broke off, for the reason in cache_reader_outcome; -EIO when the disk failed, or memory is out.
 int cache_reader_read(struct cache_reader *reader, struct slice *ret_bytes);
 
 // Whether the next read returns at once: 1; 0 when not; -1 when nothing follows.
@@ -83,20 +85,31 @@ void cache_reader_leave(struct cache_reader *reader);
 
 // --- The one who fetches
 
-// The answer's head: FILLS, with an object that nobody else has yet and without content. Its length (-1: not known) is
-// within its room; no more than most_bytes are stored. Takes the reference.
-void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length, uint64_t most_bytes);
+// How much content is stored.
+struct cache_fetch_bounds {
+	uint64_t memory_bytes;	 // in memory
+	uint64_t most_bytes;	 // in all; what is more than memory_bytes goes to the disk
+	struct cache_disk *disk; // NULL: there is none, and most_bytes is memory_bytes
+};
 
-// More of the content: 0. With more than may be stored, it goes on for those who read already, but no faster than
-// they take it: suspends. -EPIPE when nobody reads what is not stored either; -ECANCELED; -ENOMEM.
+// The answer's head: FILLS, with an object that nobody else has yet and without content; its room is for all of it,
+// when its length (-1: not known) is known and within memory_bytes. Takes the reference.
+void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length,
+			const struct cache_fetch_bounds *bounds);
+
+// More of the content: 0. May suspend: what goes to the disk is written first, and what is more than may be stored goes
+// on for those who read already, but no faster than they take it. -EPIPE when nobody reads what is not stored either;
+// -ECANCELED; -ENOMEM.
 int cache_fetch_fill(struct cache_fetch *fetch, struct slice bytes);
 
-// The whole object, with a reference of its own, in room that fits; NULL when there was more than may be stored, or
-// memory is out.
+// The whole object, with a reference of its own, in room that fits; with its content in a file, where that was too
+// large for memory: then it is stored on the disk already. NULL when there was more than may be stored, or memory is
+// out. May suspend.
 struct cache_object *cache_fetch_take(struct cache_fetch *fetch);
 
 // The end, in one of the states but ASKS and FILLS. WHOLE: with an object in the place of what was told by
-// cache_fetch_answer (NULL: that one). Others: with the reason. Gives back the maker's reference.
+// cache_fetch_answer (NULL: that one); one with its content in a file, readers read themselves. Others: with the
+// reason. Gives back the maker's reference.
 void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_state state, struct cache_object *object,
 		     const struct cache_outcome *outcome);
 

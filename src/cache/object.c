@@ -130,6 +130,7 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 {
 	struct measure measure = measure_of(parts);
 	size_t head = sizeof(struct cache_object) + measure.fields * sizeof(struct field);
+	check(!parts->file || (parts->body.length == 0 && parts->room_bytes == 0));
 	size_t room = parts->room_bytes > parts->body.length ? parts->room_bytes : parts->body.length;
 	struct cache_object *object = malloc(head + measure.text + room);
 	if (!object)
@@ -140,6 +141,7 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		.hash = parts->hash,
 		.variant = parts->variant,
 		.fields = {.items = (struct field *)(object + 1), .capacity = measure.fields},
+		.file = parts->file,
 		.room_bytes = room,
 		.size_bytes = head + measure.text + room,
 		.times = parts->times,
@@ -157,7 +159,9 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);)
 		put_varying(&builder, parts->request, name);
 	check(builder.text == (char *)object + object->size_bytes - room);
-	object->body = put(&builder, parts->body);
+	object->body = parts->file ? (struct slice){NULL, parts->file->length} : put(&builder, parts->body);
+	if (parts->file)
+		cache_file_ref(parts->file);
 	list_init(&object->link);
 	return object;
 }
@@ -169,8 +173,10 @@ void cache_object_ref(struct cache_object *object)
 
 void cache_object_unref(struct cache_object *object)
 {
-	if (object && atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1)
-		free(object);
+	if (!object || atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) > 1)
+		return;
+	cache_file_unref(object->file);
+	free(object);
 }
 
 bool cache_object_claim_renewal(struct cache_object *object, int64_t now_s)
@@ -200,7 +206,8 @@ static bool is_replaced(const struct field *stored, const struct fields *respons
 
 // Another one for the same request, of which the object knows what its Vary names.
 static struct cache_object *renew(const struct cache_object *object, const struct fields *response,
-				  const struct cache_times *times, struct slice body, size_t room_bytes)
+				  const struct cache_times *times, struct slice body, struct cache_file *file,
+				  size_t room_bytes)
 {
 	struct fields request = object->fields;
 	struct cache_directives says;
@@ -216,10 +223,16 @@ static struct cache_object *renew(const struct cache_object *object, const struc
 		.request = &request,
 		.says = &says,
 		.body = body,
+		.file = file,
 		.room_bytes = room_bytes,
 		.times = *times,
 		.asked_after = object->asked_after,
 	});
+}
+
+static struct slice content_of(const struct cache_object *object)
+{
+	return object->file ? SLICE_EMPTY : object->body;
 }
 
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
@@ -235,15 +248,31 @@ struct cache_object *cache_object_refreshed(const struct cache_object *object, c
 	for (uint32_t i = 0; i < response->count; i++)
 		if (!describes_content(response->items[i].id))
 			merged.items[merged.count++] = response->items[i];
-	struct cache_object *refreshed = renew(object, &merged, times, object->body, 0);
+	struct cache_object *refreshed = renew(object, &merged, times, content_of(object), object->file, 0);
 	free(merged.items);
 	return refreshed;
 }
 
-struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes)
+static struct cache_object *same(const struct cache_object *object, struct slice body, struct cache_file *file,
+				 size_t room_bytes)
 {
 	struct fields response = cache_object_response(object);
-	return renew(object, &response, &object->times, body, room_bytes);
+	struct cache_object *copy = renew(object, &response, &object->times, body, file, room_bytes);
+	if (!copy)
+		return NULL;
+	copy->must_validate = object->must_validate;
+	atomic_store(&copy->is_outdated, atomic_load(&object->is_outdated));
+	return copy;
+}
+
+struct cache_object *cache_object_with_file(const struct cache_object *object, struct cache_file *file)
+{
+	return same(object, SLICE_EMPTY, file, 0);
+}
+
+struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes)
+{
+	return same(object, body, NULL, room_bytes);
 }
 
 // --- Vary

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "cache/directives.h"
+#include "cache/file.h"
 #include "cache/freshness.h"
 #include "http/fields.h"
 
@@ -35,11 +36,12 @@ struct cache_object {
 			     // names
 	uint64_t hash;	     // of the key
 	struct slice key;
-	uint64_t variant;     // of the key, by the configuration: another route's answer is another answer
-	struct fields fields; // of the response, and behind them of the request
-	struct slice body;
-	size_t room_bytes; // for the body
-	size_t size_bytes; // all of it
+	uint64_t variant;	 // of the key, by the configuration: another route's answer is another answer
+	struct fields fields;	 // of the response, and behind them of the request
+	struct slice body;	 // where it is in a file, only its length
+	struct cache_file *file; // NULL: it is in memory
+	size_t room_bytes;	 // for the body
+	size_t size_bytes;	 // all of it
 	struct cache_times times;
 	_Atomic int64_t renewed_s; // when it was last fetched anew while it is used; 0: never
 	_Atomic bool is_outdated;  // by a purge: stale whatever its age
@@ -59,7 +61,8 @@ struct cache_object_parts {
 	const struct fields *request;
 	const struct cache_directives *says; // whose no-cache and private fields are left out, too
 	struct slice body;
-	size_t room_bytes; // for the body, where more of it comes
+	struct cache_file *file; // in the place of the body; NULL: it is in memory
+	size_t room_bytes;	 // for the body, where more of it comes
 	struct cache_times times;
 	uint64_t asked_after; // as in the object
 };
@@ -73,6 +76,9 @@ void cache_object_unref(struct cache_object *object); // NULL is allowed
 // same name, but for those that describe the content. The times are of the 304.
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
 					    const struct cache_times *times);
+
+// The same with its content in a file, of which it takes a reference of its own.
+struct cache_object *cache_object_with_file(const struct cache_object *object, struct cache_file *file);
 
 // The same with the content and room for so much of it.
 struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes);

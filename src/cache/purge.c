@@ -34,6 +34,25 @@ bool cache_purges_add(struct cache_purges *purges, const struct cache_purge *pur
 	return true;
 }
 
+bool cache_purges_restore(struct cache_purges *purges, uint64_t last, const struct cache_purge kept[CACHE_PURGES_KEPT])
+{
+	bool whole = true;
+	pthread_mutex_lock(&purges->lock);
+	for (size_t i = 0; i < CACHE_PURGES_KEPT; i++) {
+		struct cache_purge *place = &purges->kept[i];
+		struct slice text = kept[i].text;
+		free((void *)place->text.data);
+		*place = kept[i];
+		place->text = slice_from(malloc(text.length + 1), text.length);
+		if (place->text.data && text.length > 0)
+			memcpy((void *)place->text.data, text.data, text.length);
+		whole = whole && place->text.data;
+	}
+	atomic_store_explicit(&purges->last, last, memory_order_release);
+	pthread_mutex_unlock(&purges->lock);
+	return whole;
+}
+
 // Surrogate-Key separates by blanks, Cache-Tag by commas; no tag holds either.
 static bool has_tag(struct slice tags, struct slice tag)
 {
@@ -63,11 +82,11 @@ static bool means(const struct cache_purge *purge, const struct cache_object *ob
 	return false;
 }
 
-static bool look(struct cache_purges *purges, struct cache_object *object, uint64_t last)
+static bool look(struct cache_purges *purges, struct cache_object *object, uint64_t *asked_after, uint64_t last)
 {
-	if (last - object->asked_after > CACHE_PURGES_KEPT)
+	if (last - *asked_after > CACHE_PURGES_KEPT)
 		return false;
-	for (uint64_t number = object->asked_after + 1; number <= last; number++) {
+	for (uint64_t number = *asked_after + 1; number <= last; number++) {
 		const struct cache_purge *purge = &purges->kept[number % CACHE_PURGES_KEPT];
 		if (!means(purge, object))
 			continue;
@@ -75,16 +94,16 @@ static bool look(struct cache_purges *purges, struct cache_object *object, uint6
 			return false;
 		atomic_store_explicit(&object->is_outdated, true, memory_order_relaxed);
 	}
-	object->asked_after = last;
+	*asked_after = last;
 	return true;
 }
 
-bool cache_purges_spare(struct cache_purges *purges, struct cache_object *object)
+bool cache_purges_spare(struct cache_purges *purges, struct cache_object *object, uint64_t *asked_after)
 {
-	if (object->asked_after == cache_purges_last(purges))
+	if (*asked_after == cache_purges_last(purges))
 		return true;
 	pthread_mutex_lock(&purges->lock);
-	bool spared = look(purges, object, atomic_load_explicit(&purges->last, memory_order_relaxed));
+	bool spared = look(purges, object, asked_after, atomic_load_explicit(&purges->last, memory_order_relaxed));
 	pthread_mutex_unlock(&purges->lock);
 	return spared;
 }

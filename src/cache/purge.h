@@ -35,6 +35,10 @@ struct cache_purges {
 void cache_purges_init(struct cache_purges *purges);
 void cache_purges_fini(struct cache_purges *purges);
 
+// Goes on after the purges of a former process: the last one's number, and the table. Copies the texts. False when
+// memory is out.
+bool cache_purges_restore(struct cache_purges *purges, uint64_t last, const struct cache_purge kept[CACHE_PURGES_KEPT]);
+
 // The number of the last one: what is asked for now is as it is after that.
 static inline uint64_t cache_purges_last(const struct cache_purges *purges)
 {
@@ -44,9 +48,9 @@ static inline uint64_t cache_purges_last(const struct cache_purges *purges)
 // Copies the text. False when memory is out.
 bool cache_purges_add(struct cache_purges *purges, const struct cache_purge *purge);
 
-// Whether the object, whose `asked_after` is written, may be kept: not when one of the purges since then means it, or
-// when so many came since that it is not known. It may have become stale. The object is in nobody else's hands, or
-// under its shard's lock.
-bool cache_purges_spare(struct cache_purges *purges, struct cache_object *object);
+// Whether the object, which was asked for (or looked at last) after the purge of that number, may be kept: not when one
+// of the purges since then means it, or when so many came since that it is not known. It may have become stale. The
+// number is that of the last purge from now on; it is the caller's to guard.
+bool cache_purges_spare(struct cache_purges *purges, struct cache_object *object, uint64_t *asked_after);
 
 #endif

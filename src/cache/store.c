@@ -93,6 +93,11 @@ void cache_store_set_budget(struct cache_store *store, uint64_t budget_bytes)
 		atomic_store_explicit(&store->budget_bytes, budget_bytes, memory_order_relaxed);
 }
 
+uint64_t cache_store_largest(const struct cache_store *store)
+{
+	return atomic_load_explicit(&store->budget_bytes, memory_order_relaxed) / SHARDS;
+}
+
 uint64_t cache_store_hash(const struct cache_store *store, struct slice key)
 {
 	return hash_keyed(&store->key, key);
@@ -236,7 +241,8 @@ struct cache_object *cache_store_find(struct cache_store *store, struct slice ke
 	struct shard *shard = shard_of(store, hash);
 	pthread_mutex_lock(&shard->lock);
 	struct cache_object *object;
-	while ((object = find(shard, key, hash, variant, request)) && !cache_purges_spare(&store->purges, object))
+	while ((object = find(shard, key, hash, variant, request)) &&
+	       !cache_purges_spare(&store->purges, object, &object->asked_after))
 		drop(shard, object);
 	if (object)
 		cache_object_ref(object);
@@ -250,16 +256,16 @@ struct cache_object *cache_store_find(struct cache_store *store, struct slice ke
 bool cache_store_put(struct cache_store *store, struct cache_object *object, const struct fields *request)
 {
 	struct shard *shard = shard_of(store, object->hash);
-	uint64_t budget_bytes = atomic_load_explicit(&store->budget_bytes, memory_order_relaxed) / SHARDS;
+	uint64_t budget_bytes = cache_store_largest(store);
 	struct cache_object *former;
-	bool fits = object->size_bytes <= budget_bytes;
+	bool fits = !object->file && object->size_bytes <= budget_bytes;
 	bool in_main = false;
 	pthread_mutex_lock(&shard->lock);
 	while ((former = find(shard, object->key, object->hash, object->variant, request))) {
 		in_main |= former->is_main;
 		drop(shard, former);
 	}
-	fits = fits && cache_purges_spare(&store->purges, object);
+	fits = fits && cache_purges_spare(&store->purges, object, &object->asked_after);
 	if (fits) {
 		uint64_t *ghost = ghost_of(shard, object->hash);
 		in_main |= *ghost == object->hash;
@@ -311,6 +317,11 @@ unsigned cache_store_outdate(struct cache_store *store, struct slice key, uint64
 
 // --- Purging
 
+struct cache_purges *cache_store_purges(struct cache_store *store)
+{
+	return &store->purges;
+}
+
 uint64_t cache_store_asked_after(const struct cache_store *store)
 {
 	return cache_purges_last(&store->purges);
@@ -324,7 +335,7 @@ static unsigned sweep_bucket(struct cache_store *store, struct shard *shard, uin
 	for (struct cache_object *object = shard->buckets[bucket]; object; object = next) {
 		bool was_outdated = atomic_load_explicit(&object->is_outdated, memory_order_relaxed);
 		next = object->next;
-		if (!cache_purges_spare(&store->purges, object)) {
+		if (!cache_purges_spare(&store->purges, object, &object->asked_after)) {
 			drop(shard, object);
 			count++;
 		} else if (!was_outdated) {
@@ -350,11 +361,9 @@ static unsigned sweep(struct cache_store *store, struct shard *shard)
 	return count;
 }
 
-int64_t cache_store_purge(struct cache_store *store, const struct cache_purge *purge)
+int64_t cache_store_sweep(struct cache_store *store)
 {
 	int64_t count = 0;
-	if (!cache_purges_add(&store->purges, purge))
-		return -ENOMEM;
 	for (unsigned i = 0; i < SHARDS; i++)
 		count += sweep(store, &store->shards[i]);
 	return count;

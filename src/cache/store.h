@@ -31,9 +31,12 @@ uint64_t cache_store_hash(const struct cache_store *store, struct slice key);
 struct cache_object *cache_store_find(struct cache_store *store, struct slice key, uint64_t hash, uint64_t variant,
 				      const struct fields *request);
 
+// No object of more bytes is stored.
+uint64_t cache_store_largest(const struct cache_store *store);
+
 // Puts one in, in the place of those that would have answered the same request (whose fields are
-// given). Takes a reference of its own. One that is larger than a shard's share of the budget is not
-// stored: false; nor is what a purge since it was asked for means.
+// given). Takes a reference of its own. One that is too large, or whose content is in a file, is not
+// stored, but the others are gone: false; nor is what a purge since it was asked for means.
 bool cache_store_put(struct cache_store *store, struct cache_object *object, const struct fields *request);
 
 // Drops all responses with the key; how many there were.
@@ -45,9 +48,12 @@ unsigned cache_store_outdate(struct cache_store *store, struct slice key, uint64
 // What is asked for now has seen all purges to this one.
 uint64_t cache_store_asked_after(const struct cache_store *store);
 
-// From now on finds nothing that the purge means, then goes through all that is stored, with the shards' locks held for
-// moments: how many responses it meant. Off the loop. -ENOMEM: nothing is purged.
-int64_t cache_store_purge(struct cache_store *store, const struct cache_purge *purge);
+// Where purges are added: from then on nothing is found that they mean.
+struct cache_purges *cache_store_purges(struct cache_store *store);
+
+// Goes through all that is stored for what purges mean, with the shards' locks held for moments: how many responses
+// they meant. Off the loop.
+int64_t cache_store_sweep(struct cache_store *store);
 
 // Calls for each stored response, with its shard's lock held: `visit` is short, and keeps only what it takes a
 // reference of.

@@ -45,6 +45,15 @@ static void print_stats(const json_t *answer)
 	printf("bytes           %lld of %lld\n", number(answer, "bytes"), number(answer, "budget_bytes"));
 	printf("found           %lld of %lld (%.1f%%)\n", found, asked,
 	       asked > 0 ? 100.0 * (double)found / (double)asked : 0.0);
+	const json_t *disk = json_object_get(answer, "disk");
+	if (!disk)
+		return;
+	printf("on the disk     %lld%s\n", number(disk, "objects"),
+	       json_is_true(json_object_get(disk, "known")) ? "" : " so far: the directory is being read");
+	printf("  bytes         %lld of %lld\n", number(disk, "bytes"), number(disk, "budget_bytes"));
+	printf("  found there   %lld, which were not in memory\n", number(disk, "found"));
+	printf("  written       %lld; %lld could not be, and %lld were not what was written\n", number(disk, "written"),
+	       number(disk, "unwritten"), number(disk, "broken"));
 }
 
 static void print_purged(const json_t *answer)
@@ -72,8 +81,9 @@ static void print_one(const json_t *answer)
 	}
 	long long left_s = number(answer, "seconds_left");
 	bool is_fresh = json_is_true(json_object_get(answer, "fresh"));
-	printf("  %lld, %lld bytes of content, %lld in all; used %lld times\n", number(answer, "status"),
-	       number(answer, "content_bytes"), number(answer, "bytes"), number(answer, "uses"));
+	printf("  %lld, %lld bytes of content%s, %lld in all; used %lld times\n", number(answer, "status"),
+	       number(answer, "content_bytes"), json_object_get(answer, "on_disk") ? " on the disk" : "",
+	       number(answer, "bytes"), number(answer, "uses"));
 	printf("  %s: %lld s old, of %lld s that it is fresh (%s)", is_fresh ? "reused" : "not reused as it is",
 	       number(answer, "age"), number(answer, "lifetime"), json_string_value(json_object_get(answer, "by")));
 	if (json_is_true(json_object_get(answer, "validated_each_time")))

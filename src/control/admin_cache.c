@@ -13,6 +13,7 @@
 #include "control/admin.h"
 #include "control/admin_cache_show.h"
 #include "handlers/cache.h"
+#include "handlers/cache_disk.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -24,13 +25,25 @@ static void answer(struct admin_answer *answer, json_t *value)
 	json_decref(value);
 }
 
+static json_t *describe_disk(struct cache_disk *disk)
+{
+	struct cache_disk_status status;
+	cache_disk_read_status(disk, &status);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "objects", (json_int_t)status.objects, "bytes",
+			 (json_int_t)status.bytes, "budget_bytes", (json_int_t)status.budget_bytes, "found",
+			 (json_int_t)status.found, "written", (json_int_t)status.written, "unwritten",
+			 (json_int_t)status.unwritten, "broken", (json_int_t)status.broken, "known", status.is_known);
+}
+
 static void show(struct admin_answer *ret_answer)
 {
 	struct cache_store_status status;
+	struct cache_disk *disk = cache_shared_disk();
 	cache_read_status(&status);
-	answer(ret_answer, json_pack("{s:I, s:I, s:I, s:I, s:I}", "objects", (json_int_t)status.objects, "bytes",
+	answer(ret_answer, json_pack("{s:I, s:I, s:I, s:I, s:I, s:o*}", "objects", (json_int_t)status.objects, "bytes",
 				     (json_int_t)status.bytes, "budget_bytes", (json_int_t)status.budget_bytes, "found",
-				     (json_int_t)status.found, "missed", (json_int_t)status.missed));
+				     (json_int_t)status.found, "missed", (json_int_t)status.missed, "disk",
+				     disk ? describe_disk(disk) : NULL));
 }
 
 // What the segments behind "cache" mean.
@@ -57,7 +70,8 @@ static void forget(const struct admin_request *request, bool is_soft, struct adm
 		return;
 	}
 	if (meant < 0) {
-		admin_refuse(ret_answer, 503, "out of memory");
+		admin_refuse(ret_answer, 503, "forgotten until usher ends, but not for good: %s",
+			     strerror((int)-meant));
 		return;
 	}
 	log_info("cache: %lld stored answers %s by the operator's word: %s%.*s", (long long)meant,

@@ -52,6 +52,8 @@ static json_t *describe(const struct cache_object *object, int64_t now_s)
 				    "validated_each_time", object->must_validate, "uses",
 				    (json_int_t)atomic_load_explicit(&object->uses, memory_order_relaxed), "vary",
 				    varying_of(object));
+	if (object->file)
+		(void)json_object_set_new(described, "on_disk", json_true());
 	(void)json_object_set_new(described, "url", url ? url : json_string("(not text)"));
 	return described;
 }

@@ -3,12 +3,16 @@
 #include "base/log.h"
 #include "control/bundle.h"
 #include "control/registry.h"
+#include "handlers/cache_disk.h"
 #include "upstream/pool_config.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char *copy_of(const char *text)
@@ -74,6 +78,15 @@ static bool copy_logs(const struct snapshot *snapshot, struct plan *plan)
 	return copied(error_log, plan->error_log);
 }
 
+static bool copy_disk(const struct snapshot *snapshot, struct plan *plan)
+{
+	const struct config_place *place;
+	const char *path = cache_disk_path(snapshot, &place);
+	plan->disk = copy_of(path);
+	plan->disk_place = path ? place_of(place) : NULL;
+	return !path || (plan->disk && plan->disk_place);
+}
+
 static bool find_user(const struct snapshot *snapshot, FILE *messages, struct plan *plan)
 {
 	const struct config_text *user = &snapshot->user;
@@ -107,7 +120,8 @@ static bool fill_in(const struct snapshot *snapshot, FILE *messages, struct plan
 	count(snapshot, plan);
 	if (!find_user(snapshot, messages, plan))
 		return false;
-	if (copied(snapshot->pid_file, plan->pid_file) && copy_listens(snapshot, plan) && copy_logs(snapshot, plan))
+	if (copied(snapshot->pid_file, plan->pid_file) && copy_listens(snapshot, plan) && copy_logs(snapshot, plan) &&
+	    copy_disk(snapshot, plan))
 		return true;
 	fprintf(messages, "%s: no memory\n", plan->path);
 	return false;
@@ -175,6 +189,36 @@ void plan_review(const struct plan *plan, FILE *messages)
 	(void)malloc_trim(0);
 }
 
+// What somebody else keeps there stays his.
+static bool is_empty(int directory)
+{
+	DIR *list = fdopendir(dup(directory));
+	unsigned count = 0;
+	while (list && count <= 2 && readdir(list))
+		count++;
+	if (list)
+		closedir(list);
+	return count == 2; // "." and ".."
+}
+
+int plan_open_disk(const struct plan *plan)
+{
+	struct stat status;
+	if (!plan->disk)
+		return -ENOENT;
+	if (mkdir(plan->disk, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	int directory = open(plan->disk, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+	const struct privileges *privileges = &plan->privileges;
+	if (privileges->drop && fstat(directory, &status) == 0 && status.st_uid != privileges->user &&
+	    is_empty(directory) && fchown(directory, privileges->user, privileges->group) < 0)
+		log_warning("%s: cache_disk: give %s to the user that the worker runs as: %m", plan->disk_place,
+			    plan->disk);
+	return directory;
+}
+
 void plan_free(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->listen_count; i++)
@@ -183,6 +227,8 @@ void plan_free(struct plan *plan)
 		free(plan->logs[i]);
 	free(plan->listens);
 	free(plan->logs);
+	free(plan->disk);
+	free(plan->disk_place);
 	free(plan->path);
 	free(plan->user);
 	free(plan->pid_file);

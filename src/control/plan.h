@@ -27,6 +27,8 @@ struct plan {
 	size_t listen_count;
 	char **logs; // paths of the files that the worker appends to
 	size_t log_count;
+	char *disk;	  // the cache's directory, or NULL
+	char *disk_place; // "usher.yaml:3:9", for messages
 	unsigned threads;
 	struct privileges privileges;
 	char *user; // as configured, for comparison
@@ -48,6 +50,10 @@ bool plan_renew(const struct plan *plan, struct config_source *source, FILE *mes
 
 // Says again what there is to warn of, today: a certificate has come near its end meanwhile.
 void plan_review(const struct plan *plan, FILE *messages);
+
+// Opens the cache's directory, which is made where it is not there, for whom the worker runs as: a descriptor of the
+// caller's; -ENOENT when the plan names none; -errno.
+int plan_open_disk(const struct plan *plan);
 
 // Frees everything, and closes the bundle.
 void plan_free(struct plan *plan);

@@ -57,6 +57,20 @@ bool open_logs(const struct plan *plan, bool anew, FILE *messages)
 	return well;
 }
 
+bool check_disk(const struct plan *plan, FILE *messages)
+{
+	int directory = plan_open_disk(plan);
+	if (directory >= 0)
+		close(directory);
+	if (directory >= 0 || !plan->disk)
+		return true;
+	if (messages)
+		fprintf(messages, "%s: cache_disk: %s: %s\n", plan->disk_place, plan->disk, strerror(-directory));
+	else
+		log_error("%s: cache_disk: %s: %s", plan->disk_place, plan->disk, strerror(-directory));
+	return false;
+}
+
 void describe(const struct master *master, char *ret_text, size_t size)
 {
 	struct text text;
@@ -82,7 +96,7 @@ static bool open_next(struct master *master, FILE *messages)
 		fprintf(messages, "%s: cannot listen on %s: %s\n", at_fault->place, at_fault->name, strerror(-error));
 	else if (error < 0)
 		fprintf(messages, "cannot listen: %s\n", strerror(-error));
-	return error == 0 && open_logs(&master->next_plan, false, messages);
+	return error == 0 && open_logs(&master->next_plan, false, messages) && check_disk(&master->next_plan, messages);
 }
 
 static bool same_text(const char *a, const char *b)

@@ -108,6 +108,20 @@ static int send_logs(int channel, const struct plan *plan)
 	return error;
 }
 
+// What cannot be opened, the worker misses, and tells.
+static int send_disk(int channel, const struct plan *plan)
+{
+	struct handoff_message message = {.kind = HANDOFF_DIRECTORY,
+					  .text = plan->disk ? slice_from_string(plan->disk) : SLICE_EMPTY,
+					  .descriptors = {plan_open_disk(plan)},
+					  .descriptor_count = 1};
+	if (message.descriptors[0] < 0)
+		return 0;
+	int error = handoff_send(channel, &message);
+	handoff_close(&message);
+	return error;
+}
+
 static int send_configuration(int channel, const struct plan *plan, unsigned threads)
 {
 	struct handoff_message message = {.kind = HANDOFF_CONFIGURATION,
@@ -129,6 +143,8 @@ int supervisor_hand_over(struct supervisor *supervisor, const struct plan *plan,
 	}
 	if (error == 0)
 		error = send_logs(supervisor->channel, plan);
+	if (error == 0)
+		error = send_disk(supervisor->channel, plan);
 	if (error == 0)
 		error = send_configuration(supervisor->channel, plan, threads);
 	if (error == 0) {

@@ -7,6 +7,7 @@
 #include "control/log_files.h"
 #include "control/privileges.h"
 #include "control/work.h"
+#include "handlers/cache_disk.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -87,6 +88,14 @@ static void take_log(struct handoff_message *message)
 		log_error("worker: no memory for a log file");
 }
 
+static void take_directory(struct handoff_message *message)
+{
+	if (message->descriptor_count != 1)
+		return;
+	message->descriptor_count = 0;
+	cache_disk_take_directory(message->text, message->descriptors[0]);
+}
+
 static void take(struct worker *worker, struct handoff_message *message)
 {
 	char failure[HANDOFF_TEXT_MAX];
@@ -97,6 +106,9 @@ static void take(struct worker *worker, struct handoff_message *message)
 		break;
 	case HANDOFF_LOG:
 		take_log(message);
+		break;
+	case HANDOFF_DIRECTORY:
+		take_directory(message);
 		break;
 	case HANDOFF_CONFIGURATION:
 		answer(worker, work_take_configuration(worker->work, message, failure) ? NULL : failure);

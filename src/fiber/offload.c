@@ -79,6 +79,16 @@ int offload(void (*run)(void *argument), void *argument)
 	return 0;
 }
 
+void offload_surely(void (*run)(void *argument), void *argument)
+{
+	if (!fiber_current()) {
+		run(argument);
+		return;
+	}
+	while (offload(run, argument) < 0)
+		fiber_yield();
+}
+
 // --- The threads' side.
 
 // The next piece of work, or NULL at the end.

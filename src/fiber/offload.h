@@ -15,4 +15,7 @@ void offload_stop(void);
 // the queue is full (then it was not run).
 int offload(void (*run)(void *argument), void *argument);
 
+// The same for what must be run: while the queue is full, it waits. Where no fiber runs, it is run at once.
+void offload_surely(void (*run)(void *argument), void *argument);
+
 #endif

@@ -10,6 +10,7 @@
 #include "fiber/fiber.h"
 #include "handlers/cache_answer.h"
 #include "handlers/cache_config.h"
+#include "handlers/cache_disk.h"
 #include "handlers/cache_fetching.h"
 #include "handlers/cache_invalidate.h"
 #include "handlers/cache_judge.h"
@@ -158,11 +159,23 @@ static void tell_refused(struct caching *caching, enum cache_verdict verdict)
 
 // --- What is stored
 
+// What is on the disk and small is in memory from now on.
+static struct cache_object *find_on_disk(struct caching *caching)
+{
+	const struct cache_wanted wanted = {caching->key, caching->hash, caching->variant, &caching->request};
+	struct cache_object *object = cache_disk_look(&wanted);
+	if (object && !object->file)
+		(void)cache_store_put(caching->store, object, &caching->request);
+	return object;
+}
+
 static void find(struct caching *caching)
 {
 	cache_object_unref(caching->object);
 	caching->object =
 		cache_store_find(caching->store, caching->key, caching->hash, caching->variant, &caching->request);
+	if (!caching->object)
+		caching->object = find_on_disk(caching);
 	if (!caching->object || caching->object->status != CACHE_MARK)
 		return;
 	caching->is_marked = cache_object_is_fresh(caching->object, cache_now_s());
@@ -234,7 +247,7 @@ static void pass(struct caching *caching)
 		tell_forwarded(caching, "");
 	// From now on somebody will wait again, for an answer that is stored.
 	if (judgement.verdict == CACHE_MAY_STORE && caching->is_marked)
-		(void)cache_forget(caching->store, caching->key, caching->hash);
+		(void)cache_store_drop(caching->store, caching->key, caching->hash);
 }
 
 // --- Asking for all who miss the same
@@ -289,7 +302,10 @@ static void answer_fetched(struct caching *caching, bool is_first)
 	tell_forwarded(caching, is_validated ? is_first ? "; fwd-status=304; stored" : "; fwd-status=304; collapsed"
 				: is_first   ? "; stored"
 					     : "; collapsed");
-	cache_answer_stream(caching->exchange, &caching->request, &caching->reader, cache_now_s());
+	if (reader->state == CACHE_FETCH_WHOLE && reader->object->file)
+		cache_answer(caching->exchange, &caching->request, reader->object, cache_now_s());
+	else
+		cache_answer_stream(caching->exchange, &caching->request, &caching->reader, cache_now_s());
 	add_left_out(caching);
 }
 
@@ -512,7 +528,7 @@ const struct handler_type cache_handler = {
 	.key = {.name = "cache",
 		.kind = CONFIG_OPTIONAL,
 		.section = &cache_section,
-		.help = "Answers that may be reused are reused, from memory (RFC 9111).",
+		.help = "Answers that may be reused are reused, from memory or a disk (RFC 9111).",
 		.form = "true, false, or a map such as {ttl: 1m}"},
 	.load = cache_config_load,
 	.handle = cache_handle,

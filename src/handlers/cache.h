@@ -21,6 +21,7 @@ void cache_read_status(struct cache_store_status *ret_status);
 // For the operator, off the loop: what is stored, with a reference of each, at most so many; how many there are.
 // All that begin with a URL (SLICE_EMPTY: all); those that were used most, in order; all variants of a URL. -EINVAL
 // when it is no such URL.
+// Those on the disk only by cache_show.
 int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned most);
 int cache_top(struct cache_object **ret_objects, unsigned most);
 int cache_show(struct slice url, struct cache_object **ret_objects, unsigned most);

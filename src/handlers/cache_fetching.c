@@ -3,6 +3,7 @@
 #include "exchange/life.h"
 #include "exchange/subrequest.h"
 #include "fiber/fiber.h"
+#include "handlers/cache_disk.h"
 #include "handlers/cache_judge.h"
 #include "http/body.h"
 
@@ -25,6 +26,7 @@ struct fetching {
 	struct cache_asked asked;
 	struct cache_judgement judgement;
 	bool validates;	       // what is stored
+	bool is_on_disk;       // the object, already
 	uint64_t asked_after;  // of the purges
 	struct fields varying; // of the response: Vary, in memory that stays while the content is read
 };
@@ -44,7 +46,8 @@ bool cache_copy_fields(struct arena *arena, const struct fields *from, struct fi
 unsigned cache_forget(struct cache_store *store, struct slice key, uint64_t hash)
 {
 	cache_fetch_forget(key, hash);
-	return cache_store_drop(store, key, hash);
+	unsigned in_memory = cache_store_drop(store, key, hash), on_disk = cache_disk_forget(key, false);
+	return in_memory > on_disk ? in_memory : on_disk;
 }
 
 // --- The visitor for whom it was begun
@@ -97,10 +100,18 @@ static void end(struct fetching *fetching, enum cache_fetch_state state, struct 
 	cache_fetch_end(fetching->order.fetch, state, object, &outcome);
 }
 
+// What was forgotten while it was fetched is not stored, nor what is forgotten at this moment.
 static void put(struct fetching *fetching, struct cache_object *object)
 {
-	if (!cache_fetch_is_forgotten(fetching->order.fetch))
-		(void)cache_store_put(fetching->order.store, object, &fetching->request);
+	const struct fetching_order *order = &fetching->order;
+	struct cache_disk *disk = cache_shared_disk();
+	if (!cache_fetch_is_forgotten(order->fetch)) {
+		if (disk && object->status != CACHE_MARK && !fetching->is_on_disk)
+			cache_disk_put(disk, object);
+		(void)cache_store_put(order->store, object, &fetching->request);
+	}
+	if (cache_fetch_is_forgotten(order->fetch))
+		(void)cache_forget(order->store, order->key, order->hash);
 }
 
 static struct cache_object *make_object(const struct fetching *fetching, unsigned status, const struct fields *response,
@@ -169,7 +180,7 @@ static void take_304(struct fetching *fetching)
 	if (fetching->judgement.verdict == CACHE_MAY_STORE)
 		put(fetching, refreshed);
 	else
-		(void)cache_store_drop(fetching->order.store, fetching->order.key, fetching->order.hash);
+		(void)cache_forget(fetching->order.store, fetching->order.key, fetching->order.hash);
 	end(fetching, CACHE_FETCH_WHOLE, refreshed);
 	cache_object_unref(refreshed);
 }
@@ -220,27 +231,48 @@ static void mark_too_large(struct fetching *fetching)
 	mark(fetching);
 }
 
+// What is too large for memory goes to the disk, if there is one.
+static struct cache_fetch_bounds bounds_of(const struct fetching *fetching)
+{
+	uint64_t most = (uint64_t)fetching->order.config->max_object_bytes;
+	uint64_t largest = cache_store_largest(fetching->order.store), memory = largest - largest / 16;
+	struct cache_disk *disk = cache_shared_disk();
+	memory = memory < most ? memory : most;
+	return (struct cache_fetch_bounds){memory, disk ? most : memory, disk};
+}
+
+// With room for all of it, or some to begin with.
+static struct cache_object *make_empty(const struct fetching *fetching, int64_t length, uint64_t memory_bytes)
+{
+	const struct response *response = exchange_response(fetching->exchange);
+	uint64_t first = memory_bytes < ROOM_FIRST ? memory_bytes : ROOM_FIRST;
+	uint64_t room = length < 0 ? first : (uint64_t)length <= memory_bytes ? (uint64_t)length : 0;
+	return make_object(fetching, response->status, &response->fields, SLICE_EMPTY, room);
+}
+
 static void store(struct fetching *fetching)
 {
-	struct exchange *exchange = fetching->exchange;
-	const struct response *response = exchange_response(exchange);
-	int64_t length = response->body->length;
-	uint64_t most = (uint64_t)fetching->order.config->max_object_bytes;
-	uint64_t first = most < ROOM_FIRST ? most : ROOM_FIRST;
-	struct cache_object *object = make_object(fetching, response->status, &response->fields, SLICE_EMPTY,
-						  length >= 0 ? (size_t)length : (size_t)first);
+	int64_t length = exchange_response(fetching->exchange)->body->length;
+	struct cache_fetch_bounds bounds = bounds_of(fetching);
+	if (length >= 0 && (uint64_t)length > bounds.most_bytes) {
+		fetching->judgement.verdict = CACHE_TOO_LARGE;
+		pass(fetching);
+		return;
+	}
+	struct cache_object *object = make_empty(fetching, length, bounds.memory_bytes);
 	if (!object || !give_left_out(fetching)) {
 		cache_object_unref(object);
 		fetching->judgement.verdict = CACHE_NO_MEMORY;
 		pass(fetching);
 		return;
 	}
-	cache_fetch_answer(fetching->order.fetch, object, length, most);
+	cache_fetch_answer(fetching->order.fetch, object, length, &bounds);
 	if (fill(fetching) < 0) {
 		end(fetching, CACHE_FETCH_CUT, NULL);
 		return;
 	}
 	struct cache_object *whole = cache_fetch_take(fetching->order.fetch);
+	fetching->is_on_disk = whole && whole->file;
 	if (whole)
 		put(fetching, whole);
 	else

@@ -41,7 +41,8 @@ void fetching_release(struct fetching *fetching);
 // A copy of the list of fields, not of their texts. False when memory is out.
 bool cache_copy_fields(struct arena *arena, const struct fields *from, struct fields *ret_copy);
 
-// Forgets what is stored for the key, and what is being fetched; how many variants were stored.
+// Forgets what is stored for the key, in memory and on the disk, and what is being fetched; how many variants were
+// stored. May suspend.
 unsigned cache_forget(struct cache_store *store, struct slice key, uint64_t hash);
 
 #endif

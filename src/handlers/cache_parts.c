@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "cache/range.h"
+#include "handlers/cache_content.h"
 #include "http/body.h"
 
 static void set_body(struct exchange *exchange, struct body *body)
@@ -12,19 +13,17 @@ static void set_body(struct exchange *exchange, struct body *body)
 	response->body = body;
 }
 
-static bool set_bytes(struct exchange *exchange, struct slice content)
+static bool set_content(struct exchange *exchange, const struct cache_object *object, const struct cache_part *part)
 {
-	struct body_bytes *body = arena_alloc(exchange_arena(exchange), sizeof *body);
-	if (!body)
-		return false;
-	body_bytes_init(body, content);
-	set_body(exchange, &body->body);
-	return true;
+	struct body *body = cache_content_body(exchange_arena(exchange), object, part->from, part->length);
+	if (body)
+		set_body(exchange, body);
+	return body != NULL;
 }
 
-static struct slice content_of(const struct cache_object *object, const struct cache_part *part)
+static bool set_whole(struct exchange *exchange, const struct cache_object *object)
 {
-	return slice_first(slice_after(object->body, part->from), part->length);
+	return set_content(exchange, object, &(struct cache_part){0, object->body.length});
 }
 
 static struct slice content_range(struct exchange *exchange, const struct cache_object *object,
@@ -45,7 +44,7 @@ static bool answer_one(struct exchange *exchange, const struct cache_object *obj
 {
 	exchange_response(exchange)->status = 206;
 	return set_field(exchange, FIELD_CONTENT_RANGE, content_range(exchange, object, part)) &&
-	       set_bytes(exchange, content_of(object, part));
+	       set_content(exchange, object, part);
 }
 
 static bool answer_none(struct exchange *exchange, const struct cache_object *object)
@@ -53,7 +52,7 @@ static bool answer_none(struct exchange *exchange, const struct cache_object *ob
 	exchange_response(exchange)->status = 416;
 	return set_field(exchange, FIELD_CONTENT_RANGE,
 			 arena_printf(exchange_arena(exchange), "bytes */%zu", object->body.length)) &&
-	       set_bytes(exchange, SLICE_EMPTY);
+	       set_content(exchange, object, &(struct cache_part){0});
 }
 
 // --- Several, as multipart/byteranges (section 14.6)
@@ -62,29 +61,53 @@ static bool answer_none(struct exchange *exchange, const struct cache_object *ob
 struct multipart {
 	struct body body;
 	uint32_t next, count;
-	struct slice pieces[2 * CACHE_PARTS_MAX + 1];
+	struct slice heads[CACHE_PARTS_MAX + 1];
+	bool head_is_sent; // of the next one
+	char *block;	   // NULL: the object is in memory
+	struct cache_content contents[CACHE_PARTS_MAX];
 };
 
 static int read_multipart(struct body *body, struct slice *ret_bytes)
 {
 	struct multipart *multipart = (struct multipart *)body;
-	*ret_bytes = multipart->next < multipart->count ? multipart->pieces[multipart->next++] : SLICE_EMPTY;
+	*ret_bytes = SLICE_EMPTY;
+	while (multipart->next <= multipart->count && ret_bytes->length == 0) {
+		uint32_t part = multipart->next;
+		bool is_head = !multipart->head_is_sent;
+		if (is_head)
+			*ret_bytes = multipart->heads[part];
+		else if (part < multipart->count && cache_content_read(&multipart->contents[part], ret_bytes) < 0)
+			return fault_set(&body->fault, FAULT_INTERNAL, "read a stored answer", NULL), -1;
+		multipart->head_is_sent = is_head || ret_bytes->length > 0;
+		multipart->next += !multipart->head_is_sent;
+	}
 	return 0;
 }
 
 static enum body_look look_multipart(struct body *body)
 {
 	const struct multipart *multipart = (struct multipart *)body;
-	return multipart->next < multipart->count ? BODY_READY : BODY_ENDED;
+	if (multipart->next + multipart->head_is_sent > multipart->count)
+		return BODY_ENDED;
+	return multipart->block ? BODY_WAITS : BODY_READY;
 }
 
 static const struct body_operations multipart_operations = {.read = read_multipart, .look = look_multipart};
 
-static bool add_piece(struct multipart *multipart, struct slice piece)
+static bool add_part(struct exchange *exchange, struct multipart *multipart, const struct cache_object *object,
+		     const struct cache_part *part, struct slice boundary, struct slice type)
 {
-	multipart->pieces[multipart->count++] = piece;
-	multipart->body.length += (int64_t)piece.length;
-	return piece.data != NULL;
+	struct arena *arena = exchange_arena(exchange);
+	struct slice range = content_range(exchange, object, part);
+	uint32_t place = multipart->count++;
+	struct slice head = arena_printf(arena, "%s--%.*s\r\n%s%.*s%sContent-Range: %.*s\r\n\r\n", place ? "\r\n" : "",
+					 SLICE_ARGUMENTS(boundary), type.length ? "Content-Type: " : "",
+					 SLICE_ARGUMENTS(type), type.length ? "\r\n" : "", SLICE_ARGUMENTS(range));
+	multipart->heads[place] = head;
+	multipart->body.length += (int64_t)(head.length + part->length);
+	multipart->contents[place] =
+		(struct cache_content){object, part->from, part->from + part->length, multipart->block};
+	return range.data && head.data;
 }
 
 static bool answer_several(struct exchange *exchange, const struct cache_object *object,
@@ -97,18 +120,14 @@ static bool answer_several(struct exchange *exchange, const struct cache_object 
 	// Nobody who made the content knew it.
 	struct slice boundary = arena_printf(arena, "%016llx%016llx", (unsigned long long)random_number(),
 					     (unsigned long long)random_number());
-	bool good = multipart && boundary.data;
-	for (uint32_t i = 0; good && i < parts->count; i++) {
-		struct slice range = content_range(exchange, object, &parts->parts[i]);
-		good = range.data &&
-		       add_piece(multipart, arena_printf(arena, "%s--%.*s\r\n%s%.*s%sContent-Range: %.*s\r\n\r\n",
-							 i ? "\r\n" : "", SLICE_ARGUMENTS(boundary),
-							 type.length ? "Content-Type: " : "", SLICE_ARGUMENTS(type),
-							 type.length ? "\r\n" : "", SLICE_ARGUMENTS(range))) &&
-		       add_piece(multipart, content_of(object, &parts->parts[i]));
-	}
-	if (!good || !add_piece(multipart, arena_printf(arena, "\r\n--%.*s--\r\n", SLICE_ARGUMENTS(boundary))))
+	bool good = multipart && boundary.data && cache_content_room(arena, object, &multipart->block);
+	for (uint32_t i = 0; good && i < parts->count; i++)
+		good = add_part(exchange, multipart, object, &parts->parts[i], boundary, type);
+	struct slice end = arena_printf(arena, "\r\n--%.*s--\r\n", SLICE_ARGUMENTS(boundary));
+	if (!good || !end.data)
 		return false;
+	multipart->heads[multipart->count] = end;
+	multipart->body.length += (int64_t)end.length;
 	multipart->body.operations = &multipart_operations;
 	exchange_response(exchange)->status = 206;
 	set_body(exchange, &multipart->body);
@@ -125,10 +144,10 @@ bool cache_parts_choose(struct exchange *exchange, const struct fields *request,
 	// Section 14.2: Range is for GET, and for what would be 200.
 	if (!range.data || object->status != 200 || exchange_request(exchange)->method != METHOD_GET ||
 	    !cache_range_is_allowed(request, &stored, now_s))
-		return set_bytes(exchange, object->body);
+		return set_whole(exchange, object);
 	switch (cache_range_read(range, object->body.length, &parts)) {
 	case CACHE_RANGE_WHOLE:
-		return set_bytes(exchange, object->body);
+		return set_whole(exchange, object);
 	case CACHE_RANGE_PARTS:
 		return parts.count == 1 ? answer_one(exchange, object, &parts.parts[0])
 					: answer_several(exchange, object, &parts);

@@ -1,6 +1,7 @@
 // The cache's store: one for the process, whatever the configuration; and what the operator does with it.
 #include "base/text.h"
 #include "handlers/cache.h"
+#include "handlers/cache_disk.h"
 #include "handlers/cache_fetching.h"
 #include "http/uri.h"
 
@@ -69,13 +70,23 @@ int cache_purge(struct slice url, bool is_soft)
 	if (!shared)
 		return 0;
 	uint64_t hash = cache_store_hash(shared, key);
-	return (int)(is_soft ? cache_store_outdate(shared, key, hash) : cache_forget(shared, key, hash));
+	if (!is_soft)
+		return (int)cache_forget(shared, key, hash);
+	unsigned in_memory = cache_store_outdate(shared, key, hash), on_disk = cache_disk_forget(key, true);
+	return (int)(in_memory > on_disk ? in_memory : on_disk);
 }
 
 static int64_t purge(enum cache_purge_kind kind, struct slice text, bool is_soft)
 {
 	struct cache_store *shared = cache_shared_store();
-	return shared ? cache_store_purge(shared, &(struct cache_purge){kind, text, is_soft}) : 0;
+	if (!shared)
+		return 0;
+	if (!cache_purges_add(cache_store_purges(shared), &(struct cache_purge){kind, text, is_soft}))
+		return -ENOMEM;
+	struct cache_disk *disk = cache_shared_disk();
+	int error = disk ? cache_disk_purge(disk) : 0;
+	int64_t count = cache_store_sweep(shared);
+	return error ? error : count;
 }
 
 int64_t cache_purge_prefix(struct slice url, bool is_soft)
@@ -137,13 +148,35 @@ int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned 
 	return visit_all(&collection, collect);
 }
 
+// Those on the disk that are in memory, too, count once.
+static void add_from_disk(struct collection *collection, struct cache_disk *disk)
+{
+	unsigned in_memory = collection->count;
+	struct cache_object **found = collection->objects + in_memory;
+	unsigned count = cache_disk_list(disk, collection->key, 0, found, collection->most - in_memory);
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t selector = cache_disk_selector(disk, found[i]);
+		unsigned j = 0;
+		while (j < in_memory && cache_disk_selector(disk, collection->objects[j]) != selector)
+			j++;
+		if (j < in_memory)
+			cache_object_unref(found[i]);
+		else
+			collection->objects[collection->count++] = found[i];
+	}
+}
+
 int cache_show(struct slice url, struct cache_object **ret_objects, unsigned most)
 {
 	char room[KEY_MAX];
 	struct collection collection = {.objects = ret_objects, .most = most};
 	if (!cache_key_of_url(url, room, sizeof room, &collection.key))
 		return -EINVAL;
-	return visit_all(&collection, collect);
+	struct cache_disk *disk = cache_shared_disk();
+	(void)visit_all(&collection, collect);
+	if (disk)
+		add_from_disk(&collection, disk);
+	return (int)collection.count;
 }
 
 static uint32_t uses_of(const struct cache_object *object)

@@ -10,6 +10,8 @@ static int read_stream(struct body *body, struct slice *ret_bytes)
 		return 0;
 	if (error == -ECANCELED)
 		fault_set(&body->fault, FAULT_CLIENT_GONE, "read response body", NULL);
+	else if (error == -EIO)
+		fault_set(&body->fault, FAULT_INTERNAL, "read a stored answer", NULL);
 	else
 		body->fault = cache_reader_outcome(reader)->fault;
 	return -1;

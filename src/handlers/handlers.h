@@ -21,6 +21,9 @@ extern const struct handler_type strip_handler;
 // How much memory the handler `cache` may fill: a key of the top level.
 extern const struct top_section_type cache_memory_section;
 
+// And where on a disk.
+extern const struct top_section_type cache_disk_section;
+
 // Ends with NULL; for struct snapshot_registry.
 extern const struct handler_type *const handler_types[];
 

@@ -16,6 +16,7 @@ enum { THREADS = 3, FIBERS = 20, ROUNDS = 30, KEYS = 3, PIECES = 10, PIECE = 100
 
 static const struct slice keys[KEYS] = {{"http://a/", 9}, {"http://a/b", 10}, {"http://b/", 9}};
 static const struct fields none;
+static const struct cache_fetch_bounds bounds = {.memory_bytes = MOST, .most_bytes = MOST};
 static char content[PIECES * PIECE];
 static _Atomic unsigned fetching[KEYS], fetches, whole, cut, passed, failed, failures;
 
@@ -64,7 +65,7 @@ static void take(const struct order *order)
 // What is too much is hidden as soon as it comes, and another fetch may begin. It needs somebody who reads it.
 static enum cache_fetch_state fill(const struct order *order)
 {
-	cache_fetch_answer(order->fetch, make_object(order->index, 100), -1, MOST);
+	cache_fetch_answer(order->fetch, make_object(order->index, 100), -1, &bounds);
 	for (unsigned i = 0; i < order->pieces; i++) {
 		if (i == MOST / PIECE)
 			atomic_fetch_sub(&fetching[order->index], 1);
@@ -241,7 +242,7 @@ static void fill_for_nobody(void *argument)
 	struct cache_reader reader;
 	struct cache_fetch *fetch = join_first(&reader, 0);
 	cache_reader_leave(&reader);
-	cache_fetch_answer(fetch, make_object(0, 100), -1, MOST);
+	cache_fetch_answer(fetch, make_object(0, 100), -1, &bounds);
 	for (unsigned i = 0; i < MOST / PIECE; i++)
 		check(cache_fetch_fill(fetch, slice_from(content, PIECE)) == 0);
 	check(cache_fetch_fill(fetch, slice_from(content, PIECE)) == -EPIPE);

@@ -183,7 +183,9 @@ static void scans_push_nothing_of_use_out(void **state)
 
 static int64_t purge(enum cache_purge_kind kind, const char *text, bool is_soft)
 {
-	return cache_store_purge(store, &(struct cache_purge){kind, slice_from_string(text), is_soft});
+	const struct cache_purge purge = {kind, slice_from_string(text), is_soft};
+	assert_true(cache_purges_add(cache_store_purges(store), &purge));
+	return cache_store_sweep(store);
 }
 
 static void purges_drop_what_they_mean(void **state)
