@@ -297,10 +297,78 @@ static bool is_combined(const struct fields *fields, const struct field *stored)
 	return found == (stored->value.data != NULL) && rest.length == 0;
 }
 
+// Lists whose members are words and weights: blanks and case do not count in them, nor how they are spread over fields.
+static bool is_list(enum field_id id)
+{
+	return id == FIELD_ACCEPT || id == FIELD_ACCEPT_ENCODING || id == FIELD_ACCEPT_LANGUAGE;
+}
+
+static bool next_char(struct slice *rest, char *ret_char)
+{
+	while (rest->length > 0 && (rest->data[0] == ' ' || rest->data[0] == '\t'))
+		*rest = slice_after(*rest, 1);
+	*ret_char = rest->length > 0 ? ascii_lower(rest->data[0]) : '\0';
+	*rest = slice_after(*rest, 1);
+	return *ret_char != '\0';
+}
+
+static bool is_same_member(struct slice a, struct slice b)
+{
+	char in_a, in_b;
+	bool more;
+	do {
+		more = next_char(&a, &in_a);
+		(void)next_char(&b, &in_b);
+	} while (more && in_a == in_b);
+	return in_a == in_b;
+}
+
+static bool next_list_member(const struct fields *fields, struct slice name, uint32_t *at, struct slice *rest,
+			     struct slice *ret_member)
+{
+	while (!slice_next_member(rest, ret_member)) {
+		while (*at < fields->count && !is_there(&fields->items[*at], name))
+			++*at;
+		if (*at == fields->count)
+			return false;
+		*rest = fields->items[(*at)++].value;
+	}
+	return true;
+}
+
+static bool is_same_list(const struct fields *fields, const struct field *stored)
+{
+	struct slice stored_rest = stored->value, rest = SLICE_EMPTY, wanted, member;
+	uint32_t at = 0;
+	for (;;) {
+		bool more_stored = slice_next_member(&stored_rest, &wanted);
+		bool more = next_list_member(fields, stored->name, &at, &rest, &member);
+		if (more != more_stored || !more)
+			return more == more_stored;
+		if (!is_same_member(wanted, member))
+			return false;
+	}
+}
+
+// Whether it is there counts, whatever it holds.
+static bool is_same_there(const struct fields *fields, const struct field *stored)
+{
+	bool found = false;
+	for (uint32_t i = 0; i < fields->count && !found; i++)
+		found = is_there(&fields->items[i], stored->name);
+	return found == (stored->value.data != NULL);
+}
+
+static bool matches(const struct fields *request, const struct field *stored)
+{
+	return is_combined(request, stored) ||
+	       (is_list(stored->id) && is_same_there(request, stored) && is_same_list(request, stored));
+}
+
 bool cache_object_matches(const struct cache_object *object, const struct fields *request)
 {
 	for (uint32_t i = object->fields.count - object->vary_count; i < object->fields.count; i++)
-		if (!is_combined(request, &object->fields.items[i]))
+		if (!matches(request, &object->fields.items[i]))
 			return false;
 	return true;
 }

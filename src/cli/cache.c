@@ -38,6 +38,34 @@ static int report(int status, json_t *answer, void (*print)(const json_t *answer
 	return status == 200 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+// What was answered without waiting for a server.
+static void print_routes(const json_t *routes)
+{
+	size_t i;
+	const json_t *route;
+	json_array_foreach(routes, i, route)
+	{
+		long long used = number(route, "hit") + number(route, "stale");
+		long long asked = used + number(route, "miss") + number(route, "pass");
+		if (asked > 0)
+			printf("%s %s  %lld of %lld (%.1f%%): %lld hits, %lld stale, %lld misses, %lld passed\n",
+			       json_string_value(json_object_get(route, "site")),
+			       json_string_value(json_object_get(route, "route")), used, asked,
+			       100.0 * (double)used / (double)asked, number(route, "hit"), number(route, "stale"),
+			       number(route, "miss"), number(route, "pass"));
+	}
+}
+
+static void print_disk(const json_t *disk)
+{
+	printf("on the disk     %lld%s\n", number(disk, "objects"),
+	       json_is_true(json_object_get(disk, "known")) ? "" : " so far: the directory is being read");
+	printf("  bytes         %lld of %lld\n", number(disk, "bytes"), number(disk, "budget_bytes"));
+	printf("  found there   %lld, which were not in memory\n", number(disk, "found"));
+	printf("  written       %lld; %lld could not be, and %lld were not what was written\n", number(disk, "written"),
+	       number(disk, "unwritten"), number(disk, "broken"));
+}
+
 static void print_stats(const json_t *answer)
 {
 	long long found = number(answer, "found"), asked = found + number(answer, "missed");
@@ -45,15 +73,9 @@ static void print_stats(const json_t *answer)
 	printf("bytes           %lld of %lld\n", number(answer, "bytes"), number(answer, "budget_bytes"));
 	printf("found           %lld of %lld (%.1f%%)\n", found, asked,
 	       asked > 0 ? 100.0 * (double)found / (double)asked : 0.0);
-	const json_t *disk = json_object_get(answer, "disk");
-	if (!disk)
-		return;
-	printf("on the disk     %lld%s\n", number(disk, "objects"),
-	       json_is_true(json_object_get(disk, "known")) ? "" : " so far: the directory is being read");
-	printf("  bytes         %lld of %lld\n", number(disk, "bytes"), number(disk, "budget_bytes"));
-	printf("  found there   %lld, which were not in memory\n", number(disk, "found"));
-	printf("  written       %lld; %lld could not be, and %lld were not what was written\n", number(disk, "written"),
-	       number(disk, "unwritten"), number(disk, "broken"));
+	if (json_object_get(answer, "disk"))
+		print_disk(json_object_get(answer, "disk"));
+	print_routes(json_object_get(answer, "routes"));
 }
 
 static void print_purged(const json_t *answer)

@@ -13,6 +13,7 @@
 #include "control/admin.h"
 #include "control/admin_cache_show.h"
 #include "handlers/cache.h"
+#include "handlers/cache_counts.h"
 #include "handlers/cache_disk.h"
 
 #include <errno.h>
@@ -35,15 +36,28 @@ static json_t *describe_disk(struct cache_disk *disk)
 			 (json_int_t)status.unwritten, "broken", (json_int_t)status.broken, "known", status.is_known);
 }
 
+static json_t *describe_routes(void)
+{
+	json_t *routes = json_array();
+	for (const struct cache_counts *counts = cache_counts_first(); counts; counts = counts->next) {
+		json_t *route = json_pack("{s:s, s:s}", "site", counts->site, "route", counts->route);
+		for (unsigned i = 0; i < CACHE_RESULTS; i++)
+			(void)json_object_set_new(route, cache_result_word(i),
+						  json_integer(metric_read(counts->results[i])));
+		(void)json_array_append_new(routes, route);
+	}
+	return routes;
+}
+
 static void show(struct admin_answer *ret_answer)
 {
 	struct cache_store_status status;
 	struct cache_disk *disk = cache_shared_disk();
 	cache_read_status(&status);
-	answer(ret_answer, json_pack("{s:I, s:I, s:I, s:I, s:I, s:o*}", "objects", (json_int_t)status.objects, "bytes",
-				     (json_int_t)status.bytes, "budget_bytes", (json_int_t)status.budget_bytes, "found",
-				     (json_int_t)status.found, "missed", (json_int_t)status.missed, "disk",
-				     disk ? describe_disk(disk) : NULL));
+	answer(ret_answer, json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o*}", "objects", (json_int_t)status.objects,
+				     "bytes", (json_int_t)status.bytes, "budget_bytes", (json_int_t)status.budget_bytes,
+				     "found", (json_int_t)status.found, "missed", (json_int_t)status.missed, "routes",
+				     describe_routes(), "disk", disk ? describe_disk(disk) : NULL));
 }
 
 // What the segments behind "cache" mean.

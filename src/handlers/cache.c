@@ -15,6 +15,7 @@
 #include "handlers/cache_invalidate.h"
 #include "handlers/cache_judge.h"
 #include "handlers/cache_key.h"
+#include "handlers/cache_wish.h"
 #include "handlers/handlers.h"
 
 #include <errno.h>
@@ -49,6 +50,7 @@ struct caching {
 	struct cache_object *object; // that was found; holds a reference
 	bool is_marked;		     // answers to this request were not for others
 	const char *told;	     // of what was done; NULL: nothing yet
+	enum cache_result result;
 	struct cache_reader reader;
 	struct fetching *fetching; // that this visitor began, and whose response may be his
 	struct fields left_out;	   // of it: what is his alone
@@ -83,6 +85,22 @@ static void let_go(struct exchange *exchange, struct exchange_end *end)
 	cache_object_unref(caching->object);
 }
 
+// Who is told apart by his class, is so from here on.
+static bool take_request(struct caching *caching)
+{
+	struct exchange *exchange = caching->exchange;
+	struct arena *arena = exchange_arena(exchange);
+	const struct cache_vary_config *vary = &caching->config->vary;
+	struct fields *fields = &exchange_request(exchange)->fields;
+	if (cache_has_classes(vary) && !cache_classes_tell(vary, arena, fields))
+		return false;
+	caching->request = *fields;
+	if (vary->device && !cache_copy_fields(arena, fields, &caching->request))
+		return false;
+	cache_classes_take_out(vary, &caching->request);
+	return true;
+}
+
 static struct caching *begin(struct exchange *exchange, const struct cache_config *config)
 {
 	const struct request *request = exchange_request(exchange);
@@ -96,7 +114,8 @@ static struct caching *begin(struct exchange *exchange, const struct cache_confi
 	if (!caching->store || !caching->key.data ||
 	    !cache_key_variant(exchange, config, caching->store, &caching->variant))
 		return NULL;
-	caching->request = request->fields;
+	if (!take_request(caching))
+		return NULL;
 	caching->hash = cache_store_hash(caching->store, caching->key);
 	cache_directives_of_request(&caching->request, &caching->request_says);
 	caching->asked = (struct cache_asked){
@@ -185,7 +204,10 @@ static void find(struct caching *caching)
 
 static bool is_fresh(const struct caching *caching)
 {
-	return caching->object && cache_object_is_fresh(caching->object, cache_now_s());
+	if (!caching->object)
+		return false;
+	return caching->config->obey ? cache_wish_holds(&caching->request_says, caching->object, cache_now_s())
+				     : cache_object_is_fresh(caching->object, cache_now_s());
 }
 
 static void answer_stored(struct caching *caching)
@@ -210,6 +232,7 @@ static void answer_in_error(struct caching *caching, enum fault_kind fault, unsi
 		   fault ? TRACE_NO_VALUE : status);
 	exchange->transaction.fault = (struct fault){0};
 	exchange->retry_after_ns = 0;
+	caching->result = CACHE_STALE;
 	tell(caching, "hit; detail=stale-if-error");
 	answer_stored(caching);
 }
@@ -226,11 +249,13 @@ static void pass(struct caching *caching)
 {
 	struct exchange *exchange = caching->exchange;
 	struct cache_judgement judgement;
+	caching->result = CACHE_PASS;
 	// The handlers below change the request.
 	if (!cache_copy_fields(exchange_arena(exchange), &exchange_request(exchange)->fields, &caching->request)) {
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "pass by the cache", NULL);
 		return;
 	}
+	cache_classes_take_out(&caching->config->vary, &caching->request);
 	exchange_next(exchange);
 	if (serves_errors(caching, status_of(exchange))) {
 		answer_in_error(caching, exchange->transaction.fault.kind, status_of(exchange));
@@ -314,6 +339,7 @@ static void answer_passed(struct caching *caching)
 {
 	struct exchange *exchange = caching->exchange;
 	const struct response *response = fetching_response(caching->fetching);
+	caching->result = CACHE_PASS;
 	tell_refused(caching, fetching_verdict(caching->fetching));
 	*exchange_response(exchange) = *response;
 	if (!cache_copy_fields(exchange_arena(exchange), &response->fields, &exchange_response(exchange)->fields))
@@ -356,6 +382,7 @@ static void give_up_waiting(struct caching *caching, int error)
 static void fetch(struct caching *caching)
 {
 	struct exchange *exchange = caching->exchange;
+	caching->result = CACHE_MISS;
 	int64_t total_ns = exchange->route->timeouts->total_ns;
 	int64_t deadline_ns = total_ns > 0 ? exchange->transaction.started_ns + total_ns : FIBER_NEVER;
 	for (unsigned round = 0; round < FETCH_ROUNDS; round++) {
@@ -414,10 +441,18 @@ static void answer_hit(struct caching *caching)
 	answer_stored(caching);
 }
 
+static bool serves_meanwhile(const struct caching *caching)
+{
+	int64_t now_s = cache_now_s();
+	return caching->object && cache_object_serves_meanwhile(caching->object, now_s) &&
+	       (!caching->config->obey || cache_wish_holds_meanwhile(&caching->request_says, caching->object, now_s));
+}
+
 // RFC 5861 section 3.
 static void answer_meanwhile(struct caching *caching)
 {
 	renew(caching);
+	caching->result = CACHE_STALE;
 	tell(caching, "hit; detail=stale-while-revalidate");
 	answer_stored(caching);
 }
@@ -427,6 +462,7 @@ static void answer_meanwhile(struct caching *caching)
 // RFC 9111 section 5.2.1.7.
 static void refuse_to_ask(struct caching *caching)
 {
+	caching->result = CACHE_MISS;
 	tell(caching, "fwd=miss; detail=\"only-if-cached\"");
 	exchange_answer(caching->exchange, 504, SLICE_EMPTY, SLICE_EMPTY);
 }
@@ -453,7 +489,7 @@ static void serve(struct caching *caching)
 	find(caching);
 	if (is_fresh(caching))
 		answer_hit(caching);
-	else if (caching->object && cache_object_serves_meanwhile(caching->object, cache_now_s()))
+	else if (serves_meanwhile(caching))
 		answer_meanwhile(caching);
 	else if (cache_says(&caching->request_says, CACHE_ONLY_IF_CACHED))
 		refuse_to_ask(caching);
@@ -461,6 +497,12 @@ static void serve(struct caching *caching)
 		pass(caching);
 	else
 		fetch(caching);
+}
+
+static void serve_counted(struct caching *caching)
+{
+	serve(caching);
+	cache_count(caching->config->counts, caching->result);
 }
 
 // What this cache has no answer to, or would have to look into: it passes.
@@ -516,7 +558,7 @@ static void cache_handle(struct exchange *exchange, const void *value)
 	else if (is_purge(exchange, config))
 		purge(caching);
 	else if (method_is_safe(request->method))
-		serve(caching);
+		serve_counted(caching);
 	else
 		pass_and_invalidate(caching);
 	if (caching && caching->told && config->status)

@@ -53,6 +53,8 @@ static const struct config_section heuristic_section = {
 };
 
 static const struct config_key key_keys[] = {
+	{"host", CONFIG_BOOL, offsetof(struct cache_key_config, host), "true",
+	 "false: all hosts of the site share their answers, under the site's first one"},
 	{"query", CONFIG_TEXTS, offsetof(struct cache_key_config, query), "*",
 	 "the query parameters that count, in this order, whatever order they come in; the others are taken for ones "
 	 "that "
@@ -68,6 +70,25 @@ static const struct config_section key_section = {
 	.help = "What tells stored answers apart, beside scheme, host and path.",
 	.size = sizeof(struct cache_key_config),
 	.keys = key_keys,
+	.place_offset = CONFIG_NO_OFFSET,
+	.name_offset = CONFIG_NO_OFFSET,
+};
+
+static const struct config_key vary_keys[] = {
+	{"device", CONFIG_BOOL, offsetof(struct cache_vary_config, device), "false",
+	 "answers are told apart by desktop, mobile and tablet, which servers are told in X-Device, and no more by the "
+	 "whole User-Agent where they say so in Vary"},
+	{"languages", CONFIG_TEXTS, offsetof(struct cache_vary_config, languages),
+	 .help = "the languages that there are, such as [en, de, fr]: servers are asked in the one that a visitor "
+		 "prefers, the first where none suits, and answers are told apart by it"},
+	{0},
+};
+
+static const struct config_section vary_section = {
+	.name = "cache.vary",
+	.help = "Classes of visitors that answers are told apart by.",
+	.size = sizeof(struct cache_vary_config),
+	.keys = vary_keys,
 	.place_offset = CONFIG_NO_OFFSET,
 	.name_offset = CONFIG_NO_OFFSET,
 };
@@ -96,6 +117,11 @@ static const struct config_key cache_keys[] = {
 	 .form = "a duration such as 10s"},
 	{"key", CONFIG_SECTION, offsetof(struct cache_config, key),
 	 .help = "what tells answers apart, beside scheme, host and path", .section = &key_section},
+	{"vary", CONFIG_SECTION, offsetof(struct cache_config, vary),
+	 .help = "classes of visitors that answers are told apart by", .section = &vary_section},
+	{"obey", CONFIG_BOOL, offsetof(struct cache_config, obey), "false",
+	 "visitors' no-cache, max-age, min-fresh and max-stale count (RFC 9111 section 5.2.1), so that a reload in the "
+	 "browser asks the server; otherwise only no-store and only-if-cached do"},
 	{"bypass", CONFIG_LIST, offsetof(struct cache_config, bypass_list),
 	 .help = "requests that are not answered from the cache, and whose answers are not stored: as in `match`",
 	 .section = &route_match_section},
@@ -210,6 +236,17 @@ static bool load_purgers(struct config_load *load, struct cache_config *config)
 	return set && network_set_load(load, &config->purge_texts, set);
 }
 
+static struct cache_counts *count_of(struct config_load *load, const struct route *route)
+{
+	char *site = config_alloc(load, route->site->name.length + 1);
+	char *path = config_alloc(load, route->path_text.length + 1);
+	if (!site || !path)
+		return NULL;
+	memcpy(site, route->site->name.data, route->site->name.length);
+	memcpy(path, route->path_text.data, route->path_text.length);
+	return cache_counts_of(site, path);
+}
+
 // Several routes may share the value.
 bool cache_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
 		       const void **ret_config)
@@ -219,7 +256,10 @@ bool cache_config_load(struct config_load *load, struct snapshot *snapshot, cons
 		return false;
 	*config = *(const struct cache_config *)value;
 	config->variant = variant_of(route);
+	config->counts = count_of(load, route);
 	*ret_config = config;
+	if (!config->counts)
+		return false;
 	return load_status_ttls(load, config) && load_purgers(load, config) &&
 	       load_matches(load, config, &config->bypass_list, &config->bypass) &&
 	       load_matches(load, config, &config->no_store_list, &config->no_store);

@@ -5,6 +5,8 @@
 #include "config/load.h"
 #include "exchange/route_match.h"
 #include "exchange/status_range.h"
+#include "handlers/cache_classes.h"
+#include "handlers/cache_counts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +26,7 @@ struct cache_heuristic_config {
 
 // What the key of an answer is made of beside scheme, host and path.
 struct cache_key_config {
+	bool host;
 	struct config_texts query;   // "*": all of it, as it is written
 	struct config_texts headers; // of the request
 	struct config_texts cookies;
@@ -53,6 +56,8 @@ struct cache_config {
 	struct cache_stale_config stale;
 	struct cache_heuristic_config heuristic;
 	struct cache_key_config key;
+	struct cache_vary_config vary;
+	bool obey;
 	int64_t min_uses;
 	struct config_pairs status_ttl_texts;
 	struct config_list bypass_list, no_store_list;
@@ -63,6 +68,7 @@ struct cache_config {
 	struct cache_matches bypass, no_store;
 	const struct network_set *purgers; // who may ask for PURGE; NULL: it is a method like others
 	uint64_t variant;		   // of this route
+	struct cache_counts *counts;	   // of this route
 };
 
 extern const struct config_section cache_section;

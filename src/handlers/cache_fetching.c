@@ -370,6 +370,7 @@ static struct fetching *make(const struct fetching_order *order, struct exchange
 	struct fetching *fetching = arena_zalloc(arena, sizeof *fetching);
 	if (!fetching || !cache_copy_fields(arena, &exchange_request(exchange)->fields, &fetching->request))
 		return NULL;
+	cache_classes_take_out(&order->config->vary, &fetching->request);
 	fetching->exchange = exchange;
 	fetching->order = *order;
 	fetching->order.key = arena_copy(arena, order->key);

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "exchange/route_match.h"
+#include "exchange/snapshot.h"
 
 // --- The query
 
@@ -44,15 +45,15 @@ struct slice cache_key(struct exchange *exchange, const struct cache_key_config 
 	const struct request *request = exchange_request(exchange);
 	struct text text;
 	// A parameter's name is no longer decoded than as it is written.
-	size_t room = exchange->scheme.length + 3 + exchange->host.length + request->path.length +
-		      (request->query.length + 1) * config->query.count;
+	size_t room = exchange->scheme.length + 3 + exchange->host.length + exchange->route->site->name.length +
+		      request->path.length + (request->query.length + 1) * config->query.count;
 	char *bytes = arena_alloc(exchange_arena(exchange), room);
 	if (!bytes)
 		return SLICE_EMPTY;
 	text_init(&text, bytes, room);
 	text_add(&text, exchange->scheme);
 	text_add_string(&text, "://");
-	text_add(&text, exchange->host);
+	text_add(&text, config->host ? exchange->host : exchange->route->site->name);
 	text_add(&text, request->path);
 	add_query(&text, request, &config->query);
 	check(!text.overflow);
@@ -106,10 +107,13 @@ bool cache_key_variant(struct exchange *exchange, const struct cache_config *con
 	const struct fields *fields = &exchange_request(exchange)->fields;
 	const struct cache_key_config *key = &config->key;
 	*ret_variant = config->variant;
-	if (key->headers.count == 0 && key->cookies.count == 0)
+	if (key->headers.count == 0 && key->cookies.count == 0 && !cache_has_classes(&config->vary))
 		return true;
 	struct text text;
-	size_t room = room_for(fields, key);
+	struct slice device = config->vary.device ? cache_device_of(fields) : SLICE_EMPTY;
+	struct slice language =
+		config->vary.languages.count > 0 ? cache_language_of(fields, &config->vary.languages) : SLICE_EMPTY;
+	size_t room = room_for(fields, key) + device.length + language.length + 2;
 	char *bytes = arena_alloc(exchange_arena(exchange), room);
 	if (!bytes)
 		return false;
@@ -119,6 +123,8 @@ bool cache_key_variant(struct exchange *exchange, const struct cache_config *con
 		add_field(&text, fields, key->headers.items[i].text);
 	for (size_t i = 0; i < key->cookies.count; i++)
 		add_cookie(&text, fields, key->cookies.items[i].text);
+	add_value(&text, device);
+	add_value(&text, language);
 	check(!text.overflow);
 	*ret_variant = cache_store_hash(store, text_slice(&text));
 	return true;

@@ -150,3 +150,26 @@ def test_stats_do_not_count_what_is_not_stored_as_found(stage, tmp_path):
 def test_wrong_words(administered, words, code, says):
     done = cache_command(administered, *words)
     assert done.returncode == code and says in done.stderr, done.stderr
+
+
+def test_stats_by_site_and_route(stage, tmp_path):
+    site = Site("Cache-Control: max-age=60")
+    usher = stage.usher("""
+listen: "127.0.0.1:$PORT"
+admin: "unix:$DIR/admin.sock"
+sites:
+  - host: a.example
+    routes:
+      - {path: /p, cache: true, proxy: $ORIGIN}
+      - {path: /q, cache: {no_store: [{query: {x: "*"}}]}, proxy: $ORIGIN}
+  - {host: b.example, cache: true, proxy: $ORIGIN}
+""", ORIGIN=stage.origin(site), DIR=tmp_path)
+    for target in ("/p", "/p", "/p", "/q", "/q?x=1"):
+        usher.get(target, host="a.example")
+    usher.get("/", host="b.example")
+    for _ in range(2):
+        stats = cache_command(usher, "stats").stdout
+        assert "a.example /p  2 of 3 (66.7%): 2 hits, 0 stale, 1 misses, 0 passed\n" in stats, stats
+        assert "a.example /q  0 of 2 (0.0%): 0 hits, 0 stale, 1 misses, 1 passed\n" in stats
+        assert "b.example *  0 of 1 (0.0%)" in stats
+        usher.reload()  # they are found again
