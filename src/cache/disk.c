@@ -254,8 +254,8 @@ static void note_failure(struct cache_disk *disk, const struct disk_name *name, 
 		disk_drop(disk, name);
 }
 
-// *ret_object is NULL when the file has another one, or none.
-static void try_file(struct cache_disk *disk, const struct disk_name *name, struct slice key, uint64_t hash,
+// *ret_object is NULL when the file has another one, or none. False when it is gone: a newer one may be there.
+static bool try_file(struct cache_disk *disk, const struct disk_name *name, struct slice key, uint64_t hash,
 		     uint64_t variant, const struct fields *request, struct cache_object **ret_object)
 {
 	struct cache_object *object = NULL;
@@ -263,18 +263,19 @@ static void try_file(struct cache_disk *disk, const struct disk_name *name, stru
 	*ret_object = NULL;
 	if (error) {
 		note_failure(disk, name, error);
-		return;
+		return error != -ENOENT;
 	}
 	bool is_other =
 		!slice_equal(object->key, key) || object->variant != variant || !cache_object_matches(object, request);
 	if (!is_other && disk_is_spared(disk, object)) {
 		note_use(disk, name);
 		*ret_object = object;
-		return;
+		return true;
 	}
 	if (!is_other)
 		disk_drop(disk, name);
 	cache_object_unref(object);
+	return true;
 }
 
 struct cache_object *cache_disk_find(struct cache_disk *disk, struct slice key, uint64_t hash, uint64_t variant,
@@ -284,7 +285,8 @@ struct cache_object *cache_disk_find(struct cache_disk *disk, struct slice key, 
 	struct cache_object *object = NULL;
 	disk_scan(disk, name.hash);
 	for (unsigned i = 0; i < TRIES && !object && next_name(disk, name.hash, name.number, &name); i++)
-		try_file(disk, &name, key, hash, variant, request, &object);
+		if (!try_file(disk, &name, key, hash, variant, request, &object))
+			name.number = UINT64_MAX;
 	return object;
 }
 

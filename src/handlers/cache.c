@@ -12,6 +12,7 @@
 #include "handlers/cache_config.h"
 #include "handlers/cache_disk.h"
 #include "handlers/cache_fetching.h"
+#include "handlers/cache_freshen.h"
 #include "handlers/cache_invalidate.h"
 #include "handlers/cache_judge.h"
 #include "handlers/cache_key.h"
@@ -245,6 +246,20 @@ static unsigned status_of(const struct exchange *exchange)
 					 : exchange->transaction.response.status;
 }
 
+// What is on the disk is written anew; what it was found as there is not changed.
+static void freshen(struct caching *caching)
+{
+	struct cache_object *fresh =
+		cache_freshen(&caching->asked, caching->object, exchange_response(caching->exchange));
+	struct cache_disk *disk = cache_shared_disk();
+	if (!fresh)
+		return;
+	if (disk)
+		cache_disk_put(disk, fresh);
+	(void)cache_store_put(caching->store, fresh, &caching->request);
+	cache_object_unref(fresh);
+}
+
 static void pass(struct caching *caching)
 {
 	struct exchange *exchange = caching->exchange;
@@ -265,6 +280,8 @@ static void pass(struct caching *caching)
 		tell_forwarded(caching, "");
 		return;
 	}
+	if (exchange_request(exchange)->method == METHOD_HEAD && caching->object)
+		freshen(caching);
 	cache_judge(&caching->asked, exchange_response(exchange), &judgement);
 	if (judgement.verdict != CACHE_MAY_STORE)
 		tell_refused(caching, judgement.verdict);
@@ -354,6 +371,14 @@ static void answer_failure(struct caching *caching)
 	caching->exchange->retry_after_ns = outcome->retry_after_ns;
 }
 
+// What he began, if anything, goes on without him.
+static void pass_alone(struct caching *caching)
+{
+	if (caching->fetching)
+		fetching_release(caching->fetching);
+	pass(caching);
+}
+
 static void answer_unstored(struct caching *caching)
 {
 	const struct cache_outcome *outcome = cache_reader_outcome(&caching->reader);
@@ -363,10 +388,10 @@ static void answer_unstored(struct caching *caching)
 		answer_in_error(caching, outcome->fault.kind, status);
 	else if (failed)
 		answer_failure(caching);
-	else if (caching->fetching)
+	else if (caching->fetching && !fields_find(&caching->request, FIELD_RANGE))
 		answer_passed(caching);
 	else
-		pass(caching);
+		pass_alone(caching);
 }
 
 static void give_up_waiting(struct caching *caching, int error)
@@ -401,7 +426,10 @@ static void fetch(struct caching *caching)
 			return;
 		}
 		if (is_first || cache_object_matches(caching->reader.object, &caching->request)) {
-			answer_fetched(caching, is_first);
+			if (cache_answer_suits(exchange, &caching->request, &caching->reader, cache_now_s()))
+				answer_fetched(caching, is_first);
+			else
+				pass_alone(caching);
 			return;
 		}
 		cache_reader_leave(&caching->reader);
@@ -476,7 +504,8 @@ static bool passes(struct caching *caching)
 		caching->asked.forbids = CACHE_FEW_USES;
 	return caching->asked.forbids || caching->is_marked ||
 	       exchange_request(caching->exchange)->method != METHOD_GET ||
-	       fields_find(&caching->request, FIELD_RANGE) || cache_says(&caching->request_says, CACHE_NO_STORE);
+	       (fields_find(&caching->request, FIELD_RANGE) && !caching->config->whole) ||
+	       cache_says(&caching->request_says, CACHE_NO_STORE);
 }
 
 static void serve(struct caching *caching)
@@ -522,28 +551,6 @@ static void pass_and_invalidate(struct caching *caching)
 	cache_invalidate(caching->exchange, caching->store, caching->key, caching->hash);
 }
 
-static bool is_purge(const struct exchange *exchange, const struct cache_config *config)
-{
-	const struct request *request = &exchange->transaction.request;
-	return config->purgers && request->method == METHOD_OTHER && slice_equal(request->method_name, SLICE("PURGE"));
-}
-
-static void purge(struct caching *caching)
-{
-	struct exchange *exchange = caching->exchange;
-	if (!network_set_contains(caching->config->purgers, &exchange->client)) {
-		exchange_fail(exchange, FAULT_REFUSED, "purge", "cache.purge does not name this address");
-		return;
-	}
-	unsigned count = cache_forget(caching->store, caching->key, caching->hash);
-	struct slice text = arena_printf(exchange_arena(exchange), "%u stored answers forgotten\n", count);
-	trace_note(&exchange->trace, "purge", SLICE_EMPTY, NULL, 0, count);
-	if (text.data)
-		exchange_answer(exchange, 200, SLICE("text/plain; charset=utf-8"), text);
-	else
-		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "purge", NULL);
-}
-
 static void cache_handle(struct exchange *exchange, const void *value)
 {
 	const struct cache_config *config = value;
@@ -555,8 +562,8 @@ static void cache_handle(struct exchange *exchange, const void *value)
 	struct caching *caching = begin(exchange, config);
 	if (!caching)
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "cache", NULL);
-	else if (is_purge(exchange, config))
-		purge(caching);
+	else if (cache_is_purge(exchange, config))
+		cache_answer_purge(exchange, config, caching->store, caching->key, caching->hash);
 	else if (method_is_safe(request->method))
 		serve_counted(caching);
 	else

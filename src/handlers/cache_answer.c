@@ -77,13 +77,21 @@ static bool answer_stream(struct exchange *exchange, const struct fields *reques
 	if (is_304)
 		return true;
 	struct cache_stream *stream = arena_alloc(exchange_arena(exchange), sizeof *stream);
-	if (!stream)
+	struct cache_part part;
+	if (!stream || !cache_parts_tell(exchange, request, reader->object, reader->length, now_s, &part))
 		return false;
-	cache_stream_init(stream, reader);
-	response->framing = reader->length >= 0 ? BODY_LENGTH : BODY_CHUNKED;
-	response->content_length = reader->length >= 0 ? (uint64_t)reader->length : 0;
+	cache_stream_init(stream, reader, &part);
+	response->framing = stream->body.length >= 0 ? BODY_LENGTH : BODY_CHUNKED;
+	response->content_length = stream->body.length >= 0 ? (uint64_t)stream->body.length : 0;
 	response->body = &stream->body;
 	return true;
+}
+
+bool cache_answer_suits(const struct exchange *exchange, const struct fields *request,
+			const struct cache_reader *reader, int64_t now_s)
+{
+	bool is_read_at_once = reader->state == CACHE_FETCH_WHOLE && reader->object->file;
+	return is_read_at_once || cache_parts_begin_soon(exchange, request, reader->object, reader->length, now_s);
 }
 
 void cache_answer_stream(struct exchange *exchange, const struct fields *request, struct cache_reader *reader,

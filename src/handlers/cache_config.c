@@ -122,6 +122,9 @@ static const struct config_key cache_keys[] = {
 	{"obey", CONFIG_BOOL, offsetof(struct cache_config, obey), "false",
 	 "visitors' no-cache, max-age, min-fresh and max-stale count (RFC 9111 section 5.2.1), so that a reload in the "
 	 "browser asks the server; otherwise only no-store and only-if-cached do"},
+	{"whole", CONFIG_BOOL, offsetof(struct cache_config, whole), "false",
+	 "a part that is asked for (Range) makes the whole be fetched and stored, and is taken from it; otherwise such "
+	 "requests go to the server until somebody asks for the whole"},
 	{"bypass", CONFIG_LIST, offsetof(struct cache_config, bypass_list),
 	 .help = "requests that are not answered from the cache, and whose answers are not stored: as in `match`",
 	 .section = &route_match_section},

@@ -58,6 +58,7 @@ struct cache_config {
 	struct cache_key_config key;
 	struct cache_vary_config vary;
 	bool obey;
+	bool whole;
 	int64_t min_uses;
 	struct config_pairs status_ttl_texts;
 	struct config_list bypass_list, no_store_list;

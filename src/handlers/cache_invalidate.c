@@ -44,3 +44,27 @@ void cache_invalidate(struct exchange *exchange, struct cache_store *store, stru
 			forget_reference(exchange, store, origin, field->value);
 	}
 }
+
+// --- PURGE
+
+bool cache_is_purge(const struct exchange *exchange, const struct cache_config *config)
+{
+	const struct request *request = &exchange->transaction.request;
+	return config->purgers && request->method == METHOD_OTHER && slice_equal(request->method_name, SLICE("PURGE"));
+}
+
+void cache_answer_purge(struct exchange *exchange, const struct cache_config *config, struct cache_store *store,
+			struct slice key, uint64_t hash)
+{
+	if (!network_set_contains(config->purgers, &exchange->client)) {
+		exchange_fail(exchange, FAULT_REFUSED, "purge", "cache.purge does not name this address");
+		return;
+	}
+	unsigned count = cache_forget(store, key, hash);
+	struct slice text = arena_printf(exchange_arena(exchange), "%u stored answers forgotten\n", count);
+	trace_note(&exchange->trace, "purge", SLICE_EMPTY, NULL, 0, count);
+	if (text.data)
+		exchange_answer(exchange, 200, SLICE("text/plain; charset=utf-8"), text);
+	else
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "purge", NULL);
+}

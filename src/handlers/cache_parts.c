@@ -1,9 +1,13 @@
 #include "handlers/cache_parts.h"
 
+#include "base/check.h"
 #include "base/random.h"
 #include "cache/range.h"
 #include "handlers/cache_content.h"
 #include "http/body.h"
+
+// A part that begins no later is waited for.
+enum { SOON_BYTES = 1024 * 1024 };
 
 static void set_body(struct exchange *exchange, struct body *body)
 {
@@ -26,11 +30,10 @@ static bool set_whole(struct exchange *exchange, const struct cache_object *obje
 	return set_content(exchange, object, &(struct cache_part){0, object->body.length});
 }
 
-static struct slice content_range(struct exchange *exchange, const struct cache_object *object,
-				  const struct cache_part *part)
+static struct slice content_range(struct exchange *exchange, const struct cache_part *part, uint64_t length)
 {
-	return arena_printf(exchange_arena(exchange), "bytes %llu-%llu/%zu", (unsigned long long)part->from,
-			    (unsigned long long)(part->from + part->length - 1), object->body.length);
+	return arena_printf(exchange_arena(exchange), "bytes %llu-%llu/%llu", (unsigned long long)part->from,
+			    (unsigned long long)(part->from + part->length - 1), (unsigned long long)length);
 }
 
 static bool set_field(struct exchange *exchange, enum field_id id, struct slice value)
@@ -43,7 +46,7 @@ static bool set_field(struct exchange *exchange, enum field_id id, struct slice 
 static bool answer_one(struct exchange *exchange, const struct cache_object *object, const struct cache_part *part)
 {
 	exchange_response(exchange)->status = 206;
-	return set_field(exchange, FIELD_CONTENT_RANGE, content_range(exchange, object, part)) &&
+	return set_field(exchange, FIELD_CONTENT_RANGE, content_range(exchange, part, object->body.length)) &&
 	       set_content(exchange, object, part);
 }
 
@@ -98,7 +101,7 @@ static bool add_part(struct exchange *exchange, struct multipart *multipart, con
 		     const struct cache_part *part, struct slice boundary, struct slice type)
 {
 	struct arena *arena = exchange_arena(exchange);
-	struct slice range = content_range(exchange, object, part);
+	struct slice range = content_range(exchange, part, object->body.length);
 	uint32_t place = multipart->count++;
 	struct slice head = arena_printf(arena, "%s--%.*s\r\n%s%.*s%sContent-Range: %.*s\r\n\r\n", place ? "\r\n" : "",
 					 SLICE_ARGUMENTS(boundary), type.length ? "Content-Type: " : "",
@@ -135,17 +138,22 @@ static bool answer_several(struct exchange *exchange, const struct cache_object 
 			 arena_printf(arena, "multipart/byteranges; boundary=%.*s", SLICE_ARGUMENTS(boundary)));
 }
 
+// Section 14.2: Range is for GET, and for what would be 200.
+static bool counts(const struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+		   int64_t now_s)
+{
+	struct fields stored = cache_object_response(object);
+	return fields_find(request, FIELD_RANGE) && object->status == 200 &&
+	       exchange->transaction.request.method == METHOD_GET && cache_range_is_allowed(request, &stored, now_s);
+}
+
 bool cache_parts_choose(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 			int64_t now_s)
 {
-	struct fields stored = cache_object_response(object);
-	struct slice range = fields_value(request, FIELD_RANGE);
 	struct cache_parts parts;
-	// Section 14.2: Range is for GET, and for what would be 200.
-	if (!range.data || object->status != 200 || exchange_request(exchange)->method != METHOD_GET ||
-	    !cache_range_is_allowed(request, &stored, now_s))
+	if (!counts(exchange, request, object, now_s))
 		return set_whole(exchange, object);
-	switch (cache_range_read(range, object->body.length, &parts)) {
+	switch (cache_range_read(fields_value(request, FIELD_RANGE), object->body.length, &parts)) {
 	case CACHE_RANGE_WHOLE:
 		return set_whole(exchange, object);
 	case CACHE_RANGE_PARTS:
@@ -155,4 +163,33 @@ bool cache_parts_choose(struct exchange *exchange, const struct fields *request,
 		return answer_none(exchange, object);
 	}
 	return false;
+}
+
+// --- Of what still comes
+
+bool cache_parts_begin_soon(const struct exchange *exchange, const struct fields *request,
+			    const struct cache_object *object, int64_t length, int64_t now_s)
+{
+	struct cache_parts parts;
+	if (!counts(exchange, request, object, now_s))
+		return true;
+	if (length < 0)
+		return false;
+	enum cache_range range = cache_range_read(fields_value(request, FIELD_RANGE), (uint64_t)length, &parts);
+	return range == CACHE_RANGE_WHOLE ||
+	       (range == CACHE_RANGE_PARTS && parts.count == 1 && parts.parts[0].from <= SOON_BYTES);
+}
+
+bool cache_parts_tell(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+		      int64_t length, int64_t now_s, struct cache_part *ret_part)
+{
+	struct cache_parts parts;
+	*ret_part = (struct cache_part){0, length >= 0 ? (uint64_t)length : UINT64_MAX};
+	if (length < 0 || !counts(exchange, request, object, now_s) ||
+	    cache_range_read(fields_value(request, FIELD_RANGE), (uint64_t)length, &parts) != CACHE_RANGE_PARTS)
+		return true;
+	check(parts.count == 1);
+	*ret_part = parts.parts[0];
+	exchange_response(exchange)->status = 206;
+	return set_field(exchange, FIELD_CONTENT_RANGE, content_range(exchange, ret_part, (uint64_t)length));
 }

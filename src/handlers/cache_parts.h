@@ -4,6 +4,7 @@
 #define USHER_HANDLERS_CACHE_PARTS_H
 
 #include "cache/object.h"
+#include "cache/range.h"
 #include "exchange/exchange.h"
 
 #include <stdint.h>
@@ -12,5 +13,15 @@
 // fields that tell the parts. The body lends the object's memory. False when memory is out.
 bool cache_parts_choose(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 			int64_t now_s);
+
+// Of an object that is still being fetched, with content of that length (-1: not known): whether the request asks for
+// the whole, or for one part that begins soon, so that waiting for it is no matter.
+bool cache_parts_begin_soon(const struct exchange *exchange, const struct fields *request,
+			    const struct cache_object *object, int64_t length, int64_t now_s);
+
+// Then: which part it is; where it is not the whole, the response is told so. Its length is UINT64_MAX when it is not
+// known. False when memory is out.
+bool cache_parts_tell(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
+		      int64_t length, int64_t now_s, struct cache_part *ret_part);
 
 #endif

@@ -2,10 +2,28 @@
 
 #include <errno.h>
 
+// The next of the part's bytes: whoever has all of it needs not wait for the rest.
+static int read_part(struct cache_stream *stream, struct slice *ret_bytes)
+{
+	struct slice bytes = SLICE_EMPTY;
+	int error = 0;
+	bool has_more = stream->left > 0;
+	while (has_more && error == 0 && bytes.length == 0) {
+		error = cache_reader_read(stream->reader, &bytes);
+		has_more = error == 0 && bytes.length > 0;
+		struct slice skipped = error == 0 ? slice_first(bytes, stream->skip) : SLICE_EMPTY;
+		stream->skip -= skipped.length;
+		bytes = error == 0 ? slice_first(slice_after(bytes, skipped.length), stream->left) : SLICE_EMPTY;
+	}
+	stream->left -= bytes.length;
+	*ret_bytes = bytes;
+	return error;
+}
+
 static int read_stream(struct body *body, struct slice *ret_bytes)
 {
 	struct cache_reader *reader = ((struct cache_stream *)body)->reader;
-	int error = cache_reader_read(reader, ret_bytes);
+	int error = read_part((struct cache_stream *)body, ret_bytes);
 	if (error == 0)
 		return 0;
 	if (error == -ECANCELED)
@@ -19,17 +37,22 @@ static int read_stream(struct body *body, struct slice *ret_bytes)
 
 static enum body_look look_stream(struct body *body)
 {
-	int look = cache_reader_look(((struct cache_stream *)body)->reader);
+	const struct cache_stream *stream = (struct cache_stream *)body;
+	int look = stream->left == 0 ? -1 : cache_reader_look(stream->reader);
+	if (stream->skip > 0 && look > 0)
+		return BODY_WAITS; // for what is behind that
 	return look > 0 ? BODY_READY : look < 0 ? BODY_ENDED : BODY_WAITS;
 }
 
 static const struct body_operations operations = {.read = read_stream, .look = look_stream};
 
-void cache_stream_init(struct cache_stream *stream, struct cache_reader *reader)
+void cache_stream_init(struct cache_stream *stream, struct cache_reader *reader, const struct cache_part *part)
 {
 	*stream = (struct cache_stream){
 		.body = {.operations = &operations,
-			 .length = reader->length >= 0 ? reader->length : BODY_LENGTH_UNKNOWN},
+			 .length = part->length < UINT64_MAX ? (int64_t)part->length : BODY_LENGTH_UNKNOWN},
 		.reader = reader,
+		.skip = part->from,
+		.left = part->length,
 	};
 }

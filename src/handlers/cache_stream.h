@@ -4,14 +4,17 @@
 #define USHER_HANDLERS_CACHE_STREAM_H
 
 #include "cache/fetch.h"
+#include "cache/range.h"
 #include "http/body.h"
 
 struct cache_stream {
 	struct body body;
 	struct cache_reader *reader;
+	uint64_t skip, left; // of the content
 };
 
 // The reader, whose head is there, must live as long as the body is read.
-void cache_stream_init(struct cache_stream *stream, struct cache_reader *reader);
+// The part's length is UINT64_MAX for all of what comes, however much.
+void cache_stream_init(struct cache_stream *stream, struct cache_reader *reader, const struct cache_part *part);
 
 #endif

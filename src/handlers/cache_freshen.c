@@ -1,0 +1,27 @@
+#include "handlers/cache_freshen.h"
+
+static bool is_same(const struct fields *stored, const struct fields *response, enum field_id id)
+{
+	struct slice value = fields_value(response, id);
+	return !value.data || slice_equal(value, fields_value(stored, id));
+}
+
+struct cache_object *cache_freshen(const struct cache_asked *asked, struct cache_object *stored,
+				   const struct response *response)
+{
+	struct fields fields = cache_object_response(stored);
+	struct cache_judgement judgement;
+	// 0 is also what is not told.
+	bool is_same_length = response->content_length == 0 || response->content_length == stored->body.length;
+	if (response->status != stored->status)
+		return NULL;
+	if (!is_same_length || !is_same(&fields, &response->fields, FIELD_ETAG) ||
+	    !is_same(&fields, &response->fields, FIELD_LAST_MODIFIED)) {
+		atomic_store_explicit(&stored->is_outdated, true, memory_order_relaxed);
+		return NULL;
+	}
+	cache_judge_304(asked, stored->status, &fields, &response->fields, &judgement);
+	if (judgement.verdict != CACHE_MAY_STORE)
+		return NULL;
+	return cache_object_refreshed(stored, &response->fields, &judgement.times);
+}
