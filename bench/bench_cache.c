@@ -1,0 +1,303 @@
+// What the memory store costs, and what it keeps:
+//
+//	ninja -C build bench/bench_cache && build/bench/bench_cache
+//
+// bytes for each stored answer beyond its own; finding one among a thousand and a million; finding one and the same
+// from one and two threads; and the hit ratio on made traces beside that of LRU.
+#include "cache/store.h"
+
+#include <malloc.h>
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { FINDS = 2000000, HOT_FINDS = 4000000, CONTENT = 1024, REQUESTS = 2000000, IDS = 200000, KEY_MAX = 64 };
+
+static const struct fields none;
+static const struct cache_directives silent = {.max_age = CACHE_ABSENT, .s_maxage = CACHE_ABSENT};
+
+static int64_t now_ns(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static uint64_t state = 1;
+
+static uint64_t next_random(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static struct slice key_of(char room[KEY_MAX], unsigned id)
+{
+	return slice_from(room, (size_t)snprintf(room, KEY_MAX, "http://www.example.com/path/to/%u", id));
+}
+
+// As a server with a few fields answers.
+static struct fields usual_fields(void)
+{
+	static struct field items[] = {
+		{{"Server", sizeof "Server" - 1}, {"nginx/1.22.1", sizeof "nginx/1.22.1" - 1}, FIELD_SERVER},
+		{{"Date", sizeof "Date" - 1},
+		 {"Sun, 29 Nov 2026 12:00:00 GMT", sizeof "Sun, 29 Nov 2026 12:00:00 GMT" - 1},
+		 FIELD_DATE},
+		{{"Content-Type", sizeof "Content-Type" - 1},
+		 {"text/html; charset=utf-8", sizeof "text/html; charset=utf-8" - 1},
+		 FIELD_CONTENT_TYPE},
+		{{"Last-Modified", sizeof "Last-Modified" - 1},
+		 {"Sun, 22 Nov 2026 12:00:00 GMT", sizeof "Sun, 22 Nov 2026 12:00:00 GMT" - 1},
+		 FIELD_LAST_MODIFIED},
+		{{"ETag", sizeof "ETag" - 1}, {"\"6560a1c0-400\"", sizeof "\"6560a1c0-400\"" - 1}, FIELD_ETAG},
+		{{"Cache-Control", sizeof "Cache-Control" - 1},
+		 {"max-age=600", sizeof "max-age=600" - 1},
+		 FIELD_CACHE_CONTROL},
+	};
+	return (struct fields){items, 6, 6};
+}
+
+static size_t put(struct cache_store *store, unsigned id, const struct fields *fields, struct slice content)
+{
+	char room[KEY_MAX];
+	struct slice key = key_of(room, id);
+	struct cache_object *object = cache_object_new(&(struct cache_object_parts){
+		.key = key,
+		.hash = cache_store_hash(store, key),
+		.status = 200,
+		.response = fields,
+		.request = &none,
+		.says = &silent,
+		.body = content,
+		.times = {.lifetime_s = 600},
+	});
+	if (!object)
+		abort();
+	(void)cache_store_put(store, object, &none);
+	size_t size = object->size_bytes;
+	cache_object_unref(object);
+	return size;
+}
+
+static bool find(struct cache_store *store, struct slice key)
+{
+	struct cache_object *object = cache_store_find(store, key, cache_store_hash(store, key), 0, &none);
+	cache_object_unref(object);
+	return object != NULL;
+}
+
+// --- Bytes, and finding one of many
+
+static size_t text_of(const struct fields *fields)
+{
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < fields->count; i++)
+		bytes += fields->items[i].name.length + fields->items[i].value.length;
+	return bytes;
+}
+
+static double measure(unsigned count)
+{
+	static char content[CONTENT];
+	struct fields fields = usual_fields();
+	char(*keys)[KEY_MAX] = malloc((size_t)count * KEY_MAX);
+	struct slice *slices = malloc(count * sizeof *slices);
+	if (!keys || !slices)
+		abort();
+	for (unsigned i = 0; i < count; i++)
+		slices[i] = key_of(keys[i], i);
+	size_t before = mallinfo2().uordblks;
+	struct cache_store *store = cache_store_new(UINT64_C(8) << 30);
+	if (!store)
+		abort();
+	size_t empty = mallinfo2().uordblks - before;
+	for (unsigned i = 0; i < count; i++)
+		put(store, i, &fields, slice_from(content, sizeof content));
+	double taken = (double)(mallinfo2().uordblks - before - empty) / count;
+	double own = (double)(CONTENT + text_of(&fields) + slices[count - 1].length);
+	unsigned found = 0;
+	int64_t best_ns = INT64_MAX;
+	for (unsigned round = 0; round < 5; round++) {
+		int64_t began_ns = now_ns();
+		for (unsigned i = 0; i < FINDS; i++)
+			found += find(store, slices[next_random() % count]);
+		int64_t took_ns = now_ns() - began_ns;
+		best_ns = took_ns < best_ns ? took_ns : best_ns;
+	}
+	double find_ns = (double)best_ns / FINDS;
+	printf("%8u answers: %.0f bytes each beyond their own %.0f (text and content); %.0f ns to find one%s\n", count,
+	       taken - own, own, find_ns, found == 5 * FINDS ? "" : " (NOT ALL WERE FOUND)");
+	cache_store_free(store);
+	free(keys);
+	free(slices);
+	return find_ns;
+}
+
+// --- One and the same, from several threads
+
+static struct cache_store *hot;
+
+static void *find_hot(void *argument)
+{
+	char room[KEY_MAX];
+	struct slice key = key_of(room, 1);
+	for (unsigned i = 0; i < HOT_FINDS; i++)
+		if (!find(hot, key))
+			abort();
+	return NULL;
+}
+
+static double finds_per_second(unsigned threads)
+{
+	pthread_t started[8];
+	int64_t began_ns = now_ns();
+	for (unsigned i = 0; i < threads; i++)
+		if (pthread_create(&started[i], NULL, find_hot, NULL) != 0)
+			abort();
+	for (unsigned i = 0; i < threads; i++)
+		pthread_join(started[i], NULL);
+	return (double)threads * HOT_FINDS * 1e9 / (double)(now_ns() - began_ns);
+}
+
+static void measure_threads(void)
+{
+	struct fields fields = usual_fields();
+	hot = cache_store_new(UINT64_C(1) << 30);
+	if (!hot)
+		abort();
+	put(hot, 1, &fields, SLICE_EMPTY);
+	double one = finds_per_second(1), two = finds_per_second(2);
+	printf("the same answer: %.1f million finds a second from one thread, %.1f from two (%.2f times)\n", one / 1e6,
+	       two / 1e6, two / one);
+	cache_store_free(hot);
+}
+
+// --- Hit ratios
+
+struct trace {
+	const char *name;
+	double exponent;
+	unsigned scan_every, scan_length; // whole runs of what is never asked for again
+};
+
+static unsigned *make_trace(const struct trace *trace, unsigned *ret_distinct)
+{
+	double *sums = malloc(IDS * sizeof *sums), sum = 0;
+	unsigned *ids = malloc(REQUESTS * sizeof *ids), once = IDS;
+	char *seen = calloc(1, IDS);
+	if (!sums || !ids || !seen)
+		abort();
+	for (unsigned i = 0; i < IDS; i++)
+		sums[i] = sum += 1 / pow(i + 1, trace->exponent);
+	unsigned distinct = 0;
+	for (unsigned at = 0; at < REQUESTS; at++) {
+		if (trace->scan_every && at % trace->scan_every < trace->scan_length) {
+			ids[at] = once++;
+			distinct++;
+			continue;
+		}
+		double wanted = (double)(next_random() >> 11) / (double)(UINT64_C(1) << 53) * sum;
+		unsigned low = 0, high = IDS - 1;
+		while (low < high) {
+			unsigned middle = (low + high) / 2;
+			if (sums[middle] < wanted)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		ids[at] = low;
+		distinct += !seen[low];
+		seen[low] = 1;
+	}
+	free(sums);
+	free(seen);
+	*ret_distinct = distinct;
+	return ids;
+}
+
+// A list by last use, in arrays.
+static double lru_hits(const unsigned *ids, unsigned capacity)
+{
+	enum { HEAD = IDS + REQUESTS };
+	unsigned *previous = calloc(HEAD + 1, sizeof *previous), *next = calloc(HEAD + 1, sizeof *next);
+	char *is_in = calloc(1, HEAD + 1);
+	unsigned count = 0, hits = 0;
+	if (!previous || !next || !is_in)
+		abort();
+	previous[HEAD] = next[HEAD] = HEAD;
+	for (unsigned at = 0; at < REQUESTS; at++) {
+		unsigned id = ids[at];
+		hits += is_in[id] != 0;
+		unsigned gone = is_in[id] ? id : count == capacity ? previous[HEAD] : HEAD;
+		if (gone != HEAD) {
+			next[previous[gone]] = next[gone];
+			previous[next[gone]] = previous[gone];
+			is_in[gone] = 0;
+			count--;
+		}
+		next[id] = next[HEAD];
+		previous[id] = HEAD;
+		previous[next[HEAD]] = id;
+		next[HEAD] = id;
+		is_in[id] = 1;
+		count++;
+	}
+	free(previous);
+	free(next);
+	free(is_in);
+	return (double)hits / REQUESTS;
+}
+
+static double store_hits(const unsigned *ids, unsigned capacity)
+{
+	char room[KEY_MAX];
+	static char content[CONTENT];
+	unsigned hits = 0;
+	struct cache_store *probe = cache_store_new(1 << 30);
+	size_t size = put(probe, 100000, &none, slice_from(content, sizeof content));
+	cache_store_free(probe);
+	struct cache_store *store = cache_store_new((uint64_t)capacity * size);
+	for (unsigned at = 0; at < REQUESTS; at++) {
+		if (find(store, key_of(room, 1000000 + ids[at])))
+			hits++;
+		else
+			put(store, 1000000 + ids[at], &none, slice_from(content, sizeof content - 1));
+	}
+	cache_store_free(store);
+	return (double)hits / REQUESTS;
+}
+
+static void compare(const struct trace *trace)
+{
+	unsigned distinct;
+	unsigned *ids = make_trace(trace, &distinct);
+	for (unsigned percent = 1; percent <= 10; percent += 9) {
+		unsigned capacity = distinct / 100 * percent;
+		printf("%-22s %2u%% of %u answers: %5.2f%% hits, LRU %5.2f%%\n", trace->name, percent, distinct,
+		       100 * store_hits(ids, capacity), 100 * lru_hits(ids, capacity));
+	}
+	free(ids);
+}
+
+int main(void)
+{
+	static const struct trace traces[] = {
+		{"Zipf 0.8", 0.8, 0, 0},
+		{"Zipf 1.0", 1.0, 0, 0},
+		{"Zipf 0.8 and scans", 0.8, 100000, 30000},
+		{"Zipf 1.0 and scans", 1.0, 100000, 30000},
+	};
+	double few_ns = measure(1000), many_ns = measure(1000000);
+	printf("a million to a thousand: %.2f\n", many_ns / few_ns);
+	measure_threads();
+	for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
+		compare(&traces[i]);
+	return 0;
+}
