@@ -105,10 +105,10 @@ uint64_t disk_hash(const struct cache_disk *disk, struct slice key)
 uint64_t cache_disk_selector(const struct cache_disk *disk, const struct cache_object *object)
 {
 	uint64_t selector = hash_number(object->variant);
-	for (uint32_t i = object->fields.count - object->vary_count; i < object->fields.count; i++) {
-		const struct field *field = &object->fields.items[i];
-		uint64_t value = field->value.data ? hash_keyed(&disk->key, field->value) : 0;
-		selector = hash_number(selector ^ hash_keyed(&disk->key, field->name)) ^ value;
+	for (uint32_t i = 0; i < object->vary_count; i++) {
+		struct field field = cache_object_field(object, object->field_count + i);
+		uint64_t value = field.value.data ? hash_keyed(&disk->key, field.value) : 0;
+		selector = hash_number(selector ^ hash_keyed(&disk->key, field.name)) ^ value;
 	}
 	return selector;
 }

@@ -27,9 +27,10 @@ struct record {
 static size_t size_of(const struct cache_object *object, const struct cache_head_place *place)
 {
 	size_t size = sizeof(struct record) + object->key.length + (place->body_number ? 0 : object->body.length);
-	for (uint32_t i = 0; i < object->fields.count; i++)
-		size += 2 * sizeof(uint32_t) + object->fields.items[i].name.length +
-			object->fields.items[i].value.length;
+	for (uint32_t i = 0; i < object->field_count + object->vary_count; i++) {
+		struct field field = cache_object_field(object, i);
+		size += 2 * sizeof(uint32_t) + field.name.length + field.value.length;
+	}
 	return size + sizeof(uint64_t);
 }
 
@@ -73,13 +74,15 @@ char *cache_head_write(const struct cache_object *object, const struct cache_hea
 		.must_validate = object->must_validate,
 		.status = object->status,
 		.key_length = (uint32_t)object->key.length,
-		.field_count = object->fields.count,
+		.field_count = object->field_count + object->vary_count,
 		.vary_count = object->vary_count,
 	};
 	to = put(to, &record, sizeof record);
 	to = put(to, object->key.data, object->key.length);
-	for (uint32_t i = 0; i < object->fields.count; i++)
-		to = put_field(to, &object->fields.items[i]);
+	for (uint32_t i = 0; i < object->field_count + object->vary_count; i++) {
+		struct field field = cache_object_field(object, i);
+		to = put_field(to, &field);
+	}
 	if (!place->body_number)
 		to = put(to, object->body.data, object->body.length);
 	uint64_t sum = XXH3_64bits(bytes, size - sizeof sum);

@@ -61,7 +61,8 @@ static size_t combined_length(const struct fields *fields, struct slice name)
 
 struct builder {
 	struct cache_object *object;
-	char *text; // free space
+	uint32_t capacity; // of fields
+	char *text;	   // free space
 };
 
 static struct slice put(struct builder *builder, struct slice bytes)
@@ -73,21 +74,32 @@ static struct slice put(struct builder *builder, struct slice bytes)
 	return copy;
 }
 
-static void put_field(struct builder *builder, struct slice name, struct slice value, enum field_id id)
+static struct cache_field *add_field(struct builder *builder, struct slice name, enum field_id id)
 {
-	struct fields *fields = &builder->object->fields;
-	check(fields->count < fields->capacity);
-	fields->items[fields->count++] = (struct field){put(builder, name), put(builder, value), id};
+	struct cache_object *object = builder->object;
+	uint32_t index = object->field_count + object->vary_count;
+	struct cache_field *field = (struct cache_field *)(object + 1) + index;
+	check(index < builder->capacity);
+	*field = (struct cache_field){
+		.at = (uint32_t)(builder->text - (char *)object),
+		.name_length = (uint16_t)name.length,
+		.id = (uint16_t)id,
+	};
+	(void)put(builder, name);
+	return field;
+}
+
+static void put_field(struct builder *builder, const struct field *field)
+{
+	struct cache_field *packed = add_field(builder, field->name, field->id);
+	packed->value_length = (uint32_t)put(builder, field->value).length;
+	builder->object->field_count++;
 }
 
 static void put_varying(struct builder *builder, const struct fields *request, struct slice name)
 {
-	struct fields *fields = &builder->object->fields;
-	check(fields->count < fields->capacity);
-	struct field *field = &fields->items[fields->count++];
-	field->name = put(builder, name);
-	field->id = field_id_of(name);
-	field->value = slice_from(builder->text, 0);
+	struct cache_field *packed = add_field(builder, name, field_id_of(name));
+	const char *from = builder->text;
 	bool found = false;
 	for (uint32_t i = 0; i < request->count; i++) {
 		if (!is_there(&request->items[i], name))
@@ -97,42 +109,44 @@ static void put_varying(struct builder *builder, const struct fields *request, s
 		(void)put(builder, request->items[i].value);
 		found = true;
 	}
-	field->value.length = (size_t)(builder->text - field->value.data);
-	if (!found)
-		field->value.data = NULL;
+	packed->value_length = found ? (uint32_t)(builder->text - from) : CACHE_NO_VALUE;
 	builder->object->vary_count++;
 }
 
 struct measure {
 	uint32_t fields;
 	size_t text;
+	bool fits; // into packed fields
 };
+
+static void measure_field(struct measure *measure, struct slice name, size_t value_length)
+{
+	measure->fields++;
+	measure->text += name.length + value_length;
+	measure->fits = measure->fits && name.length <= UINT16_MAX && measure->text < CACHE_NO_VALUE / 2;
+}
 
 static struct measure measure_of(const struct cache_object_parts *parts)
 {
-	struct measure measure = {.text = parts->key.length};
+	struct measure measure = {.text = parts->key.length, .fits = parts->key.length < CACHE_NO_VALUE / 2};
 	struct slice rest = SLICE_EMPTY, name;
 	for (uint32_t i = 0; i < parts->response->count; i++) {
 		const struct field *field = &parts->response->items[i];
-		if (!is_stored(field, parts->says))
-			continue;
-		measure.fields++;
-		measure.text += field->name.length + field->value.length;
+		if (is_stored(field, parts->says))
+			measure_field(&measure, field->name, field->value.length);
 	}
-	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);) {
-		measure.fields++;
-		measure.text += name.length + combined_length(parts->request, name);
-	}
+	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);)
+		measure_field(&measure, name, combined_length(parts->request, name));
 	return measure;
 }
 
 struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 {
 	struct measure measure = measure_of(parts);
-	size_t head = sizeof(struct cache_object) + measure.fields * sizeof(struct field);
+	size_t head = sizeof(struct cache_object) + measure.fields * sizeof(struct cache_field);
 	check(!parts->file || (parts->body.length == 0 && parts->room_bytes == 0));
 	size_t room = parts->room_bytes > parts->body.length ? parts->room_bytes : parts->body.length;
-	struct cache_object *object = malloc(head + measure.text + room);
+	struct cache_object *object = measure.fits ? malloc(head + measure.text + room) : NULL;
 	if (!object)
 		return NULL;
 	*object = (struct cache_object){
@@ -140,7 +154,6 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		.status = parts->status,
 		.hash = parts->hash,
 		.variant = parts->variant,
-		.fields = {.items = (struct field *)(object + 1), .capacity = measure.fields},
 		.file = parts->file,
 		.room_bytes = room,
 		.size_bytes = head + measure.text + room,
@@ -148,13 +161,11 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		.asked_after = parts->asked_after,
 		.must_validate = cache_says(parts->says, CACHE_NO_CACHE),
 	};
-	struct builder builder = {object, (char *)object + head};
+	struct builder builder = {object, measure.fields, (char *)object + head};
 	object->key = put(&builder, parts->key);
-	for (uint32_t i = 0; i < parts->response->count; i++) {
-		const struct field *field = &parts->response->items[i];
-		if (is_stored(field, parts->says))
-			put_field(&builder, field->name, field->value, field->id);
-	}
+	for (uint32_t i = 0; i < parts->response->count; i++)
+		if (is_stored(&parts->response->items[i], parts->says))
+			put_field(&builder, &parts->response->items[i]);
 	struct slice rest = SLICE_EMPTY, name;
 	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);)
 		put_varying(&builder, parts->request, name);
@@ -164,6 +175,43 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		cache_file_ref(parts->file);
 	list_init(&object->link);
 	return object;
+}
+
+// --- Reading its fields
+
+struct slice cache_object_value(const struct cache_object *object, enum field_id id)
+{
+	const struct cache_field *packed = (const struct cache_field *)(object + 1);
+	for (uint32_t i = 0; i < object->field_count; i++)
+		if (packed[i].id == id)
+			return cache_object_field(object, i).value;
+	return (struct slice){0};
+}
+
+static void unpack(const struct cache_object *object, uint32_t from, uint32_t count, struct fields *to)
+{
+	for (uint32_t i = 0; i < count; i++)
+		to->items[to->count++] = cache_object_field(object, from + i);
+}
+
+bool cache_object_fields(const struct cache_object *object, struct arena *arena, struct fields *ret_fields)
+{
+	struct fields fields = {.items = arena_alloc(arena, (object->field_count + 1) * sizeof *fields.items)};
+	if (!fields.items)
+		return false;
+	fields.capacity = object->field_count;
+	unpack(object, 0, object->field_count, &fields);
+	*ret_fields = fields;
+	return true;
+}
+
+struct cache_validators cache_object_validators(const struct cache_object *object)
+{
+	return (struct cache_validators){
+		.etag = cache_object_value(object, FIELD_ETAG),
+		.last_modified = cache_object_value(object, FIELD_LAST_MODIFIED),
+		.date = cache_object_value(object, FIELD_DATE),
+	};
 }
 
 void cache_object_ref(struct cache_object *object)
@@ -204,15 +252,15 @@ static bool is_replaced(const struct field *stored, const struct fields *respons
 	return false;
 }
 
-// Another one for the same request, of which the object knows what its Vary names.
+// Another one for the same request, of which the object knows what its Vary names. `response` has room for those behind
+// its own.
 static struct cache_object *renew(const struct cache_object *object, const struct fields *response,
 				  const struct cache_times *times, struct slice body, struct cache_file *file,
 				  size_t room_bytes)
 {
-	struct fields request = object->fields;
+	struct fields request = {.items = response->items + response->count};
 	struct cache_directives says;
-	request.items += request.count - object->vary_count;
-	request.count = object->vary_count;
+	unpack(object, object->field_count, object->vary_count, &request);
 	cache_directives_of_response(response, &says);
 	return cache_object_new(&(struct cache_object_parts){
 		.key = object->key,
@@ -230,25 +278,30 @@ static struct cache_object *renew(const struct cache_object *object, const struc
 	});
 }
 
-static struct slice content_of(const struct cache_object *object)
+// A list with room for all of the object's fields, and so many more; to be freed.
+static struct fields make_list(const struct cache_object *object, uint32_t more)
 {
-	return object->file ? SLICE_EMPTY : object->body;
+	struct fields list = {.capacity = object->field_count + object->vary_count + more + 1};
+	list.items = malloc(list.capacity * sizeof *list.items);
+	return list;
 }
 
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
 					    const struct cache_times *times)
 {
-	struct fields stored = cache_object_response(object), merged = {0};
-	merged.items = calloc(stored.count + response->count + 1, sizeof *merged.items);
+	struct fields merged = make_list(object, response->count);
 	if (!merged.items)
 		return NULL;
-	for (uint32_t i = 0; i < stored.count; i++)
-		if (!is_replaced(&stored.items[i], response))
-			merged.items[merged.count++] = stored.items[i];
+	for (uint32_t i = 0; i < object->field_count; i++) {
+		struct field stored = cache_object_field(object, i);
+		if (!is_replaced(&stored, response))
+			merged.items[merged.count++] = stored;
+	}
 	for (uint32_t i = 0; i < response->count; i++)
 		if (!describes_content(response->items[i].id))
 			merged.items[merged.count++] = response->items[i];
-	struct cache_object *refreshed = renew(object, &merged, times, content_of(object), object->file, 0);
+	struct slice content = object->file ? SLICE_EMPTY : object->body;
+	struct cache_object *refreshed = renew(object, &merged, times, content, object->file, 0);
 	free(merged.items);
 	return refreshed;
 }
@@ -256,8 +309,12 @@ struct cache_object *cache_object_refreshed(const struct cache_object *object, c
 static struct cache_object *same(const struct cache_object *object, struct slice body, struct cache_file *file,
 				 size_t room_bytes)
 {
-	struct fields response = cache_object_response(object);
+	struct fields response = make_list(object, 0);
+	if (!response.items)
+		return NULL;
+	unpack(object, 0, object->field_count, &response);
 	struct cache_object *copy = renew(object, &response, &object->times, body, file, room_bytes);
+	free(response.items);
 	if (!copy)
 		return NULL;
 	copy->must_validate = object->must_validate;
@@ -367,8 +424,10 @@ static bool matches(const struct fields *request, const struct field *stored)
 
 bool cache_object_matches(const struct cache_object *object, const struct fields *request)
 {
-	for (uint32_t i = object->fields.count - object->vary_count; i < object->fields.count; i++)
-		if (!matches(request, &object->fields.items[i]))
+	for (uint32_t i = 0; i < object->vary_count; i++) {
+		struct field stored = cache_object_field(object, object->field_count + i);
+		if (!matches(request, &stored))
 			return false;
+	}
 	return true;
 }

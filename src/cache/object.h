@@ -27,29 +27,38 @@ struct cache_times {
 // The status of an object that says only that answers to the same request are not stored; its content is the verdict.
 enum { CACHE_MARK = 0 };
 
+// A field, packed: most of what a small answer takes beyond its text would be fields otherwise.
+struct cache_field {
+	uint32_t at; // of its name, from the object's first byte; its value stands behind it
+	uint32_t value_length;
+	uint16_t name_length, id;
+};
+
+// In the place of a value's length: a field that was not there, of which only the name is known.
+#define CACHE_NO_VALUE UINT32_MAX
+
+// Behind it lie its packed fields, its key, the fields' texts, and the content.
 struct cache_object {
 	_Atomic uint32_t references;
 	_Atomic uint32_t hits; // of late: to 3, for the store's eviction
 	_Atomic uint32_t uses; // about how often it was found since it was stored
 	uint32_t status;
-	uint32_t vary_count; // of the fields, behind those of the response: what the request had of those that Vary
-			     // names
-	uint64_t hash;	     // of the key
+	uint64_t hash; // of the key
 	struct slice key;
-	uint64_t variant;	 // of the key, by the configuration: another route's answer is another answer
-	struct fields fields;	 // of the response, and behind them of the request
-	struct slice body;	 // where it is in a file, only its length
-	struct cache_file *file; // NULL: it is in memory
-	size_t room_bytes;	 // for the body
-	size_t size_bytes;	 // all of it
+	uint64_t variant;	  // of the key, by the configuration: another route's answer is another answer
+	uint64_t asked_after;	  // the number of the purge before it was asked for, or was looked at (cache/purge.h)
+	uint32_t field_count;	  // of the response
+	uint32_t vary_count;	  // of the request, of those that Vary names: they follow
+	_Atomic bool is_outdated; // by a purge: stale whatever its age
+	bool must_validate;	  // before each use: no-cache
+	bool is_main;		  // which of the store's queues it is in
+	struct list_link link;	  // in that queue
+	struct slice body;	  // where it is in a file, only its length
+	struct cache_file *file;  // NULL: it is in memory
+	size_t room_bytes;	  // for the body
+	size_t size_bytes;	  // all of it
 	struct cache_times times;
 	_Atomic int64_t renewed_s; // when it was last fetched anew while it is used; 0: never
-	_Atomic bool is_outdated;  // by a purge: stale whatever its age
-	uint64_t asked_after;	   // the number of the purge before it was asked for, or was looked at (cache/purge.h)
-	bool must_validate;	   // before each use: no-cache
-	struct cache_object *next; // of the store's bucket
-	struct list_link link;	   // in one of the store's queues
-	bool is_main;		   // which of them
 };
 
 // What an object is made of; all is copied.
@@ -98,13 +107,29 @@ bool cache_object_leaves_out(const struct field *field, const struct cache_direc
 // Whether the caller is to fetch it anew, while it is used: one in a second is.
 bool cache_object_claim_renewal(struct cache_object *object, int64_t now_s);
 
-// The response's own fields.
-static inline struct fields cache_object_response(const struct cache_object *object)
+// The one with the index, those of the request behind those of the response; it lends the object's memory.
+static inline struct field cache_object_field(const struct cache_object *object, uint32_t index)
 {
-	struct fields fields = object->fields;
-	fields.count -= object->vary_count;
-	return fields;
+	const struct cache_field *packed = (const struct cache_field *)(object + 1) + index;
+	const char *name = (const char *)object + packed->at, *value = name + packed->name_length;
+	struct field field = {{name, packed->name_length}, {value, packed->value_length}, (enum field_id)packed->id};
+	if (packed->value_length == CACHE_NO_VALUE)
+		field.value = (struct slice){0};
+	return field;
 }
+
+// The value of the response's first field with the id; .data is NULL when there is none.
+struct slice cache_object_value(const struct cache_object *object, enum field_id id);
+
+// All fields of the response, lent, in a list of the arena's. False when memory is out.
+bool cache_object_fields(const struct cache_object *object, struct arena *arena, struct fields *ret_fields);
+
+// By which two are the same, and which conditions ask for.
+struct cache_validators {
+	struct slice etag, last_modified, date; // .data is NULL when there is none
+};
+
+struct cache_validators cache_object_validators(const struct cache_object *object);
 
 static inline int64_t cache_object_age_s(const struct cache_object *object, int64_t now_s)
 {

@@ -70,13 +70,12 @@ static bool has_tag(struct slice tags, struct slice tag)
 
 static bool means(const struct cache_purge *purge, const struct cache_object *object)
 {
-	struct fields fields = cache_object_response(object);
 	if (purge->kind == CACHE_PURGE_PREFIX)
 		return slice_starts_with(object->key, purge->text);
-	for (uint32_t i = 0; i < fields.count; i++) {
-		const struct field *field = &fields.items[i];
-		if ((field->id == FIELD_SURROGATE_KEY || field->id == FIELD_CACHE_TAG) &&
-		    has_tag(field->value, purge->text))
+	for (uint32_t i = 0; i < object->field_count; i++) {
+		struct field field = cache_object_field(object, i);
+		if ((field.id == FIELD_SURROGATE_KEY || field.id == FIELD_CACHE_TAG) &&
+		    has_tag(field.value, purge->text))
 			return true;
 	}
 	return false;

@@ -94,19 +94,19 @@ enum cache_range cache_range_read(struct slice value, uint64_t size, struct cach
 
 // --- If-Range
 
-static bool is_strong_date(const struct fields *stored, struct slice condition, int64_t now_s)
+static bool is_strong_date(const struct cache_validators *stored, struct slice condition, int64_t now_s)
 {
 	int64_t asked_s, modified_s, date_s;
 	if (!date_parse_http(condition, now_s, &asked_s) ||
-	    !date_parse_http(fields_value(stored, FIELD_LAST_MODIFIED), now_s, &modified_s) ||
-	    !date_parse_http(fields_value(stored, FIELD_DATE), now_s, &date_s))
+	    !date_parse_http(stored->last_modified, now_s, &modified_s) ||
+	    !date_parse_http(stored->date, now_s, &date_s))
 		return false;
 	return asked_s == modified_s && date_s - modified_s >= STRONG_AFTER_S;
 }
 
-bool cache_range_is_allowed(const struct fields *request, const struct fields *stored, int64_t now_s)
+bool cache_range_is_allowed(const struct fields *request, const struct cache_validators *stored, int64_t now_s)
 {
-	struct slice condition = fields_value(request, FIELD_IF_RANGE), etag = fields_value(stored, FIELD_ETAG);
+	struct slice condition = fields_value(request, FIELD_IF_RANGE), etag = stored->etag;
 	if (!condition.data)
 		return true;
 	if (slice_starts_with(condition, SLICE("\"")))

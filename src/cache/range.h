@@ -3,6 +3,7 @@
 #define USHER_CACHE_RANGE_H
 
 #include "base/slice.h"
+#include "cache/object.h"
 #include "http/fields.h"
 
 #include <stdbool.h>
@@ -34,6 +35,6 @@ enum cache_range cache_range_read(struct slice value, uint64_t size, struct cach
 
 // Whether If-Range allows a part (section 13.1.5): it is absent, or what it names is what is stored, by the
 // strong comparison. A date counts only where it is the very Last-Modified, and old enough to be strong.
-bool cache_range_is_allowed(const struct fields *request, const struct fields *stored, int64_t now_s);
+bool cache_range_is_allowed(const struct fields *request, const struct cache_validators *stored, int64_t now_s);
 
 #endif

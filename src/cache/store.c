@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 64, FIRST_BUCKETS = 64, GHOSTS = 1024, HITS_MAX = 3, SMALL_SHARE = 10, SWEEP_STEP = 64, USES = 16384 };
+enum { SHARDS = 64, FIRST_SLOTS = 64, GHOSTS = 1024, HITS_MAX = 3, SMALL_SHARE = 10, SWEEP_STEP = 64, USES = 16384 };
 
 struct queue {
 	struct list_link objects; // newest first
@@ -17,8 +17,8 @@ struct queue {
 
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
-	struct cache_object **buckets;
-	uint32_t bucket_count, count; // of buckets a power of two
+	uint64_t *slots;	    // an object each, with a tag; 0: empty
+	uint32_t slot_count, count; // of slots a power of two
 	struct queue small, main;
 	uint64_t found, missed;
 	uint64_t ghosts[GHOSTS]; // hashes of those that left the small queue unasked
@@ -41,12 +41,12 @@ static struct shard *shard_of(struct cache_store *store, uint64_t hash)
 
 static bool shard_init(struct shard *shard)
 {
-	*shard = (struct shard){.bucket_count = FIRST_BUCKETS};
+	*shard = (struct shard){.slot_count = FIRST_SLOTS};
 	pthread_mutex_init(&shard->lock, NULL);
 	list_init(&shard->small.objects);
 	list_init(&shard->main.objects);
-	shard->buckets = calloc(FIRST_BUCKETS, sizeof(struct cache_object *));
-	return shard->buckets != NULL;
+	shard->slots = calloc(FIRST_SLOTS, sizeof *shard->slots);
+	return shard->slots != NULL;
 }
 
 struct cache_store *cache_store_new(uint64_t budget_bytes)
@@ -81,7 +81,7 @@ void cache_store_free(struct cache_store *store)
 		queue_clear(&shard->small);
 		queue_clear(&shard->main);
 		pthread_mutex_destroy(&shard->lock);
-		free(shard->buckets);
+		free(shard->slots);
 	}
 	cache_purges_fini(&store->purges);
 	free(store);
@@ -104,30 +104,79 @@ uint64_t cache_store_hash(const struct cache_store *store, struct slice key)
 }
 
 // --- A shard's table; all with its lock held
+//
+// Open addressing, with the next slots for those whose own is taken. A slot has bits of the hash beside the pointer, so
+// that objects which are not meant stay where they are: among a million, each one touched is a miss of the processor's
+// caches.
 
-static struct cache_object **bucket_of(struct shard *shard, uint64_t hash)
+enum { POINTER_BITS = 48 };
+
+static struct cache_object *object_in(uint64_t slot)
 {
-	return &shard->buckets[hash & (shard->bucket_count - 1)];
+	return (struct cache_object *)(uintptr_t)(slot & ((UINT64_C(1) << POINTER_BITS) - 1));
 }
 
-// Without memory for more buckets, chains grow.
-static void grow(struct shard *shard)
+// Of bits that choose neither the shard nor, but for huge tables, the slot.
+static uint64_t tag_of(uint64_t hash)
 {
-	uint32_t count = shard->bucket_count * 2;
-	struct cache_object **buckets = calloc(count, sizeof(struct cache_object *));
-	if (!buckets)
-		return;
-	for (uint32_t i = 0; i < shard->bucket_count; i++) {
-		struct cache_object *next;
-		for (struct cache_object *object = shard->buckets[i]; object; object = next) {
-			next = object->next;
-			object->next = buckets[object->hash & (count - 1)];
-			buckets[object->hash & (count - 1)] = object;
-		}
+	return (hash >> 42) << POINTER_BITS;
+}
+
+static bool is_tagged(uint64_t slot, uint64_t hash)
+{
+	return (slot ^ tag_of(hash)) >> POINTER_BITS == 0;
+}
+
+static uint32_t home_of(const struct shard *shard, uint64_t hash)
+{
+	return (uint32_t)hash & (shard->slot_count - 1);
+}
+
+static uint32_t after(const struct shard *shard, uint32_t slot)
+{
+	return (slot + 1) & (shard->slot_count - 1);
+}
+
+static void insert(struct shard *shard, struct cache_object *object)
+{
+	uint32_t slot = home_of(shard, object->hash);
+	while (shard->slots[slot])
+		slot = after(shard, slot);
+	shard->slots[slot] = (uint64_t)(uintptr_t)object | tag_of(object->hash);
+	shard->count++;
+}
+
+// Those behind it that would not be found any more come forward.
+static void empty_slot(struct shard *shard, uint32_t slot)
+{
+	uint32_t mask = shard->slot_count - 1;
+	for (uint32_t next = after(shard, slot); shard->slots[next]; next = after(shard, next)) {
+		uint32_t home = home_of(shard, object_in(shard->slots[next])->hash);
+		if (((next - home) & mask) < ((next - slot) & mask))
+			continue;
+		shard->slots[slot] = shard->slots[next];
+		slot = next;
 	}
-	free(shard->buckets);
-	shard->buckets = buckets;
-	shard->bucket_count = count;
+	shard->slots[slot] = 0;
+	shard->count--;
+}
+
+// Room for one more: two thirds of the slots are taken at most, or all but one where memory is out. False then.
+static bool make_slot(struct shard *shard)
+{
+	if (shard->count + 1 <= shard->slot_count / 3 * 2)
+		return true;
+	struct shard larger = {.slot_count = shard->slot_count * 2};
+	larger.slots = calloc(larger.slot_count, sizeof *larger.slots);
+	if (!larger.slots)
+		return shard->count + 1 < shard->slot_count;
+	for (uint32_t slot = 0; slot < shard->slot_count; slot++)
+		if (shard->slots[slot])
+			insert(&larger, object_in(shard->slots[slot]));
+	free(shard->slots);
+	shard->slots = larger.slots;
+	shard->slot_count = larger.slot_count;
+	return true;
 }
 
 static void enqueue(struct shard *shard, struct cache_object *object, bool main)
@@ -147,11 +196,10 @@ static void dequeue(struct shard *shard, struct cache_object *object)
 
 static void drop(struct shard *shard, struct cache_object *object)
 {
-	struct cache_object **at = bucket_of(shard, object->hash);
-	while (*at != object)
-		at = &(*at)->next;
-	*at = object->next;
-	shard->count--;
+	uint32_t slot = home_of(shard, object->hash);
+	while (object_in(shard->slots[slot]) != object)
+		slot = after(shard, slot);
+	empty_slot(shard, slot);
 	dequeue(shard, object);
 	cache_object_unref(object);
 }
@@ -164,18 +212,21 @@ static bool is_for(const struct cache_object *object, struct slice key, uint64_t
 static struct cache_object *find(struct shard *shard, struct slice key, uint64_t hash, uint64_t variant,
 				 const struct fields *request)
 {
-	struct cache_object *object = *bucket_of(shard, hash);
-	while (object &&
-	       !(is_for(object, key, hash) && object->variant == variant && cache_object_matches(object, request)))
-		object = object->next;
-	return object;
+	uint32_t slot = home_of(shard, hash);
+	for (; shard->slots[slot]; slot = after(shard, slot)) {
+		struct cache_object *object = object_in(shard->slots[slot]);
+		if (is_tagged(shard->slots[slot], hash) && is_for(object, key, hash) && object->variant == variant &&
+		    cache_object_matches(object, request))
+			return object;
+	}
+	return NULL;
 }
 
 // --- Eviction
 
 static uint64_t *ghost_of(struct shard *shard, uint64_t hash)
 {
-	return &shard->ghosts[hash / FIRST_BUCKETS % GHOSTS];
+	return &shard->ghosts[hash / FIRST_SLOTS % GHOSTS];
 }
 
 static struct cache_object *oldest(struct queue *queue)
@@ -265,54 +316,53 @@ bool cache_store_put(struct cache_store *store, struct cache_object *object, con
 		in_main |= former->is_main;
 		drop(shard, former);
 	}
-	fits = fits && cache_purges_spare(&store->purges, object, &object->asked_after);
+	fits = fits && cache_purges_spare(&store->purges, object, &object->asked_after) && make_slot(shard);
 	if (fits) {
 		uint64_t *ghost = ghost_of(shard, object->hash);
 		in_main |= *ghost == object->hash;
 		cache_object_ref(object);
-		object->next = *bucket_of(shard, object->hash);
-		*bucket_of(shard, object->hash) = object;
+		insert(shard, object);
 		enqueue(shard, object, in_main);
-		if (++shard->count > shard->bucket_count)
-			grow(shard);
 	}
 	make_room(shard, budget_bytes);
 	pthread_mutex_unlock(&shard->lock);
 	return fits;
 }
 
-// Calls for each response with the key; how many there were.
-static unsigned for_each(struct cache_store *store, struct slice key, uint64_t hash,
-			 void (*act)(struct shard *shard, struct cache_object *object))
+// The first one with the key in or behind a slot; *slot is where. NULL.
+static struct cache_object *find_any(const struct shard *shard, struct slice key, uint64_t hash, uint32_t *slot)
 {
-	struct shard *shard = shard_of(store, hash);
-	unsigned count = 0;
-	pthread_mutex_lock(&shard->lock);
-	struct cache_object *next;
-	for (struct cache_object *object = *bucket_of(shard, hash); object; object = next) {
-		next = object->next;
-		if (!is_for(object, key, hash))
-			continue;
-		act(shard, object);
-		count++;
-	}
-	pthread_mutex_unlock(&shard->lock);
-	return count;
+	for (; shard->slots[*slot]; *slot = after(shard, *slot))
+		if (is_tagged(shard->slots[*slot], hash) && is_for(object_in(shard->slots[*slot]), key, hash))
+			return object_in(shard->slots[*slot]);
+	return NULL;
 }
 
 unsigned cache_store_drop(struct cache_store *store, struct slice key, uint64_t hash)
 {
-	return for_each(store, key, hash, drop);
-}
-
-static void outdate(struct shard *shard, struct cache_object *object)
-{
-	atomic_store_explicit(&object->is_outdated, true, memory_order_relaxed);
+	struct shard *shard = shard_of(store, hash);
+	struct cache_object *object;
+	unsigned count = 0;
+	pthread_mutex_lock(&shard->lock);
+	// Each time from the start: those behind come forward.
+	for (uint32_t slot; slot = home_of(shard, hash), (object = find_any(shard, key, hash, &slot)); count++)
+		drop(shard, object);
+	pthread_mutex_unlock(&shard->lock);
+	return count;
 }
 
 unsigned cache_store_outdate(struct cache_store *store, struct slice key, uint64_t hash)
 {
-	return for_each(store, key, hash, outdate);
+	struct shard *shard = shard_of(store, hash);
+	struct cache_object *object;
+	unsigned count = 0;
+	pthread_mutex_lock(&shard->lock);
+	for (uint32_t slot = home_of(shard, hash); (object = find_any(shard, key, hash, &slot)); count++) {
+		atomic_store_explicit(&object->is_outdated, true, memory_order_relaxed);
+		slot = after(shard, slot);
+	}
+	pthread_mutex_unlock(&shard->lock);
+	return count;
 }
 
 // --- Purging
@@ -327,35 +377,34 @@ uint64_t cache_store_asked_after(const struct cache_store *store)
 	return cache_purges_last(&store->purges);
 }
 
-// With the shard's lock held. How many were meant.
-static unsigned sweep_bucket(struct cache_store *store, struct shard *shard, uint32_t bucket)
+// With the shard's lock held. How many were meant: those that come forward into the slot, too.
+static unsigned sweep_slot(struct cache_store *store, struct shard *shard, uint32_t slot)
 {
 	unsigned count = 0;
-	struct cache_object *next;
-	for (struct cache_object *object = shard->buckets[bucket]; object; object = next) {
+	while (shard->slots[slot]) {
+		struct cache_object *object = object_in(shard->slots[slot]);
 		bool was_outdated = atomic_load_explicit(&object->is_outdated, memory_order_relaxed);
-		next = object->next;
-		if (!cache_purges_spare(&store->purges, object, &object->asked_after)) {
-			drop(shard, object);
-			count++;
-		} else if (!was_outdated) {
-			count += atomic_load_explicit(&object->is_outdated, memory_order_relaxed);
-		}
+		if (cache_purges_spare(&store->purges, object, &object->asked_after))
+			return count +
+			       (!was_outdated && atomic_load_explicit(&object->is_outdated, memory_order_relaxed));
+		drop(shard, object);
+		count++;
 	}
 	return count;
 }
 
-// When the buckets grow meanwhile, some are looked at twice.
+// When the table grows meanwhile, some are looked at twice; one that comes forward past where this is is looked at when
+// it is found.
 static unsigned sweep(struct cache_store *store, struct shard *shard)
 {
 	unsigned count = 0;
-	uint32_t buckets = 0;
-	for (uint32_t bucket = 0; bucket == 0 || bucket < buckets;) {
+	uint32_t slots = 0;
+	for (uint32_t slot = 0; slot == 0 || slot < slots;) {
 		pthread_mutex_lock(&shard->lock);
-		bucket = buckets == shard->bucket_count ? bucket : 0;
-		buckets = shard->bucket_count;
-		for (uint32_t i = 0; i < SWEEP_STEP && bucket < buckets; i++)
-			count += sweep_bucket(store, shard, bucket++);
+		slot = slots == shard->slot_count ? slot : 0;
+		slots = shard->slot_count;
+		for (uint32_t i = 0; i < SWEEP_STEP && slot < slots; i++)
+			count += sweep_slot(store, shard, slot++);
 		pthread_mutex_unlock(&shard->lock);
 	}
 	return count;
@@ -375,9 +424,9 @@ void cache_store_visit(struct cache_store *store, void (*visit)(struct cache_obj
 	for (unsigned i = 0; i < SHARDS; i++) {
 		struct shard *shard = &store->shards[i];
 		pthread_mutex_lock(&shard->lock);
-		for (uint32_t bucket = 0; bucket < shard->bucket_count; bucket++)
-			for (struct cache_object *object = shard->buckets[bucket]; object; object = object->next)
-				visit(object, argument);
+		for (uint32_t slot = 0; slot < shard->slot_count; slot++)
+			if (shard->slots[slot])
+				visit(object_in(shard->slots[slot]), argument);
 		pthread_mutex_unlock(&shard->lock);
 	}
 }

@@ -18,11 +18,11 @@ static const char *const lifetimes[] = {
 static json_t *varying_of(const struct cache_object *object)
 {
 	json_t *varying = json_object();
-	for (uint32_t i = object->fields.count - object->vary_count; i < object->fields.count; i++) {
-		const struct field *field = &object->fields.items[i];
-		json_t *value = json_stringn(field->value.data ? field->value.data : "", field->value.length);
+	for (uint32_t i = 0; i < object->vary_count; i++) {
+		struct field field = cache_object_field(object, object->field_count + i);
+		json_t *value = json_stringn(field.value.data ? field.value.data : "", field.value.length);
 		char name[64];
-		snprintf(name, sizeof name, "%.*s", SLICE_ARGUMENTS(field->name));
+		snprintf(name, sizeof name, "%.*s", SLICE_ARGUMENTS(field.name));
 		(void)json_object_set_new(varying, name, value ? value : json_string("(not text)"));
 	}
 	return varying;

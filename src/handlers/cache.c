@@ -207,7 +207,8 @@ static bool is_fresh(const struct caching *caching)
 {
 	if (!caching->object)
 		return false;
-	return caching->config->obey ? cache_wish_holds(&caching->request_says, caching->object, cache_now_s())
+	return caching->config->obey ? cache_wish_holds(&caching->request_says, caching->object, cache_now_s(),
+							exchange_arena(caching->exchange))
 				     : cache_object_is_fresh(caching->object, cache_now_s());
 }
 
@@ -250,7 +251,8 @@ static unsigned status_of(const struct exchange *exchange)
 static void freshen(struct caching *caching)
 {
 	struct cache_object *fresh =
-		cache_freshen(&caching->asked, caching->object, exchange_response(caching->exchange));
+		cache_freshen(&caching->asked, caching->object, exchange_response(caching->exchange),
+			      exchange_arena(caching->exchange));
 	struct cache_disk *disk = cache_shared_disk();
 	if (!fresh)
 		return;

@@ -20,14 +20,14 @@ static bool is_for_caches(const struct field *field)
 // The fields in memory of the exchange's own, so that others may change them.
 static bool copy_fields(struct exchange *exchange, const struct cache_object *object, bool only_of_304)
 {
-	struct fields stored = cache_object_response(object), *to = &exchange_response(exchange)->fields;
-	for (uint32_t i = 0; i < stored.count; i++) {
-		const struct field *field = &stored.items[i];
-		if ((only_of_304 && !cache_goes_with_304(field)) || is_for_caches(field))
+	struct fields *to = &exchange_response(exchange)->fields;
+	for (uint32_t i = 0; i < object->field_count; i++) {
+		struct field field = cache_object_field(object, i);
+		if ((only_of_304 && !cache_goes_with_304(&field)) || is_for_caches(&field))
 			continue;
 		if (to->count == to->capacity && !fields_grow(to, exchange_arena(exchange)))
 			return false;
-		to->items[to->count++] = *field;
+		to->items[to->count++] = field;
 	}
 	return true;
 }
@@ -36,8 +36,8 @@ static bool copy_fields(struct exchange *exchange, const struct cache_object *ob
 static bool begin(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 		  bool is_fetched, int64_t now_s, bool *ret_is_304)
 {
-	struct fields fields = cache_object_response(object);
-	bool is_304 = object->status == 200 && cache_is_not_modified(request, &fields, now_s);
+	struct cache_validators validators = cache_object_validators(object);
+	bool is_304 = object->status == 200 && cache_is_not_modified(request, &validators, now_s);
 	*exchange_response(exchange) = (struct response){
 		.status = is_304 ? 304 : (uint16_t)object->status,
 		.version_major = 1,

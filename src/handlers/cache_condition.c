@@ -35,9 +35,9 @@ static bool matches(struct slice list, struct slice etag)
 	return false;
 }
 
-bool cache_is_not_modified(const struct fields *request, const struct fields *stored, int64_t now_s)
+bool cache_is_not_modified(const struct fields *request, const struct cache_validators *stored, int64_t now_s)
 {
-	struct slice etag = fields_value(stored, FIELD_ETAG);
+	struct slice etag = stored->etag;
 	bool asks_by_etag = false;
 	for (uint32_t i = 0; i < request->count; i++) {
 		if (request->items[i].id != FIELD_IF_NONE_MATCH)
@@ -48,7 +48,7 @@ bool cache_is_not_modified(const struct fields *request, const struct fields *st
 	}
 	int64_t since_s, modified_s;
 	return !asks_by_etag && date_parse_http(fields_value(request, FIELD_IF_MODIFIED_SINCE), now_s, &since_s) &&
-	       date_parse_http(fields_value(stored, FIELD_LAST_MODIFIED), now_s, &modified_s) && modified_s <= since_s;
+	       date_parse_http(stored->last_modified, now_s, &modified_s) && modified_s <= since_s;
 }
 
 bool cache_goes_with_304(const struct field *field)

@@ -168,9 +168,12 @@ static void take_304(struct fetching *fetching)
 {
 	const struct fields *response = &exchange_response(fetching->exchange)->fields;
 	struct cache_object *stale = fetching->order.stale;
-	struct fields stored = cache_object_response(stale);
-	cache_judge_304(&fetching->asked, stale->status, &stored, response, &fetching->judgement);
-	struct cache_object *refreshed = cache_object_refreshed(stale, response, &fetching->judgement.times);
+	struct cache_object *refreshed = NULL;
+	struct fields stored;
+	if (cache_object_fields(stale, exchange_arena(fetching->exchange), &stored)) {
+		cache_judge_304(&fetching->asked, stale->status, &stored, response, &fetching->judgement);
+		refreshed = cache_object_refreshed(stale, response, &fetching->judgement.times);
+	}
 	if (!refreshed) {
 		exchange_fail(fetching->exchange, FAULT_OUT_OF_MEMORY, "refresh a stored answer", NULL);
 		fail(fetching);
@@ -285,8 +288,7 @@ static void store(struct fetching *fetching)
 
 static bool has_validator(const struct cache_object *object)
 {
-	struct fields fields = cache_object_response(object);
-	return fields_find(&fields, FIELD_ETAG) || fields_find(&fields, FIELD_LAST_MODIFIED);
+	return cache_object_value(object, FIELD_ETAG).data || cache_object_value(object, FIELD_LAST_MODIFIED).data;
 }
 
 // Asks for the whole, or whether what is stored has changed (RFC 9111 section 4.3.1), in the place of what the visitor
@@ -303,8 +305,9 @@ static bool set_conditions(struct fetching *fetching)
 	(void)fields_remove(request, FIELD_IF_MODIFIED_SINCE);
 	if (!fetching->validates)
 		return true;
-	struct fields stored = cache_object_response(fetching->order.stale);
-	struct slice etag = fields_value(&stored, FIELD_ETAG), modified = fields_value(&stored, FIELD_LAST_MODIFIED);
+	const struct cache_object *stale = fetching->order.stale;
+	struct slice etag = cache_object_value(stale, FIELD_ETAG);
+	struct slice modified = cache_object_value(stale, FIELD_LAST_MODIFIED);
 	return (!etag.data || fields_set(request, arena, FIELD_IF_NONE_MATCH, etag)) &&
 	       (!modified.data || fields_set(request, arena, FIELD_IF_MODIFIED_SINCE, modified));
 }

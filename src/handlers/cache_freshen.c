@@ -7,13 +7,13 @@ static bool is_same(const struct fields *stored, const struct fields *response, 
 }
 
 struct cache_object *cache_freshen(const struct cache_asked *asked, struct cache_object *stored,
-				   const struct response *response)
+				   const struct response *response, struct arena *arena)
 {
-	struct fields fields = cache_object_response(stored);
+	struct fields fields;
 	struct cache_judgement judgement;
 	// 0 is also what is not told.
 	bool is_same_length = response->content_length == 0 || response->content_length == stored->body.length;
-	if (response->status != stored->status)
+	if (response->status != stored->status || !cache_object_fields(stored, arena, &fields))
 		return NULL;
 	if (!is_same_length || !is_same(&fields, &response->fields, FIELD_ETAG) ||
 	    !is_same(&fields, &response->fields, FIELD_LAST_MODIFIED)) {

@@ -117,8 +117,7 @@ static bool answer_several(struct exchange *exchange, const struct cache_object 
 			   const struct cache_parts *parts)
 {
 	struct arena *arena = exchange_arena(exchange);
-	struct fields fields = cache_object_response(object);
-	struct slice type = fields_value(&fields, FIELD_CONTENT_TYPE);
+	struct slice type = cache_object_value(object, FIELD_CONTENT_TYPE);
 	struct multipart *multipart = arena_zalloc(arena, sizeof *multipart);
 	// Nobody who made the content knew it.
 	struct slice boundary = arena_printf(arena, "%016llx%016llx", (unsigned long long)random_number(),
@@ -142,7 +141,7 @@ static bool answer_several(struct exchange *exchange, const struct cache_object 
 static bool counts(const struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 		   int64_t now_s)
 {
-	struct fields stored = cache_object_response(object);
+	struct cache_validators stored = cache_object_validators(object);
 	return fields_find(request, FIELD_RANGE) && object->status == 200 &&
 	       exchange->transaction.request.method == METHOD_GET && cache_range_is_allowed(request, &stored, now_s);
 }

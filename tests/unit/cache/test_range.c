@@ -95,9 +95,12 @@ static void only_parts_of_what_is_meant(void **state)
 		{"If-Range: Tue, 14 Nov 2023 21:56:41 GMT", false},
 		{"If-Range: nonsense", false},
 	};
+	const struct cache_validators validators = {fields_value(&stored, FIELD_ETAG),
+						    fields_value(&stored, FIELD_LAST_MODIFIED),
+						    fields_value(&stored, FIELD_DATE)};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct fields request = fields_of(&arena, rows[i].request);
-		if (cache_range_is_allowed(&request, &stored, NOW) != rows[i].allowed)
+		if (cache_range_is_allowed(&request, &validators, NOW) != rows[i].allowed)
 			fail_msg("%s", rows[i].request);
 	}
 	arena_fini(&arena);
