@@ -31,6 +31,8 @@
 	/* usher's own word */ \
 	row(MISDIRECTED, 421, "misdirected", "http_request_denied") \
 	row(NO_SITE, 421, "no_site", "http_request_denied") \
+	row(UNAUTHORIZED, 401, "unauthorized", "http_request_denied") \
+	row(TOO_MANY_REQUESTS, 429, "too_many_requests", "http_request_denied") \
 	row(NO_ROUTE, 404, "no_route", "destination_not_found") \
 	row(METHOD_REFUSED, 405, "method_refused", "http_request_denied") \
 	row(REFUSED, 403, "refused", "http_request_denied") \

@@ -113,6 +113,8 @@ static void put_varying(struct builder *builder, const struct fields *request, s
 	builder->object->vary_count++;
 }
 
+enum { VARYING_MAX = 64 };
+
 struct measure {
 	uint32_t fields;
 	size_t text;
@@ -135,8 +137,11 @@ static struct measure measure_of(const struct cache_object_parts *parts)
 		if (is_stored(field, parts->says))
 			measure_field(&measure, field->name, field->value.length);
 	}
-	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);)
+	uint32_t varying = 0;
+	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name); varying++)
 		measure_field(&measure, name, combined_length(parts->request, name));
+	// Values are kept once for each name: many names would be many times the request.
+	measure.fits = measure.fits && varying <= VARYING_MAX;
 	return measure;
 }
 

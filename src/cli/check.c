@@ -123,7 +123,7 @@ static int check_run(const struct invocation *invocation)
 		print_count(": ", plan.sites, "site");
 		print_count(", ", plan.routes, "route");
 		print_count(", ", plan.pools, "pool");
-		printf("\n");
+		printf("\n%s", plan.access);
 	}
 	plan_free(&plan);
 	return well ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "control/bundle.h"
 #include "control/registry.h"
+#include "handlers/access.h"
 #include "handlers/cache_disk.h"
 #include "upstream/pool_config.h"
 
@@ -104,6 +105,16 @@ static bool find_user(const struct snapshot *snapshot, FILE *messages, struct pl
 	return copied(user->text.data, plan->user);
 }
 
+static bool describe_access(const struct snapshot *snapshot, struct plan *plan)
+{
+	size_t length;
+	FILE *words = open_memstream(&plan->access, &length);
+	if (!words)
+		return false;
+	access_describe(snapshot, words);
+	return fclose(words) == 0;
+}
+
 static void count(const struct snapshot *snapshot, struct plan *plan)
 {
 	plan->sites = snapshot->site_count;
@@ -121,7 +132,7 @@ static bool fill_in(const struct snapshot *snapshot, FILE *messages, struct plan
 	if (!find_user(snapshot, messages, plan))
 		return false;
 	if (copied(snapshot->pid_file, plan->pid_file) && copy_listens(snapshot, plan) && copy_logs(snapshot, plan) &&
-	    copy_disk(snapshot, plan))
+	    copy_disk(snapshot, plan) && describe_access(snapshot, plan))
 		return true;
 	fprintf(messages, "%s: no memory\n", plan->path);
 	return false;
@@ -231,6 +242,7 @@ void plan_free(struct plan *plan)
 	free(plan->disk_place);
 	free(plan->path);
 	free(plan->user);
+	free(plan->access);
 	free(plan->pid_file);
 	free(plan->error_log);
 	watch_list_free(&plan->watched);

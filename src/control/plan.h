@@ -36,6 +36,7 @@ struct plan {
 	char *pid_file;	 // or NULL
 	char *error_log; // or NULL: standard error
 	size_t sites, routes, pools;
+	char *access;		   // the rules in words, a line each
 	struct watch_list watched; // what is taken without a reload when it is replaced
 };
 

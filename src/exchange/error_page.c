@@ -111,7 +111,7 @@ void error_page_answer(struct exchange *exchange, unsigned status, const char *c
 	if (!page.data)
 		page = SLICE_EMPTY;
 	(void)fields_set(fields, arena, FIELD_CACHE_CONTROL, SLICE("no-store"));
-	if (status == 503)
+	if (status == 503 || status == 429)
 		(void)fields_set(fields, arena, FIELD_RETRY_AFTER, retry_after(exchange));
 	exchange_answer(exchange, status, page.length > 0 ? media_types[type] : SLICE_EMPTY, page);
 }

@@ -3,8 +3,10 @@
 #include "base/check.h"
 #include "exchange/certificate.h"
 #include "exchange/error_page.h"
+#include "exchange/identity.h"
 #include "exchange/life.h"
 #include "exchange/route_find.h"
+#include "exchange/route_guard.h"
 #include "exchange/snapshot.h"
 #include "http/uri.h"
 #include "tls/peer.h"
@@ -76,6 +78,8 @@ static bool find_route(struct exchange *exchange)
 		exchange_fail(exchange, FAULT_NO_ROUTE, "find route", NULL);
 		return false;
 	}
+	if (site->is_guarded && !(exchange->route = route = route_guarded(exchange, route)))
+		return false;
 	trace_note(&exchange->trace, "route", route->path_text, route->place.file, route->place.line, TRACE_NO_VALUE);
 	exchange->step = route->steps;
 	exchange->transaction.body_timeout_ns = route->timeouts->body_ns;
@@ -140,6 +144,8 @@ static void serve(struct exchange *exchange)
 	if (!exchange_identify(exchange))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "identify client", NULL);
 	certificate_remove_fields(&transaction->request.fields);
+	if (!exchange->peer_is_trusted)
+		identity_remove_fields(&transaction->request.fields);
 	if (is_for_admin(exchange))
 		exchange->snapshot->registry->admin(exchange);
 	else if (!exchange_failed(exchange) && method_is_served(exchange) && find_route(exchange))

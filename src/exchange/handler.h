@@ -50,6 +50,8 @@ struct handler_type {
 		     const void **ret_config);
 	// On the exchange's fiber; may suspend.
 	void (*handle)(struct exchange *exchange, const void *config);
+	// Whether a configuration keeps anybody out, so that no spelling of a path may get by it. NULL: it does not.
+	bool (*guards)(const void *config);
 	bool ends; // never calls exchange_next: a route needs exactly one of these
 };
 

@@ -96,6 +96,7 @@ void exchange_log(struct exchange *exchange)
 		.server_reused = exchange->server.reused,
 		.connect_ns = exchange->server.tries ? exchange->server.connect_ns : -1,
 		.response_ns = exchange->server.status ? exchange->server.first_byte_ns : -1,
+		.user = exchange->user,
 		.referer = fields_value(&request->fields, FIELD_REFERER),
 		.user_agent = fields_value(&request->fields, FIELD_USER_AGENT),
 		.trace = &exchange->trace,

@@ -65,6 +65,7 @@ struct site {
 	const struct route_index *index;
 	const struct tls_site *tls; // NULL: the site is not served over TLS
 	bool merge_slashes;
+	bool is_guarded; // one of its routes keeps somebody out
 };
 
 // Keys that stand at the top, in sites and in routes. Each of their fields is inherited on

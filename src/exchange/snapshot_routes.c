@@ -1,6 +1,7 @@
 // The routes of a site.
 #include "base/check.h"
 #include "exchange/error_page.h"
+#include "exchange/route_guard.h"
 #include "exchange/route_index.h"
 #include "exchange/snapshot_load.h"
 
@@ -143,6 +144,8 @@ bool routes_load(struct snapshot_loading *loading, struct site *site, const stru
 	}
 	if (!good || !index_routes(loading, site))
 		return false;
+	for (size_t i = 0; i < site->route_count; i++)
+		site->is_guarded |= route_has_guard(&site->routes[i]);
 	warn_of_unreachable(loading, site, list->count);
 	return true;
 }

@@ -110,7 +110,7 @@ static bool own_all(struct subrequest *subrequest, const struct exchange *parent
 	struct arena *arena = exchange_arena(exchange);
 	struct slice *const slices[] = {&exchange->host,	&exchange->path,   &exchange->target,
 					&exchange->client_text, &exchange->scheme, &exchange->forwarded_host,
-					&exchange->request_id};
+					&exchange->request_id,	&exchange->user,   &exchange->groups};
 	for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++)
 		if (!own(arena, slices[i]))
 			return false;
@@ -173,6 +173,8 @@ struct exchange *subrequest_new(const struct exchange *parent)
 	exchange->scheme = parent->scheme;
 	exchange->forwarded_host = parent->forwarded_host;
 	exchange->request_id = parent->request_id;
+	exchange->user = parent->user;
+	exchange->groups = parent->groups;
 	trace_begin(&exchange->trace, loop_now());
 	if (own_all(subrequest, parent))
 		return exchange;

@@ -107,13 +107,14 @@ bool cache_key_variant(struct exchange *exchange, const struct cache_config *con
 	const struct fields *fields = &exchange_request(exchange)->fields;
 	const struct cache_key_config *key = &config->key;
 	*ret_variant = config->variant;
-	if (key->headers.count == 0 && key->cookies.count == 0 && !cache_has_classes(&config->vary))
+	if (key->headers.count == 0 && key->cookies.count == 0 && !cache_has_classes(&config->vary) &&
+	    exchange->user.length == 0)
 		return true;
 	struct text text;
 	struct slice device = config->vary.device ? cache_device_of(fields) : SLICE_EMPTY;
 	struct slice language =
 		config->vary.languages.count > 0 ? cache_language_of(fields, &config->vary.languages) : SLICE_EMPTY;
-	size_t room = room_for(fields, key) + device.length + language.length + 2;
+	size_t room = room_for(fields, key) + device.length + language.length + exchange->user.length + 3;
 	char *bytes = arena_alloc(exchange_arena(exchange), room);
 	if (!bytes)
 		return false;
@@ -125,6 +126,8 @@ bool cache_key_variant(struct exchange *exchange, const struct cache_config *con
 		add_cookie(&text, fields, key->cookies.items[i].text);
 	add_value(&text, device);
 	add_value(&text, language);
+	// What one who logged in gets is his alone.
+	add_value(&text, exchange->user);
 	check(!text.overflow);
 	*ret_variant = cache_store_hash(store, text_slice(&text));
 	return true;

@@ -7,10 +7,17 @@
 // In the order in which the reference shows their keys. Which one is called first, enum
 // handler_order says.
 const struct handler_type *const handler_types[] = {
-	&proxy_handler,	  &redirect_handler,
-	&respond_handler, &strip_handler,
-	&rewrite_handler, &headers_handler,
-	&cache_handler,	  &hsts_handler,
-	&https_handler,	  &client_certificate_handler,
-	&limits_handler,  NULL,
+	&access_handler,
+	&proxy_handler,
+	&redirect_handler,
+	&respond_handler,
+	&strip_handler,
+	&rewrite_handler,
+	&headers_handler,
+	&cache_handler,
+	&hsts_handler,
+	&https_handler,
+	&client_certificate_handler,
+	&limits_handler,
+	NULL,
 };

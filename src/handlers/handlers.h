@@ -7,6 +7,7 @@
 
 struct top_section_type;
 
+extern const struct handler_type access_handler;
 extern const struct handler_type cache_handler;
 extern const struct handler_type client_certificate_handler;
 extern const struct handler_type headers_handler;
@@ -23,6 +24,10 @@ extern const struct top_section_type cache_memory_section;
 
 // And where on a disk.
 extern const struct top_section_type cache_disk_section;
+
+// What the handler `access` refers to.
+extern const struct top_section_type lists_section;
+extern const struct top_section_type logins_section;
 
 // Ends with NULL; for struct snapshot_registry.
 extern const struct handler_type *const handler_types[];

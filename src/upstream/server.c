@@ -57,6 +57,8 @@ enum server_outcome server_outcome_of(const struct fault *fault)
 	case FAULT_OVERLOADED:
 	case FAULT_CONNECTION_LIMIT:
 	case FAULT_BAD_REQUEST:
+	case FAULT_UNAUTHORIZED:
+	case FAULT_TOO_MANY_REQUESTS:
 	case FAULT_BAD_FRAMING:
 	case FAULT_BAD_HOST:
 	case FAULT_BAD_TARGET:

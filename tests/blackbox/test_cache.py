@@ -166,3 +166,12 @@ def test_the_method_purge_where_the_address_may(stage):
 def test_the_method_purge_is_the_servers_where_nothing_is_said(cached):
     usher, site = cached("Cache-Control: max-age=60")
     assert usher.ask("PURGE", "/a").body == b"1" and site.asked[0].method == "PURGE"
+
+
+def test_vary_of_very_many_names_is_not_stored(cached):
+    """Each would be kept with the request's value: a few kilobytes would become megabytes."""
+    usher, site = cached("Cache-Control: max-age=60", "Vary: " + ", ".join(["X-A"] * 64))
+    usher.get("/", "X-A: " + "x" * 4000)
+    assert usher.get("/", "X-A: " + "x" * 4000).get("Cache-Status") == "usher; hit"
+    site.fields[1] = "Vary: " + ", ".join(["X-A"] * 65)
+    assert [usher.get("/b", "X-A: x").body for _ in range(2)] == [b"2", b"3"]

@@ -1,0 +1,21 @@
+// Logins that were right a short while ago, so that a password is not verified with each request. Of a password only a
+// keyed digest is kept, whose key is this process's.
+#ifndef USHER_ACCESS_REMEMBERED_H
+#define USHER_ACCESS_REMEMBERED_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// What a right login is known by: the table of users (users.digest), the user and the password.
+struct remembered_login {
+	uint64_t users;
+	struct slice user, password;
+};
+
+// From any thread; times are of one clock, in nanoseconds.
+bool remembered_has(const struct remembered_login *login, int64_t now_ns);
+void remembered_put(const struct remembered_login *login, int64_t until_ns);
+
+#endif

@@ -1,0 +1,168 @@
+#include "access/users.h"
+
+#include "access/password.h"
+#include "base/hash.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// --- Reading
+
+static int compare(const void *left, const void *right)
+{
+	const struct slice a = ((const struct user *)left)->name, b = ((const struct user *)right)->name;
+	int order = memcmp(a.data, b.data, a.length < b.length ? a.length : b.length);
+	return order ? order : a.length < b.length ? -1 : a.length > b.length;
+}
+
+static bool is_printable(struct slice text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static const char *fault_of(struct slice name, struct slice hash, bool old_allowed)
+{
+	if (name.length == 0 || name.length > USERS_NAME_MAX || !is_printable(name))
+		return "expected NAME:HASH, with a name of 1 to 128 printable bytes";
+	if (hash.length >= PASSWORD_HASH_MAX)
+		return "the hash is longer than any";
+	switch (password_kind_of(hash)) {
+	case PASSWORD_UNKNOWN:
+		return "this is no hash that usher can verify; `usher user add` makes one";
+	case PASSWORD_OLD:
+		return old_allowed ? NULL
+				   : "a hash of this old kind is guessed within hours; make a new one with `usher user "
+				     "add`, or allow it by `old_hashes: true`";
+	case PASSWORD_BCRYPT:
+	case PASSWORD_SHA256:
+	case PASSWORD_SHA512:
+	case PASSWORD_YESCRYPT:
+	case PASSWORD_ARGON2:
+		return NULL;
+	}
+	return NULL;
+}
+
+static bool next_line(struct slice *rest, struct slice *ret_line)
+{
+	if (rest->length == 0)
+		return false;
+	if (!slice_cut(*rest, '\n', ret_line, rest))
+		*rest = SLICE_EMPTY;
+	if (slice_ends_with(*ret_line, SLICE("\r")))
+		ret_line->length--;
+	return true;
+}
+
+static bool is_passed_over(struct slice line)
+{
+	line = slice_trim(line);
+	return line.length == 0 || line.data[0] == '#';
+}
+
+static size_t count_lines(struct slice content)
+{
+	size_t count = 1;
+	for (size_t i = 0; i < content.length; i++)
+		count += content.data[i] == '\n';
+	return count;
+}
+
+static bool fail(unsigned line, const char *why, struct users_fault *ret_fault)
+{
+	*ret_fault = (struct users_fault){line, why};
+	return false;
+}
+
+static bool find_doubles(const struct users *users, struct users_fault *ret_fault)
+{
+	for (size_t i = 1; i < users->count; i++)
+		if (compare(&users->items[i - 1], &users->items[i]) == 0)
+			return fail(0, "a user is named twice", ret_fault);
+	return true;
+}
+
+bool users_read(struct users *users, struct slice content, bool old_allowed, struct arena *arena,
+		struct users_fault *ret_fault)
+{
+	struct slice rest = content, line, name, hash, more;
+	*users = (struct users){.digest = hash_fast(content)};
+	users->items = arena_alloc(arena, count_lines(content) * sizeof *users->items);
+	if (!users->items)
+		return fail(0, "no memory", ret_fault);
+	for (unsigned number = 1; next_line(&rest, &line); number++) {
+		if (is_passed_over(line))
+			continue;
+		if (!slice_cut(line, ':', &name, &hash))
+			hash = SLICE_EMPTY;
+		(void)slice_cut(hash, ':', &hash, &more);
+		const char *why = fault_of(name, hash, old_allowed);
+		if (why)
+			return fail(number, why, ret_fault);
+		struct user user = {.name = arena_copy(arena, name), .hash = arena_copy(arena, hash)};
+		if (!user.name.data || !user.hash.data)
+			return fail(0, "no memory", ret_fault);
+		users->items[users->count++] = user;
+	}
+	users->dummy = users->count > 0 ? users->items[0].hash : SLICE_EMPTY;
+	qsort(users->items, users->count, sizeof *users->items, compare);
+	return find_doubles(users, ret_fault);
+}
+
+static bool add_group(struct users *users, struct slice name, struct slice group, struct arena *arena)
+{
+	struct user *user = (struct user *)users_find(users, name);
+	if (!user || user_is_in(user, group))
+		return true;
+	user->groups = arena_printf(arena, "%.*s%s%.*s", SLICE_ARGUMENTS(user->groups), user->groups.length ? "," : "",
+				    SLICE_ARGUMENTS(group));
+	return user->groups.data != NULL;
+}
+
+static bool is_group_name(struct slice group)
+{
+	return group.length > 0 && group.length <= USERS_NAME_MAX && is_printable(group) &&
+	       slice_find(group, ',') == group.length;
+}
+
+bool users_read_groups(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault)
+{
+	struct slice rest = content, line, group, names, name;
+	users->digest = hash_number(users->digest ^ hash_fast(content));
+	for (unsigned number = 1; next_line(&rest, &line); number++) {
+		if (is_passed_over(line))
+			continue;
+		bool has_names = slice_cut(line, ':', &group, &names);
+		group = slice_trim(group);
+		if (!has_names || !is_group_name(group))
+			return fail(number, "expected GROUP: USER USER ...", ret_fault);
+		for (bool more = true; more;) {
+			more = slice_cut(slice_trim(names), ' ', &name, &names);
+			if (name.length > 0 && !add_group(users, name, group, arena))
+				return fail(0, "no memory", ret_fault);
+		}
+	}
+	return true;
+}
+
+// --- Finding
+
+const struct user *users_find(const struct users *users, struct slice name)
+{
+	const struct user wanted = {.name = name};
+	return users->count > 0 ? bsearch(&wanted, users->items, users->count, sizeof *users->items, compare) : NULL;
+}
+
+bool user_is_in(const struct user *user, struct slice group)
+{
+	struct slice rest = user->groups, one;
+	for (bool more = rest.length > 0; more;) {
+		more = slice_cut(rest, ',', &one, &rest);
+		if (slice_equal(one, group))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,224 @@
+// usher user: files of users and the hashes of their passwords.
+#include "access/password.h"
+#include "access/users.h"
+#include "base/arena.h"
+#include "cli/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define ARGUMENTS "add FILE NAME | remove FILE NAME | list FILE | verify FILE NAME"
+
+enum { MEMORY_MAX = 256 << 20, FILE_MAX = 64 << 20 };
+
+static int fail(const char *path, const char *why)
+{
+	fprintf(stderr, "usher user: %s: %s\n", path, why);
+	return EXIT_FAILURE;
+}
+
+// --- Files
+
+// The content, to be freed; a file that is not there is empty. NULL when it cannot be read.
+static char *read_file(const char *path, size_t *ret_length)
+{
+	size_t length = 0;
+	FILE *file = fopen(path, "re");
+	char *content = malloc(FILE_MAX);
+	if (file && content)
+		length = fread(content, 1, FILE_MAX, file);
+	bool good = content && (file ? !ferror(file) && length < FILE_MAX : errno == ENOENT);
+	if (file)
+		fclose(file);
+	if (!good) {
+		free(content);
+		return NULL;
+	}
+	*ret_length = length;
+	return content;
+}
+
+static bool write_lines(FILE *file, struct slice content, struct slice name, const char *hash)
+{
+	struct slice line, user, rest;
+	for (bool more = content.length > 0; more;) {
+		more = slice_cut(content, '\n', &line, &content) && content.length > 0;
+		(void)slice_cut(line, ':', &user, &rest);
+		if (!slice_equal(user, name))
+			fprintf(file, "%.*s\n", SLICE_ARGUMENTS(line));
+	}
+	if (hash)
+		fprintf(file, "%.*s:%s\n", SLICE_ARGUMENTS(name), hash);
+	return fflush(file) == 0 && fsync(fileno(file)) == 0;
+}
+
+// Whoever reads it sees the old one or the new one. It keeps its rights; a new one is for its owner and group.
+static bool replace_file(const char *path, struct slice content, struct slice name, const char *hash)
+{
+	struct stat status;
+	char *temporary = NULL;
+	if (asprintf(&temporary, "%s.new", path) < 0)
+		return false;
+	bool is_there = stat(path, &status) == 0;
+	(void)unlink(temporary);
+	int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "w");
+	bool good = file != NULL;
+	if (good && is_there)
+		good = fchmod(descriptor, status.st_mode & 07777) == 0 &&
+		       (fchown(descriptor, status.st_uid, status.st_gid) == 0 || errno == EPERM);
+	good = good && write_lines(file, content, name, hash);
+	if (file)
+		good = fclose(file) == 0 && good;
+	good = good && rename(temporary, path) == 0;
+	if (!good && descriptor >= 0)
+		(void)unlink(temporary);
+	free(temporary);
+	return good;
+}
+
+// --- Passwords
+
+// A line from a terminal, unseen, or from standard input. False at its end, and for one that is too long.
+static bool read_password(const char *prompt, char ret_password[PASSWORD_MAX + 2])
+{
+	struct termios shown, hidden;
+	bool is_terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
+	if (is_terminal) {
+		fprintf(stderr, "%s", prompt);
+		hidden = shown;
+		hidden.c_lflag &= ~(tcflag_t)ECHO;
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	}
+	bool good = fgets(ret_password, PASSWORD_MAX + 2, stdin) != NULL;
+	if (is_terminal) {
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+		fprintf(stderr, "\n");
+	}
+	size_t length = good ? strcspn(ret_password, "\n") : 0;
+	good = good && length <= PASSWORD_MAX && length > 0;
+	if (good)
+		ret_password[length] = '\0';
+	return good;
+}
+
+// From a terminal it is asked for twice.
+static bool read_new_password(char ret_password[PASSWORD_MAX + 2])
+{
+	char again[PASSWORD_MAX + 2];
+	if (!read_password("password: ", ret_password))
+		return false;
+	if (!isatty(STDIN_FILENO))
+		return true;
+	bool same = read_password("again: ", again) && strcmp(again, ret_password) == 0;
+	OPENSSL_cleanse(again, sizeof again);
+	return same;
+}
+
+// --- What is asked for
+
+static int add(const char *path, const char *name, struct slice content)
+{
+	char password[PASSWORD_MAX + 2], hash[PASSWORD_HASH_MAX];
+	struct users users;
+	struct users_fault fault;
+	struct arena arena;
+	if (!read_new_password(password))
+		return fail(path, "no password, one of more than 256 bytes, or two that differ");
+	int error = password_hash(slice_from_string(password), hash);
+	OPENSSL_cleanse(password, sizeof password);
+	if (error < 0)
+		return fail(path, strerror(-error));
+	// What usher would refuse is not written.
+	arena_init(&arena, MEMORY_MAX);
+	struct slice line = arena_printf(&arena, "%s:%s", name, hash);
+	bool good = strchr(name, '\n') == NULL && strchr(name, ':') == NULL && name[0] != '#' && line.data &&
+		    users_read(&users, line, false, &arena, &fault);
+	arena_fini(&arena);
+	if (!good)
+		return fail(name, "no name of a user: 1 to 128 printable bytes without a colon");
+	return replace_file(path, content, slice_from_string(name), hash) ? EXIT_SUCCESS : fail(path, strerror(errno));
+}
+
+// Of what the file holds.
+static int look(const char *word, const char *path, const char *name, struct slice content)
+{
+	struct users users;
+	struct users_fault fault;
+	struct arena arena;
+	char password[PASSWORD_MAX + 2];
+	int code = EXIT_FAILURE;
+	arena_init(&arena, MEMORY_MAX);
+	if (!users_read(&users, content, true, &arena, &fault)) {
+		fprintf(stderr, "usher user: %s:%u: %s\n", path, fault.line, fault.why);
+	} else if (strcmp(word, "list") == 0) {
+		for (size_t i = 0; i < users.count; i++)
+			printf("%.*s\n", SLICE_ARGUMENTS(users.items[i].name));
+		code = EXIT_SUCCESS;
+	} else {
+		const struct user *user = users_find(&users, slice_from_string(name));
+		bool is_right = user && (strcmp(word, "remove") == 0 ||
+					 (read_password("password: ", password) &&
+					  password_verify(user->hash, slice_from_string(password))));
+		OPENSSL_cleanse(password, sizeof password);
+		if (!user)
+			fprintf(stderr, "usher user: %s: there is no user \"%s\"\n", path, name);
+		else if (!is_right)
+			fprintf(stderr, "usher user: wrong\n");
+		code = is_right ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	arena_fini(&arena);
+	return code;
+}
+
+static int remove_user(const char *path, const char *name, struct slice content)
+{
+	if (look("remove", path, name, content) != EXIT_SUCCESS)
+		return EXIT_FAILURE;
+	return replace_file(path, content, slice_from_string(name), NULL) ? EXIT_SUCCESS : fail(path, strerror(errno));
+}
+
+static int user_run(const struct invocation *invocation)
+{
+	const char *word = invocation->arguments[0], *path = invocation->arguments[1];
+	const char *name = invocation->count > 2 ? invocation->arguments[2] : NULL;
+	bool is_list = strcmp(word, "list") == 0, is_add = strcmp(word, "add") == 0,
+	     is_remove = strcmp(word, "remove") == 0;
+	if ((!is_list && !is_add && !is_remove && strcmp(word, "verify") != 0) || is_list != (name == NULL)) {
+		fprintf(stderr, "usage: usher user " ARGUMENTS "\n");
+		return EXIT_USAGE;
+	}
+	size_t length;
+	char *bytes = read_file(path, &length);
+	if (!bytes)
+		return fail(path, strerror(errno));
+	struct slice content = slice_from(bytes, length);
+	int code = is_add      ? add(path, name, content)
+		   : is_remove ? remove_user(path, name, content)
+			       : look(word, path, name, content);
+	free(bytes);
+	return code;
+}
+
+const struct command user_command = {
+	.name = "user",
+	.arguments = ARGUMENTS,
+	.summary = "keep the files of users and passwords",
+	.help = "add       puts a user into a file of the key `logins`, or gives him another password\n"
+		"remove    takes one out\n"
+		"list      shows their names\n"
+		"verify    tells whether a password is a user's\n"
+		"\n"
+		"Passwords are read from the terminal, or a line of standard input; the file holds hashes of them\n"
+		"(yescrypt). A usher that runs takes the file when it was replaced, without a reload.\n",
+	.least = 2,
+	.most = 3,
+	.run = user_run,
+};

@@ -1,0 +1,143 @@
+#include "handlers/access_logins.h"
+
+#include "handlers/handlers.h"
+#include "http/syntax.h"
+
+#include <stddef.h>
+
+// --- Keys
+
+struct logins {
+	struct login *items;
+	size_t count;
+};
+
+static const struct config_key login_keys[] = {
+	{"users", CONFIG_TEXT, offsetof(struct login, users_path),
+	 .help = "a file of users and hashes of their passwords, as htpasswd and `usher user add` write it: bcrypt, "
+		 "SHA-256 "
+		 "and SHA-512 of crypt, yescrypt, argon2; taken without a reload when it is replaced",
+	 .form = "a path such as staff.htpasswd", .required = true},
+	{"groups", CONFIG_TEXT, offsetof(struct login, groups_path),
+	 .help = "a file of groups, each line GROUP: USER USER ...; taken without a reload when it is replaced",
+	 .form = "a path such as staff.groups"},
+	{"realm", CONFIG_TEXT, offsetof(struct login, realm),
+	 .help = "what programs and browsers are told that they log in to; the login's name unless it is written"},
+	{"old_hashes", CONFIG_BOOL, offsetof(struct login, old_hashes), "false",
+	 "hashes that are guessed quickly are taken, too: DES, MD5 and SHA-1"},
+	{"remember", CONFIG_DURATION, offsetof(struct login, remember_ns), "1m",
+	 "how long a right password is known without being verified again; off: verified with each request",
+	 .max = 3600 * INT64_C(1000000000)},
+	{0},
+};
+
+static const struct config_section login_section = {
+	.name = "logins",
+	.help = "Who may log in, under a name that `access` uses.",
+	.size = sizeof(struct login),
+	.keys = login_keys,
+	.place_offset = offsetof(struct login, place),
+	.name_offset = offsetof(struct login, name),
+	.shorthand = "users",
+};
+
+// --- Loading
+
+// What a line holds is never shown: it may be a hash.
+static void complain(struct config_load *load, const struct config_text *path, const struct users_fault *fault)
+{
+	if (fault->line > 0)
+		config_error(load, path->place, "%.*s:%u: %s", SLICE_ARGUMENTS(path->text), fault->line, fault->why);
+	else
+		config_error(load, path->place, "%.*s: %s", SLICE_ARGUMENTS(path->text), fault->why);
+}
+
+static bool read_users(struct config_load *load, struct login *login)
+{
+	struct slice content;
+	struct users_fault fault;
+	if (!config_read_watched(load, &login->users_path, &content))
+		return false;
+	if (!users_read(&login->users, content, login->old_hashes, config_arena(load), &fault)) {
+		complain(load, &login->users_path, &fault);
+		return false;
+	}
+	if (login->users.count == 0)
+		config_warning(load, login->users_path.place, "there is no user in %.*s: nobody can log in",
+			       SLICE_ARGUMENTS(login->users_path.text));
+	return true;
+}
+
+static bool read_groups(struct config_load *load, struct login *login)
+{
+	struct slice content;
+	struct users_fault fault;
+	if (!login->groups_path.text.data)
+		return true;
+	if (!config_read_watched(load, &login->groups_path, &content))
+		return false;
+	if (users_read_groups(&login->users, content, config_arena(load), &fault))
+		return true;
+	complain(load, &login->groups_path, &fault);
+	return false;
+}
+
+static bool is_quotable(struct slice realm)
+{
+	return slice_find(realm, '"') == realm.length && slice_find(realm, '\\') == realm.length &&
+	       syntax_skip_value(realm.data, realm.data + realm.length) == realm.data + realm.length;
+}
+
+static bool load_login(struct config_load *load, struct login *login)
+{
+	if (!login->realm.text.data)
+		login->realm = login->name;
+	if (!is_quotable(login->realm.text)) {
+		config_error(load, login->realm.place,
+			     "a realm stands in quotes: it has no quotes, backslashes or control characters");
+		return false;
+	}
+	return login->users_path.text.data && read_users(load, login) && read_groups(load, login);
+}
+
+static bool load(struct config_load *load, struct snapshot *snapshot, void *value, void **ret_section)
+{
+	struct config_list *configured = value;
+	struct logins *logins = config_alloc(load, sizeof *logins);
+	bool good = logins != NULL;
+	if (!good)
+		return false;
+	if (configured)
+		*logins = (struct logins){configured->items, configured->count};
+	for (size_t i = 0; i < logins->count; i++)
+		good = load_login(load, &logins->items[i]) && good;
+	*ret_section = logins;
+	return good;
+}
+
+const struct top_section_type logins_section = {
+	.key = {.name = "logins",
+		.kind = CONFIG_NAMED,
+		.section = &login_section,
+		.help = "who may log in, under names that `access` uses",
+		.form = "a map of names and logins, such as {staff: {users: staff.htpasswd}}"},
+	.load = load,
+};
+
+const struct login *access_login_find(struct config_load *load, struct snapshot *snapshot,
+				      const struct config_text *name)
+{
+	const struct logins *logins = snapshot_section(snapshot, &logins_section);
+	size_t count = logins ? logins->count : 0;
+	struct slice *names = config_alloc(load, (count + 1) * sizeof *names);
+	if (!names)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (slice_equal(logins->items[i].name.text, name->text))
+			return &logins->items[i];
+		names[i] = logins->items[i].name.text;
+	}
+	config_error(load, name->place, "there is no login \"%.*s\" under `logins`%s", SLICE_ARGUMENTS(name->text),
+		     config_suggestion(load, name->text, names, count));
+	return NULL;
+}

@@ -1,0 +1,23 @@
+// Whether a user's password is right: off the loop, not too many at once, and not as fast as somebody guesses. For the
+// files of the handler `access`.
+#ifndef USHER_HANDLERS_ACCESS_VERIFY_H
+#define USHER_HANDLERS_ACCESS_VERIFY_H
+
+#include "exchange/exchange.h"
+#include "handlers/access_logins.h"
+
+enum access_verified {
+	ACCESS_RIGHT,
+	ACCESS_WRONG, // the user, or the password: nobody is told which
+	ACCESS_WAITS, // too much failed of late: the exchange's retry_after_ns is set
+	ACCESS_BUSY,  // too many are being verified
+	ACCESS_ENDED, // the visitor has gone
+};
+
+// Verifies for one of the logins, the first that knows the user; *ret_user is who he is when that is right, in the
+// snapshot's memory. Both slices have a NUL behind them. Suspends. What is wrong is logged, for the operator and for
+// programs that read logs.
+enum access_verified access_verify(struct exchange *exchange, const struct login *const *logins, size_t count,
+				   struct slice user, struct slice password, const struct user **ret_user);
+
+#endif

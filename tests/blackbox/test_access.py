@@ -1,0 +1,444 @@
+"""Who gets in: by address, and by user name and password."""
+
+import base64
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support.origin import echo
+from support.usher import eventually, run_command
+
+# Of "secret": what each kind of hash is made with.
+KINDS = {
+    "bcrypt": ["htpasswd", "-nbB", "-C", "4", "ann", "secret"],
+    "sha512": ["openssl", "passwd", "-6", "-salt", "abcdefgh", "secret"],
+    "sha256": ["openssl", "passwd", "-5", "-salt", "abcdefgh", "secret"],
+}
+OLD_KINDS = {
+    "apr1": ["htpasswd", "-nbm", "ann", "secret"],
+    "sha1": ["htpasswd", "-nbs", "ann", "secret"],
+    "md5": ["openssl", "passwd", "-1", "-salt", "abcdefgh", "secret"],
+}
+CONFIG = """
+listen: "127.0.0.1:$PORT"
+trusted_proxies: [127.0.0.1]
+access_log: {path: $DIR/access.log, format: "$client $user $status"}
+logins:
+  staff: {users: $DIR/staff.htpasswd, groups: $DIR/staff.groups}
+lists:
+  office: [192.0.2.0/24, "2001:db8::/32"]
+  blocked: {file: $DIR/blocked.txt}
+access: $ACCESS
+cache: $CACHE
+proxy: $ORIGIN
+"""
+
+
+def made(command):
+    line = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return line if line.startswith("ann:") else f"ann:{line}"
+
+
+def basic(user, password):
+    return f"Authorization: Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def sha512(user, password):
+    done = subprocess.run(["openssl", "passwd", "-6", "-salt", "abcdefgh", password], capture_output=True, text=True, check=True)
+    return f"{user}:{done.stdout.strip()}\n"
+
+
+@pytest.fixture
+def guarded(stage, tmp_path):
+    """usher with a rule; clients say where they come from, as behind a trusted proxy."""
+    (tmp_path / "staff.htpasswd").write_text(sha512("ann", "secret") + sha512("bob", "hidden") + sha512("Zoë", "schön"))
+    (tmp_path / "staff.groups").write_text("# groups\nmakers: ann bob\nadmins: ann nobody\n")
+    (tmp_path / "blocked.txt").write_text("198.51.100.7 # a comment\n\n203.0.113.0/24\n")
+
+    def start(access, cache="false", origin=None, config=CONFIG):
+        site = origin or stage.origin()
+        usher = stage.usher(config, ORIGIN=site, ACCESS=access, CACHE=cache, DIR=tmp_path)
+        usher.site = site
+        return usher
+    start.directory = tmp_path
+    return start
+
+
+def visit(usher, address, *fields, target="/", **more):
+    return usher.get(target, f"X-Forwarded-For: {address}", *fields, **more)
+
+
+# --- By address
+
+@pytest.mark.parametrize("address, status", [("10.1.2.3", 200), ("11.0.0.1", 403), ("192.0.2.9", 200), ("2001:db8::1", 200), ("2001:db9::1", 403), ("::ffff:10.0.0.1", 200)])
+def test_allow(guarded, address, status):
+    usher = guarded("{allow: [10.0.0.0/8, office]}")
+    assert visit(usher, address).status == status
+
+
+@pytest.mark.parametrize("address, status", [("10.1.2.3", 200), ("10.0.0.66", 403), ("198.51.100.7", 403), ("203.0.113.200", 403), ("8.8.8.8", 200), ("::ffff:10.0.0.66", 403)])
+def test_deny_wins(guarded, address, status):
+    usher = guarded("{allow: [all], deny: [10.0.0.66, blocked]}")
+    assert visit(usher, address).status == status
+    usher = guarded("{allow: [10.0.0.66, 203.0.113.0/24, all], deny: [10.0.0.66, blocked]}")
+    assert visit(usher, address).status == status
+
+
+def test_a_refused_visitor_learns_nothing(guarded):
+    usher = guarded("{allow: [10.0.0.0/8]}")
+    answer = visit(usher, "11.0.0.1")
+    assert answer.status == 403 and b"10.0.0.0" not in answer.body and not usher.site.requests
+    assert answer.get("Cache-Control") == "no-store"
+
+
+def test_addresses_are_believed_of_trusted_proxies_only(stage, guarded):
+    usher = guarded("{allow: [10.0.0.0/8]}", config=CONFIG.replace("trusted_proxies: [127.0.0.1]", ""))
+    assert visit(usher, "10.0.0.1").status == 403
+    assert usher.get("/", "Forwarded: for=10.0.0.1").status == 403
+    assert usher.get("/", "X-Real-IP: 10.0.0.1").status == 403
+    # Of several hops, the first one that is not a trusted proxy is the client.
+    usher = guarded("{allow: [10.0.0.0/8]}")
+    assert visit(usher, "10.0.0.1, 8.8.8.8").status == 403
+    assert visit(usher, "8.8.8.8, 10.0.0.1").status == 200
+
+
+def test_a_list_is_taken_when_it_is_replaced(guarded):
+    usher = guarded("{allow: [all], deny: [blocked]}")
+    assert visit(usher, "192.0.2.77").status == 200
+    new = guarded.directory / "blocked.new"
+    new.write_text("192.0.2.77\n")
+    new.replace(guarded.directory / "blocked.txt")
+    eventually(lambda: visit(usher, "192.0.2.77").status == 403)
+    assert visit(usher, "203.0.113.1").status == 200
+
+
+# --- By user name and password
+
+@pytest.mark.parametrize("kind", [*KINDS, "usher", "argon2"])
+def test_hashes(guarded, kind):
+    path = guarded.directory / "staff.htpasswd"
+    if kind == "usher":
+        path.unlink()
+        assert run_command("user", "add", path, "ann", stdin="secret\n").returncode == 0
+        assert "$y$" in path.read_text()
+    elif kind == "argon2":
+        done = subprocess.run(["argon2", "somesalt", "-id", "-e", "-t", "1", "-m", "10"], input="secret", capture_output=True, text=True, check=True)
+        path.write_text(f"ann:{done.stdout.strip()}\n")
+    else:
+        path.write_text(made(KINDS[kind]) + "\n")
+    usher = guarded("{login: staff}")
+    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == 200
+    for user, password in [("ann", "Secret"), ("ann", "secret "), ("ann", ""), ("Ann", "secret"), ("bob", "secret")]:
+        assert visit(usher, "1.2.3.4", basic(user, password)).status == 401
+
+
+@pytest.mark.parametrize("kind", OLD_KINDS)
+def test_old_hashes_are_refused_unless_they_are_allowed(guarded, kind):
+    line = made(OLD_KINDS[kind])
+    (guarded.directory / "staff.htpasswd").write_text(line + "\n")
+    with pytest.raises(AssertionError, match=r"staff.htpasswd:1: a hash of this old kind is guessed within hours") as caught:
+        guarded("{login: staff}")
+    assert line.partition(":")[2] not in str(caught.value)
+    if kind == "apr1":
+        return  # Apache's own
+    usher = guarded("{login: staff}", config=CONFIG.replace("groups:", "old_hashes: true, groups:"))
+    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == 200
+    assert visit(usher, "1.2.3.4", basic("ann", "wrong")).status == 401
+
+
+def test_who_does_not_log_in_is_asked_to(guarded):
+    usher = guarded("{login: staff}")
+    answer = visit(usher, "1.2.3.4")
+    assert answer.status == 401 and answer.all("WWW-Authenticate") == ['Basic realm="staff", charset="UTF-8"']
+    assert not usher.site.requests and answer.get("Cache-Control") == "no-store"
+
+
+@pytest.mark.parametrize("value", ["", "Basic", "Basic ", "Basic ?", "Basic YW5u", "Basic YW5uOnNlY3JldA", "Basic YW5uOnNlY3JldA===", "Bearer YW5uOnNlY3JldA==",
+                                   "YW5uOnNlY3JldA==", "Basic YW5uOnNlY3JldA==,x", "Basic OnNlY3JldA==", "Basic YW5uOnNlY3J\tldA==", "Basic " + "A" * 2000, "Basic YW4KOnNlY3JldA=="])
+def test_what_is_no_basic_is_refused(guarded, value):
+    usher = guarded("{login: staff}")
+    assert visit(usher, "1.2.3.4", f"Authorization: {value}").status == 401
+    assert not usher.site.requests
+
+
+def test_the_scheme_is_in_any_case_and_names_are_utf8(guarded):
+    usher = guarded("{login: staff}")
+    assert visit(usher, "1.2.3.4", basic("ann", "secret").replace("Basic", "bASIC")).status == 200
+    assert visit(usher, "1.2.3.4", basic("Zoë", "schön")).status == 200
+
+
+def test_inside_the_address_is_enough(guarded):
+    usher = guarded("{allow: [10.0.0.0/8], login: staff}")
+    assert visit(usher, "10.0.0.1").status == 200
+    assert visit(usher, "8.8.8.8").status == 401
+    assert visit(usher, "8.8.8.8", basic("ann", "secret")).status == 200
+    # What somebody from inside says of himself to the application is not usher's.
+    answer = visit(usher, "10.0.0.1", basic("eve", "x"))
+    assert answer.status == 200 and usher.site.requests[-1].get("Authorization") == basic("eve", "x").partition(": ")[2]
+    assert not usher.site.requests[-1].has("X-Forwarded-User")
+
+
+def test_both_may_be_required(guarded):
+    usher = guarded("{allow: [10.0.0.0/8], login: staff, require: both}")
+    assert visit(usher, "10.0.0.1").status == 401
+    assert visit(usher, "10.0.0.1", basic("ann", "secret")).status == 200
+    assert visit(usher, "8.8.8.8", basic("ann", "secret")).status == 403
+
+
+@pytest.mark.parametrize("rule, ann, bob", [("users: [ann]", 200, 403), ("groups: [admins]", 200, 403), ("groups: [makers]", 200, 200), ("users: [bob], groups: [admins]", 200, 200),
+                                            ("users: [nobody]", 403, 403)])
+def test_users_and_groups(guarded, rule, ann, bob):
+    usher = guarded("{login: staff, %s}" % rule)
+    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == ann
+    assert visit(usher, "1.2.3.4", basic("bob", "hidden")).status == bob
+    assert visit(usher, "1.2.3.4", basic("bob", "secret")).status == 401
+
+
+def test_the_server_learns_who_it_is_and_no_password(guarded):
+    usher = guarded("{login: staff}")
+    forged = ["X-Forwarded-User: root", "x_forwarded_user: root", "X-Forwarded-Groups: wheel", "Remote-User: root", "X-Remote-User: root", "X-Forwarded-Email: root@x"]
+    visit(usher, "1.2.3.4", basic("ann", "secret"), *forged)
+    asked = usher.site.requests[-1]
+    assert asked.all("X-Forwarded-User") == ["ann"] and asked.all("X-Forwarded-Groups") == ["makers,admins"]
+    assert not asked.has("Authorization") and not asked.has("Remote-User") and not asked.has("X-Remote-User")
+    assert not asked.has("X-Forwarded-Email") and not asked.has("x_forwarded_user")
+    usher = guarded("{login: staff, pass_password: true}")
+    visit(usher, "1.2.3.4", basic("bob", "hidden"))
+    assert usher.site.requests[-1].get("Authorization") == basic("bob", "hidden").partition(": ")[2]
+
+
+def test_who_is_let_in_by_his_address_is_nobody(guarded):
+    usher = guarded("{allow: [all]}")
+    visit(usher, "1.2.3.4", "X-Forwarded-User: root")
+    assert not usher.site.requests[-1].has("X-Forwarded-User")
+
+
+def test_strangers_say_nothing_of_identity_anywhere(stage):
+    """Also where no rule stands; a trusted proxy may."""
+    site = stage.origin()
+    config = 'listen: "127.0.0.1:$PORT"\nproxy: $ORIGIN\n'
+    usher = stage.usher(config, ORIGIN=site)
+    usher.get("/", "X-Forwarded-User: root", "Remote_User: root")
+    assert not site.requests[-1].has("X-Forwarded-User") and not site.requests[-1].has("Remote_User")
+    usher = stage.usher(config + "trusted_proxies: [127.0.0.1]\n", ORIGIN=site)
+    usher.get("/", "X-Forwarded-User: ann")
+    assert site.requests[-1].get("X-Forwarded-User") == "ann"
+
+
+def test_the_log_tells_who_it_was(guarded):
+    usher = guarded("{login: staff}")
+    visit(usher, "1.2.3.4", basic("ann", "secret"))
+    visit(usher, "1.2.3.4", basic("bob", "wrong"))
+    lines = (eventually(lambda: len(text := (guarded.directory / "access.log").read_text().splitlines()) >= 2 and text))
+    assert lines == ["1.2.3.4 ann 200", "1.2.3.4 - 401"]
+    failed = usher.wait_for_error('access: login failed from 1.2.3.4 to staff: 1 time of late, user "bob"')
+    assert failed and "secret" not in usher.stderr and base64.b64encode(b"bob:wrong").decode() not in usher.stderr
+
+
+def test_users_are_taken_when_the_file_is_replaced(guarded):
+    usher = guarded("{login: staff}")
+    path = guarded.directory / "staff.htpasswd"
+    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == 200
+    assert run_command("user", "remove", path, "ann").returncode == 0
+    eventually(lambda: visit(usher, "1.2.3.4", basic("ann", "secret")).status in (401, 429))
+    assert visit(usher, "5.6.7.8", basic("bob", "hidden")).status == 200
+    assert run_command("user", "add", path, "bob", stdin="another\n").returncode == 0
+    eventually(lambda: visit(usher, "9.9.9.9", basic("bob", "another")).status == 200)
+    assert visit(usher, "9.9.9.10", basic("bob", "hidden")).status == 401
+
+
+# --- Guessing
+
+def test_guessing_becomes_slow(guarded):
+    usher = guarded("{login: staff}")
+    statuses = [visit(usher, "1.2.3.4", basic("ann", f"guess{i}")).status for i in range(8)]
+    assert statuses[:6] == [401] * 6 and statuses[6:] == [429] * 2
+    answer = visit(usher, "1.2.3.4", basic("ann", "secret"))
+    assert answer.status == 429 and int(answer.get("Retry-After")) >= 1
+    # Elsewhere, and to others from there, it is as before.
+    assert visit(usher, "4.3.2.1", basic("ann", "secret")).status == 200
+    assert visit(usher, "1.2.3.4", basic("bob", "hidden")).status == 200
+    # Known already, it is right.
+    time.sleep(1.2)
+    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == 200
+
+
+def test_an_address_that_guesses_at_many_waits_with_all(guarded):
+    usher = guarded("{login: staff}")
+    statuses = [visit(usher, "2001:db8:9::%x" % i, basic(f"user{i}", "x")).status for i in range(1, 30)]
+    assert statuses[:21] == [401] * 21 and 429 in statuses[21:]
+    assert visit(usher, "2001:db8:8::1", basic("bob", "hidden")).status == 200
+
+
+def test_a_user_that_many_guess_at_is_not_kept_out_for_long(guarded):
+    usher = guarded("{login: staff}")
+    assert visit(usher, "7.7.7.7", basic("ann", "secret")).status == 200
+    for i in range(55):
+        visit(usher, f"20.0.{i}.1", basic("ann", "x"))
+    answer = visit(usher, "8.8.8.8", basic("ann", "secret"))
+    assert answer.status == 200 or int(answer.get("Retry-After")) <= 60
+    assert visit(usher, "7.7.7.7", basic("ann", "secret")).status == 200  # who is known goes on
+
+
+def test_many_who_guess_are_no_burden_to_others(guarded):
+    """Those who are inside go on while passwords are verified; too many get 503, not a queue without end."""
+    (guarded.directory / "staff.htpasswd").write_text(made(["htpasswd", "-nbB", "-C", "10", "ann", "secret"]) + "\n")
+    usher = guarded("{allow: [10.0.0.0/8], login: staff}")
+    statuses = []
+
+    def guess(number):
+        statuses.append(visit(usher, f"30.0.{number}.1", basic("ann", f"x{number}")).status)
+    threads = [threading.Thread(target=guess, args=(number,)) for number in range(100)]
+    for thread in threads:
+        thread.start()
+    assert all(visit(usher, "10.0.0.1").status == 200 for _ in range(20))
+    for thread in threads:
+        thread.join(60)
+    assert set(statuses) <= {401, 429, 503} and statuses.count(401) >= 10
+
+
+# --- Doors that stay shut
+
+ADMIN = CONFIG.replace("access: $ACCESS\n", "").replace("proxy: $ORIGIN", "") + """
+routes:
+  - {path: /admin/, access: {login: staff}, proxy: $ORIGIN}
+  - {path: /secret, access: {login: staff, users: [bob]}, proxy: $ORIGIN}
+  - {path: /inside/, access: {allow: [10.0.0.0/8]}, proxy: $ORIGIN}
+  - {path: /inside/open/, proxy: $ORIGIN}
+  - {path: /public/, access: {allow: [all]}, proxy: $ORIGIN}
+  - {proxy: $ORIGIN}
+"""
+SPELLINGS = ["/admin", "/admin/", "/admin/x", "/a/../admin/", "//admin/", "///admin//x", "/%61dmin/", "/./admin/", "/admin/.", "/admin%2f", "/admin%2Fx", "/x/%2e%2e/admin/",
+             "/admin/../admin/x", "/admin;x", "/admin;x/y", "/;/admin/", "/a;b/../admin/", "/Admin/", "/ADMIN", "/aDmin/x", "/admin%5cx", "/admin\\x", "/\\admin/", "/admin./x", "/admin%20/x",
+             "/%2561dmin/", "/%252561dmin/x", "/admin%00/", "/%2e/admin/", "/x/..%2fadmin/", "/x%2f..%2fadmin/", "/x/..;/admin/", "/admin%3bx/", "/./%2e//Admin%2F", "/admin/%2e%2e/admin/"]
+
+
+@pytest.mark.parametrize("target", SPELLINGS)
+def test_spellings_of_a_path_do_not_get_by(guarded, target):
+    usher = guarded("", config=ADMIN)
+    assert visit(usher, "1.2.3.4", target=target).status in (400, 401)
+    assert not usher.site.requests
+    assert visit(usher, "1.2.3.4", basic("ann", "secret"), target=target).status in (400, 200)
+
+
+@pytest.mark.parametrize("target", ["/", "/administration", "/x/admin/", "/admin2/", "/public/Admin", "/Public/x", "/PUBLIC/", "/a%20b;c", "/files/A.B..C"])
+def test_other_paths_are_open(guarded, target):
+    usher = guarded("", config=ADMIN)
+    assert visit(usher, "1.2.3.4", target=target).status == 200
+    assert usher.site.requests[-1].target == target
+
+
+@pytest.mark.parametrize("target", ["/Secret", "/secret;x", "/%73ecret/", "//secret", "/inside/../Secret"])
+def test_of_two_rules_both_would_have_to_hold(guarded, target):
+    usher = guarded("", config=ADMIN.replace("  - {proxy: $ORIGIN}", "  - {access: {login: staff}, proxy: $ORIGIN}"))
+    assert visit(usher, "1.2.3.4", basic("ann", "secret"), target=target).status in (400, 403)
+    assert visit(usher, "1.2.3.4", basic("ann", "secret"), target="/other").status == 200
+    assert visit(usher, "1.2.3.4", basic("bob", "hidden"), target="/secret").status == 200
+
+
+def test_a_rule_for_the_path_itself_is_the_one(guarded):
+    usher = guarded("", config=CONFIG.replace("access: $ACCESS\n", "").replace("proxy: $ORIGIN", "") + """
+routes:
+  - {path: /a, access: {login: staff, users: [bob]}, proxy: $ORIGIN}
+  - {path: /a/, access: {login: staff, users: [ann]}, proxy: $ORIGIN}
+  - {path: /b, proxy: $ORIGIN}
+  - {path: /b/, access: {login: staff}, proxy: $ORIGIN}
+""")
+    ann, bob = basic("ann", "secret"), basic("bob", "hidden")
+    assert [visit(usher, "1.2.3.4", ann, target=target).status for target in ("/a", "/a/", "/a/x")] == [403, 200, 200]
+    assert [visit(usher, "1.2.3.4", bob, target=target).status for target in ("/a", "/a/", "/a/x")] == [200, 403, 403]
+    assert [visit(usher, "1.2.3.4", target=target).status for target in ("/b", "/b/", "/b/x")] == [200, 401, 401]
+
+
+@pytest.mark.parametrize("cached", ["true", "{ttl: 1h}", "{ttl: 1h, override: true}"])
+def test_answers_are_not_shared_between_who_logged_in_and_others(guarded, stage, cached):
+    def script(connection):
+        while (request := connection.read_request()) is not None:
+            connection.answer(f"for {request.get('X-Forwarded-User', 'nobody')}", "Cache-Control: max-age=60")
+    usher = guarded("{allow: [10.0.0.0/8], login: staff}", cache=cached, origin=stage.origin(script))
+    for _ in range(2):
+        assert visit(usher, "1.2.3.4", basic("ann", "secret")).body == b"for ann"
+        assert visit(usher, "1.2.3.4", basic("bob", "hidden")).body == b"for bob"
+        assert visit(usher, "10.0.0.1").body == b"for nobody"
+        assert visit(usher, "1.2.3.4").status == 401
+        assert visit(usher, "1.2.3.4", basic("ann", "wrong")).status == 401
+    assert len(usher.site.requests) == 3
+
+
+# --- The rule in words, and mistakes
+
+@pytest.mark.parametrize("rule, words", [
+    ("{allow: [10.0.0.0/8], login: staff}", "visitors from 10.0.0.0/8 get in; others log in through staff; anyone else gets 403"),
+    ("{allow: [10.0.0.0/8, office, 192.0.2.1]}", "visitors from 10.0.0.0/8, office and 192.0.2.1 get in; anyone else gets 403"),
+    ("{login: staff, groups: [admins], users: [bob]}", "everybody logs in through staff, only user bob or group admins; anyone else gets 403"),
+    ("{allow: [office], login: staff, require: both}", "visitors from office log in through staff; anyone else gets 403"),
+    ("{allow: [all], deny: [blocked]}", "visitors from blocked never get in; anyone else gets in"),
+    ("{allow: []}", "everybody gets 403"),
+])
+def test_check_says_the_rule_in_words(guarded, rule, words):
+    usher = guarded("{allow: [all]}")
+    usher.values["ACCESS"] = rule
+    usher.write(CONFIG)
+    done = run_command("check", usher.path)
+    assert f"default *: {words}\n" in done.stdout, done.stdout + done.stderr
+    assert words not in run_command("check", "-q", usher.path).stdout
+
+
+@pytest.mark.parametrize("rule, says", [
+    ("{}", "does not say who gets in"), ("{deny: [blocked]}", "does not say who gets in"), ("{allow: [10.0.0.1/8]}", "is neither an address, nor a network"),
+    ("{allow: [ofice]}", 'did you mean "office"'), ("{login: staf}", 'did you mean "staff"'), ("{allow: [office], users: [ann]}", "known by a `login`"),
+    ("{login: staff, require: both}", "needs `allow` and `login`"), ("{allow: [all], login: staff}", "nobody is asked to log in"), ("{alow: [all]}", 'did you mean "allow"'),
+    ("true", ""), ("{allow: [10.0.0.0/33]}", "is neither an address"),
+])
+def test_a_mistake_never_opens_a_door(guarded, rule, says):
+    with pytest.raises(AssertionError) as caught:
+        guarded(rule)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("name, text, says", [
+    ("staff.htpasswd", "ann\n", r"staff.htpasswd:1: this is no hash"), ("staff.htpasswd", "ann:secret\n", r"staff.htpasswd:1: this is no hash"),
+    ("staff.htpasswd", "\n# x\n:$6$a$b\n", r"staff.htpasswd:3: expected NAME:HASH"), ("staff.htpasswd", "ann:$6$a$b\nann:$6$a$c\n", "a user is named twice"),
+    ("staff.groups", "makers ann\n", r"staff.groups:1: expected GROUP: USER USER"), ("blocked.txt", "1.2.3.4\n1.2.3\n", r'blocked.txt:2: "1.2.3" is no network'),
+])
+def test_mistakes_in_files_are_named(guarded, name, text, says):
+    (guarded.directory / name).write_text(text)
+    with pytest.raises(AssertionError, match=says) as caught:
+        guarded("{allow: [office], deny: [blocked], login: staff}")
+    assert "secret" not in str(caught.value).replace(str(guarded.directory), "")
+
+
+def test_a_hundred_thousand_networks(guarded):
+    lines = "\n".join(f"{1 + i % 200}.{i // 200 % 250}.{i // 50_000}.{i % 250}" for i in range(100_000))
+    (guarded.directory / "blocked.txt").write_text(lines)
+    usher = guarded("{allow: [all], deny: [blocked]}")
+    assert visit(usher, "1.0.0.0").status == 403 and visit(usher, "250.0.0.1").status == 200
+
+
+# --- usher user
+
+def test_user_command(tmp_path):
+    path = tmp_path / "users"
+    assert run_command("user", "add", path, "ann", stdin="secret\n").returncode == 0
+    assert run_command("user", "add", path, "bob", stdin="hidden\n").returncode == 0
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert run_command("user", "list", path).stdout == "ann\nbob\n"
+    assert run_command("user", "verify", path, "ann", stdin="secret\n").returncode == 0
+    assert run_command("user", "verify", path, "ann", stdin="hidden\n").returncode == 1
+    before = path.read_text()
+    assert run_command("user", "add", path, "ann", stdin="new\n").returncode == 0
+    assert run_command("user", "verify", path, "ann", stdin="secret\n").returncode == 1
+    assert re.search("^bob:.*$", path.read_text(), re.M).group() in before
+    assert run_command("user", "remove", path, "ann").returncode == 0
+    assert run_command("user", "remove", path, "ann").returncode == 1
+    assert run_command("user", "list", path).stdout == "bob\n"
+    for name in ("a:b", "", "#x", "x" * 129, "a\nb"):
+        assert run_command("user", "add", path, name, stdin="secret\n").returncode == 1
+    assert run_command("user", "add", path, "eve", stdin="\n").returncode == 1
+    assert run_command("user", "add", path, "eve", stdin="x" * 300 + "\n").returncode == 1
+    assert run_command("user", "add", path).returncode == 2
+    assert run_command("user", "list", path).stdout == "bob\n"
+    assert not list(tmp_path.glob("*.new"))
