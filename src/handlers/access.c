@@ -5,168 +5,57 @@
 #include "exchange/exchange.h"
 #include "exchange/identity.h"
 #include "exchange/snapshot.h"
-#include "handlers/access_lists.h"
-#include "handlers/access_logins.h"
+#include "handlers/access_config.h"
+#include "handlers/access_page.h"
+#include "handlers/access_session.h"
 #include "handlers/access_verify.h"
 #include "handlers/handlers.h"
 
 #include <openssl/crypto.h>
-#include <stddef.h>
-
-// --- Keys
-
-enum { REQUIRE_EITHER, REQUIRE_BOTH };
-
-struct access_config {
-	struct config_place place;
-	struct config_texts allow_texts, deny_texts, login_texts, users, groups;
-	int require;
-	bool pass_password;
-	// Made of these.
-	struct access_networks allow, deny;
-	const struct login **logins;
-	size_t login_count;
-	struct slice challenge;
-};
-
-static const char *const require_words[] = {[REQUIRE_EITHER] = "either", [REQUIRE_BOTH] = "both", NULL};
-
-static const struct config_key access_keys[] = {
-	{"allow", CONFIG_TEXTS, offsetof(struct access_config, allow_texts),
-	 .help = "whose address is enough: addresses, networks, names of `lists`, `unix`, or `all`",
-	 .form = "a network such as 10.0.0.0/8, or the name of a list"},
-	{"deny", CONFIG_TEXTS, offsetof(struct access_config, deny_texts),
-	 .help = "who never gets in, whatever else is true: as `allow`",
-	 .form = "a network such as 192.0.2.0/24, or the name of a list"},
-	{"login", CONFIG_TEXTS, offsetof(struct access_config, login_texts),
-	 .help = "the `logins` through which others get in; without it they get 403"},
-	{"users", CONFIG_TEXTS, offsetof(struct access_config, users),
-	 .help = "only these users of them; with `groups`, those or these"},
-	{"groups", CONFIG_TEXTS, offsetof(struct access_config, groups), .help = "only who is in one of these groups"},
-	{"require", CONFIG_CHOICE, offsetof(struct access_config, require), "either",
-	 "both: an address that is allowed, and a login besides", .choices = require_words},
-	{"pass_password", CONFIG_BOOL, offsetof(struct access_config, pass_password), "false",
-	 "servers get the Authorization that the visitor logged in with; otherwise the password goes no further"},
-	{0},
-};
-
-static const struct config_section access_section = {
-	.name = "access",
-	.help = "Who gets in. `deny` always wins; then an address that is allowed, or a login, is enough, and nobody "
-		"else gets "
-		"in.",
-	.size = sizeof(struct access_config),
-	.keys = access_keys,
-	.place_offset = offsetof(struct access_config, place),
-};
-
-// --- Loading
-
-static bool load_logins(struct config_load *load, struct snapshot *snapshot, struct access_config *config)
-{
-	const struct config_texts *texts = &config->login_texts;
-	config->logins = config_alloc(load, (texts->count + 1) * sizeof *config->logins);
-	bool good = config->logins != NULL;
-	for (size_t i = 0; config->logins && i < texts->count; i++) {
-		const struct login *login = access_login_find(load, snapshot, &texts->items[i]);
-		good = login && good;
-		config->logins[config->login_count++] = login;
-	}
-	if (!good || config->login_count == 0)
-		return good;
-	config->challenge = arena_printf(config_arena(load), "Basic realm=\"%.*s\", charset=\"UTF-8\"",
-					 SLICE_ARGUMENTS(config->logins[0]->realm.text));
-	return config->challenge.data != NULL;
-}
-
-// What would open no door, or every one, is no rule.
-static bool check_rule(struct config_load *load, const struct access_config *config)
-{
-	bool has_login = config->login_texts.count > 0, has_allow = config_is_set(load, config, "allow");
-	if (!has_login && !has_allow) {
-		config_error(
-			load, config->place,
-			"this rule does not say who gets in; add `allow: [10.0.0.0/8]`, `login: staff`, or `allow: "
-			"[all]`");
-		return false;
-	}
-	if (!has_login && (config->users.count > 0 || config->groups.count > 0)) {
-		config_error(load, config_where(load, config, config->users.count > 0 ? "users" : "groups"),
-			     "users and groups are known by a `login`, and there is none here");
-		return false;
-	}
-	if (config->require == REQUIRE_BOTH && (!has_login || !has_allow)) {
-		config_error(load, config_where(load, config, "require"), "`require: both` needs `allow` and `login`");
-		return false;
-	}
-	if (has_login && config->allow.all && config->require == REQUIRE_EITHER) {
-		config_error(
-			load, config_where(load, config, "allow"),
-			"with `allow: [all]` nobody is asked to log in; leave out `login`, or say `require: both`");
-		return false;
-	}
-	return true;
-}
-
-static bool access_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
-			const void **ret_config)
-{
-	struct access_config *config = value;
-	*ret_config = config;
-	if (config->logins) // several routes share the value
-		return true;
-	return access_networks_load(load, snapshot, &config->allow_texts, &config->allow) &&
-	       access_networks_load(load, snapshot, &config->deny_texts, &config->deny) && check_rule(load, config) &&
-	       load_logins(load, snapshot, config);
-}
 
 // --- Handling
-
-static bool names_user(const struct config_texts *texts, const struct user *user, bool are_groups)
-{
-	for (size_t i = 0; i < texts->count; i++)
-		if (are_groups ? user_is_in(user, texts->items[i].text) : slice_equal(texts->items[i].text, user->name))
-			return true;
-	return false;
-}
-
-static bool is_meant(const struct access_config *config, const struct user *user)
-{
-	return (config->users.count == 0 && config->groups.count == 0) || names_user(&config->users, user, false) ||
-	       names_user(&config->groups, user, true);
-}
 
 // RFC 9110 section 11.6.1.
 static void challenge(struct exchange *exchange, const struct access_config *config, const char *detail)
 {
-	exchange_always(exchange, SLICE("WWW-Authenticate"), config->challenge);
+	exchange_always(exchange, SLICE("WWW-Authenticate"),
+			access_has_basic(config) ? config->challenge : access_page_challenge);
 	exchange_fail(exchange, FAULT_UNAUTHORIZED, "log in", detail);
 }
 
-static void let_in(struct exchange *exchange, const struct access_config *config, const struct user *user)
+static void note(struct exchange *exchange, const struct access_config *config, struct slice by)
 {
-	if (user && !config->pass_password)
-		(void)fields_remove(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
-	exchange->user = user ? user->name : SLICE_EMPTY;
-	exchange->groups = user ? user->groups : SLICE_EMPTY;
-	trace_note(&exchange->trace, "access", user ? user->name : exchange->client_text, config->place.file,
-		   config->place.line, TRACE_NO_VALUE);
+	trace_note(&exchange->trace, "access", by, config->place.file, config->place.line, TRACE_NO_VALUE);
+}
+
+static void go_on(struct exchange *exchange)
+{
+	access_session_hide(exchange);
 	if (identity_tell(exchange))
 		exchange_next(exchange);
 	else
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "tell who the visitor is", NULL);
 }
 
-static void take(struct exchange *exchange, const struct access_config *config, const struct basic *basic)
+static void let_in(struct exchange *exchange, const struct access_config *config, const struct user *user)
+{
+	exchange->user = user->name;
+	exchange->groups = user->groups;
+	note(exchange, config, user->name);
+	if (access_means(config, user))
+		go_on(exchange);
+	else
+		exchange_fail(exchange, FAULT_REFUSED, "log in", "access.users and access.groups do not mean him");
+}
+
+static void take_basic(struct exchange *exchange, const struct access_config *config, const struct basic *basic)
 {
 	const struct user *user = NULL;
 	switch (access_verify(exchange, config->logins, config->login_count, basic->user, basic->password, &user)) {
 	case ACCESS_RIGHT:
-		if (is_meant(config, user))
-			let_in(exchange, config, user);
-		else
-			exchange_fail(exchange, FAULT_REFUSED, "log in",
-				      "access.users and access.groups do not mean him");
+		if (!config->pass_password)
+			(void)fields_remove(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
+		let_in(exchange, config, user);
 		return;
 	case ACCESS_WRONG:
 		challenge(exchange, config, "the user name or the password is wrong");
@@ -183,16 +72,48 @@ static void take(struct exchange *exchange, const struct access_config *config, 
 	}
 }
 
-static void log_in(struct exchange *exchange, const struct access_config *config)
+static void log_in_by_basic(struct exchange *exchange, const struct access_config *config, struct slice value)
 {
-	struct slice value = fields_value(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
 	struct basic basic;
-	if (!value.data || !basic_read(value, &basic)) {
-		challenge(exchange, config, value.data ? "Authorization is no Basic" : "no Authorization");
+	if (basic_read(value, &basic))
+		take_basic(exchange, config, &basic);
+	else
+		challenge(exchange, config, "Authorization is no Basic");
+	OPENSSL_cleanse(&basic, sizeof basic);
+}
+
+static void go_on_in_session(struct exchange *exchange, const struct access_config *config,
+			     struct access_session *session)
+{
+	if (slice_equal(exchange->path, config->logout.text)) {
+		access_page_log_out(exchange, session);
 		return;
 	}
-	take(exchange, config, &basic);
-	OPENSSL_cleanse(&basic, sizeof basic);
+	let_in(exchange, config, session->user);
+	access_session_renew(exchange, session);
+}
+
+static void log_in(struct exchange *exchange, const struct access_config *config)
+{
+	struct access_session session;
+	struct slice value = fields_value(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
+	bool has_page = access_has_page(config);
+	if (has_page && access_session_find(exchange, config, &session))
+		go_on_in_session(exchange, config, &session);
+	else if (value.data && access_has_basic(config))
+		log_in_by_basic(exchange, config, value);
+	else if (has_page && access_page_is_form(exchange))
+		access_page_take(exchange, config);
+	else if (has_page && access_page_is_wanted(exchange))
+		access_page_show(exchange, config, 401, NULL);
+	else
+		challenge(exchange, config, "no Authorization");
+}
+
+static void let_in_by_address(struct exchange *exchange, const struct access_config *config)
+{
+	note(exchange, config, exchange->client_text);
+	go_on(exchange);
 }
 
 static void access_handle(struct exchange *exchange, const void *value)
@@ -202,7 +123,7 @@ static void access_handle(struct exchange *exchange, const void *value)
 	if (access_networks_have(&config->deny, &exchange->client))
 		exchange_fail(exchange, FAULT_REFUSED, "access", "access.deny names this address");
 	else if (is_allowed && config->require == REQUIRE_EITHER)
-		let_in(exchange, config, NULL);
+		let_in_by_address(exchange, config);
 	else if (config->login_count == 0 || (!is_allowed && config->require == REQUIRE_BOTH))
 		exchange_fail(exchange, FAULT_REFUSED, "access", "access.allow does not name this address");
 	else
@@ -223,7 +144,7 @@ const struct handler_type access_handler = {
 		.section = &access_section,
 		.help = "Who gets in: by address, or by user name and password.",
 		.form = "a map such as {allow: [10.0.0.0/8], login: staff}"},
-	.load = access_load,
+	.load = access_config_load,
 	.handle = access_handle,
 	.guards = access_guards,
 };

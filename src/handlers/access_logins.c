@@ -2,7 +2,9 @@
 
 #include "handlers/handlers.h"
 #include "http/syntax.h"
+#include "http/uri.h"
 
+#include <pthread.h>
 #include <stddef.h>
 
 // --- Keys
@@ -10,6 +12,31 @@
 struct logins {
 	struct login *items;
 	size_t count;
+};
+
+static const struct config_key session_keys[] = {
+	{"secret", CONFIG_TEXT, offsetof(struct login_session, secret),
+	 .help = "what sessions are encrypted with; several ushers with the same one understand each other's. Without "
+		 "it, "
+		 "sessions end when usher's worker does",
+	 .form = "a text that nobody can guess, such as ${USHER_SESSION_SECRET}", .secret = true},
+	{"idle", CONFIG_DURATION, offsetof(struct login_session, idle_ns), "12h",
+	 "a session that is not used for so long ends", .min = 60 * INT64_C(1000000000)},
+	{"lifetime", CONFIG_DURATION, offsetof(struct login_session, lifetime_ns), "7d",
+	 "every session ends after so long", .min = 60 * INT64_C(1000000000)},
+	{"domain", CONFIG_TEXT, offsetof(struct login_session, domain),
+	 .help = "one login holds for all hosts of this domain; otherwise for the host that it was made at",
+	 .form = "a domain such as example.com"},
+	{0},
+};
+
+static const struct config_section session_section = {
+	.name = "logins.session",
+	.help = "Sessions of those who log in by the page.",
+	.size = sizeof(struct login_session),
+	.keys = session_keys,
+	.place_offset = CONFIG_NO_OFFSET,
+	.name_offset = CONFIG_NO_OFFSET,
 };
 
 static const struct config_key login_keys[] = {
@@ -28,6 +55,11 @@ static const struct config_key login_keys[] = {
 	{"remember", CONFIG_DURATION, offsetof(struct login, remember_ns), "1m",
 	 "how long a right password is known without being verified again; off: verified with each request",
 	 .max = 3600 * INT64_C(1000000000)},
+	{"page", CONFIG_BOOL, offsetof(struct login, page), "true",
+	 "browsers get a page to log in by, at the address that they asked for, and a session; others get 401"},
+	{"basic", CONFIG_BOOL, offsetof(struct login, basic), "true", "the Basic scheme is taken, as programs use it"},
+	{"session", CONFIG_SECTION, offsetof(struct login, session), .help = "sessions of those who log in by the page",
+	 .section = &session_section},
 	{0},
 };
 
@@ -88,6 +120,48 @@ static bool is_quotable(struct slice realm)
 	       syntax_skip_value(realm.data, realm.data + realm.length) == realm.data + realm.length;
 }
 
+enum { SECRET_MIN = 16 };
+
+static pthread_once_t own_key_once = PTHREAD_ONCE_INIT;
+static struct session_key own_key; // of this process
+
+static void make_own_key(void)
+{
+	session_key_make(SLICE_EMPTY, &own_key);
+}
+
+static bool is_domain(struct slice domain)
+{
+	struct slice host;
+	uint16_t port;
+	return uri_parse_authority(domain, &host, &port) && host.length == domain.length &&
+	       slice_find(domain, '.') < domain.length && domain.data[0] != '.' && domain.data[0] != '[';
+}
+
+static bool load_session(struct config_load *load, struct login *login)
+{
+	struct login_session *session = &login->session;
+	if (!login->page && !login->basic) {
+		config_error(load, login->place, "with neither `page` nor `basic` nobody can log in");
+		return false;
+	}
+	if (session->domain.text.data && !is_domain(session->domain.text)) {
+		config_error(load, session->domain.place, "\"%.*s\" is no domain such as example.com",
+			     SLICE_ARGUMENTS(session->domain.text));
+		return false;
+	}
+	if (session->secret.text.data && session->secret.text.length < SECRET_MIN) {
+		config_error(load, session->secret.place, "the secret is guessed easily; expected at least %d bytes",
+			     SECRET_MIN);
+		return false;
+	}
+	(void)pthread_once(&own_key_once, make_own_key);
+	session->key = own_key;
+	if (session->secret.text.data)
+		session_key_make(session->secret.text, &session->key);
+	return true;
+}
+
 static bool load_login(struct config_load *load, struct login *login)
 {
 	if (!login->realm.text.data)
@@ -97,6 +171,8 @@ static bool load_login(struct config_load *load, struct login *login)
 			     "a realm stands in quotes: it has no quotes, backslashes or control characters");
 		return false;
 	}
+	if (!load_session(load, login))
+		return false;
 	return login->users_path.text.data && read_users(load, login) && read_groups(load, login);
 }
 

@@ -2,11 +2,18 @@
 #ifndef USHER_HANDLERS_ACCESS_LOGINS_H
 #define USHER_HANDLERS_ACCESS_LOGINS_H
 
+#include "access/session.h"
 #include "access/users.h"
 #include "config/load.h"
 #include "exchange/snapshot.h"
 
 #include <stdint.h>
+
+struct login_session {
+	struct config_text secret, domain;
+	int64_t idle_ns, lifetime_ns;
+	struct session_key key; // of the secret
+};
 
 struct login {
 	struct config_place place;
@@ -15,6 +22,8 @@ struct login {
 	struct config_text realm;
 	bool old_hashes;
 	int64_t remember_ns;
+	bool basic, page;
+	struct login_session session;
 	struct users users; // of these files
 };
 

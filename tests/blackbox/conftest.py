@@ -3,6 +3,7 @@
 import pytest
 
 from support import language
+from support.browser import browse  # pylint: disable=unused-import
 from support.cache import administered, cached, tagged  # pylint: disable=unused-import
 from support.origin import DeadPort, Origin, SilentPort, echo
 from support.tls import Authority

@@ -1,14 +1,8 @@
 """A browser (Chromium) that knows nothing of usher: pages, uploads, redirects and WebSockets over HTTPS."""
 
 import json
-import os
-import signal
-import subprocess
-
-import pytest
 
 from support import wire
-from support.client import PATIENCE
 from support.usher import eventually
 from support.websocket import WebSocketServer
 
@@ -83,31 +77,6 @@ def serve(connection):
             connection.answer(str(len(request.body)))
         else:
             connection.answer(b"", status="404 Not Found")
-
-
-@pytest.fixture
-def browse(authority, tmp_path):
-    """A function: Chromium, which trusts the tests' authority, opens a page and stays until the test is over."""
-    home = tmp_path / "home"
-    store = home / ".pki/nssdb"
-    store.mkdir(parents=True)
-    for arguments in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "tests", "-i", authority.ca]):
-        subprocess.run(["certutil", "-d", f"sql:{store}", *map(str, arguments)], check=True, capture_output=True, timeout=PATIENCE)
-    started = []
-
-    def start(url):
-        with open(tmp_path / "chromium.log", "ab") as log:
-            started.append(subprocess.Popen(
-                ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
-                 "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-breakpad",
-                 "--no-proxy-server", "--remote-debugging-port=0", "--host-resolver-rules=MAP test.example 127.0.0.1, MAP * ~NOTFOUND",
-                 f"--user-data-dir={tmp_path / 'profile'}", url],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env={"HOME": str(home), "PATH": "/usr/bin:/bin"}))
-        return tmp_path / "chromium.log"
-    yield start
-    for process in started:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(PATIENCE)
 
 
 def result_of(origin, log):

@@ -1,0 +1,41 @@
+// Sessions of those who logged in by a page: all of it in a cookie, encrypted and signed (AES-256-GCM), so that nothing
+// is kept of it here but what was ended early.
+#ifndef USHER_ACCESS_SESSION_H
+#define USHER_ACCESS_SESSION_H
+
+#include "access/users.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SESSION_KEY_BYTES = 32, SESSION_TEXT_MAX = 512 };
+
+struct session_key {
+	unsigned char bytes[SESSION_KEY_BYTES];
+};
+
+struct session {
+	uint64_t id;		   // random
+	int64_t created_s, seen_s; // of the wall clock; seen_s: about when it was used last
+	uint64_t proof;		   // of the user's hash: another password ends it
+	struct slice login, user;  // at most 128 bytes each
+};
+
+// From a secret of whatever length; an empty one makes a key that nobody has, and that is gone with the process.
+void session_key_make(struct slice secret, struct session_key *ret_key);
+
+// A cookie's value, in `room`. `scope` is the host or domain that it is for: elsewhere it is none.
+struct slice session_write(const struct session_key *key, const struct session *session, struct slice scope,
+			   char room[SESSION_TEXT_MAX]);
+
+// False for what was not written with that key and for that scope. The texts are in `room`.
+bool session_read(const struct session_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
+		  struct session *ret_session);
+
+// Ends one, or all of a user's that began before now; from any thread. Of very many, the first are forgotten.
+void session_end(const struct session *session);
+void session_end_all(struct slice login, struct slice user, int64_t now_s);
+bool session_is_ended(const struct session *session);
+
+#endif

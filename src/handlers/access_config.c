@@ -1,0 +1,139 @@
+#include "handlers/access_config.h"
+
+#include "exchange/snapshot.h"
+
+#include <stddef.h>
+
+// --- Keys
+
+static const char *const require_words[] = {[REQUIRE_EITHER] = "either", [REQUIRE_BOTH] = "both", NULL};
+
+static const struct config_key access_keys[] = {
+	{"allow", CONFIG_TEXTS, offsetof(struct access_config, allow_texts),
+	 .help = "whose address is enough: addresses, networks, names of `lists`, `unix`, or `all`",
+	 .form = "a network such as 10.0.0.0/8, or the name of a list"},
+	{"deny", CONFIG_TEXTS, offsetof(struct access_config, deny_texts),
+	 .help = "who never gets in, whatever else is true: as `allow`",
+	 .form = "a network such as 192.0.2.0/24, or the name of a list"},
+	{"login", CONFIG_TEXTS, offsetof(struct access_config, login_texts),
+	 .help = "the `logins` through which others get in; without it they get 403"},
+	{"users", CONFIG_TEXTS, offsetof(struct access_config, users),
+	 .help = "only these users of them; with `groups`, those or these"},
+	{"groups", CONFIG_TEXTS, offsetof(struct access_config, groups), .help = "only who is in one of these groups"},
+	{"require", CONFIG_CHOICE, offsetof(struct access_config, require), "either",
+	 "both: an address that is allowed, and a login besides", .choices = require_words},
+	{"pass_password", CONFIG_BOOL, offsetof(struct access_config, pass_password), "false",
+	 "servers get the Authorization that the visitor logged in with; otherwise the password goes no further"},
+	{"logout", CONFIG_TEXT, offsetof(struct access_config, logout),
+	 .help = "a path within the rule's own ones where visitors log out, and out everywhere; usher answers it "
+		 "itself",
+	 .form = "a path such as /logout"},
+	{0},
+};
+
+const struct config_section access_section = {
+	.name = "access",
+	.help = "Who gets in. `deny` always wins; then an address that is allowed, or a login, is enough, and nobody "
+		"else gets "
+		"in.",
+	.size = sizeof(struct access_config),
+	.keys = access_keys,
+	.place_offset = offsetof(struct access_config, place),
+};
+
+// --- Loading
+
+static bool load_logins(struct config_load *load, struct snapshot *snapshot, struct access_config *config)
+{
+	const struct config_texts *texts = &config->login_texts;
+	config->logins = config_alloc(load, (texts->count + 1) * sizeof *config->logins);
+	bool good = config->logins != NULL;
+	for (size_t i = 0; config->logins && i < texts->count; i++) {
+		const struct login *login = access_login_find(load, snapshot, &texts->items[i]);
+		good = login && good;
+		config->logins[config->login_count++] = login;
+	}
+	if (!good || config->login_count == 0)
+		return good;
+	config->challenge = arena_printf(config_arena(load), "Basic realm=\"%.*s\", charset=\"UTF-8\"",
+					 SLICE_ARGUMENTS(config->logins[0]->realm.text));
+	return config->challenge.data != NULL;
+}
+
+// What would open no door, or every one, is no rule.
+static bool check_rule(struct config_load *load, const struct access_config *config)
+{
+	bool has_login = config->login_texts.count > 0, has_allow = config_is_set(load, config, "allow");
+	if (!has_login && !has_allow) {
+		config_error(
+			load, config->place,
+			"this rule does not say who gets in; add `allow: [10.0.0.0/8]`, `login: staff`, or `allow: "
+			"[all]`");
+		return false;
+	}
+	if (!has_login && (config->users.count > 0 || config->groups.count > 0)) {
+		config_error(load, config_where(load, config, config->users.count > 0 ? "users" : "groups"),
+			     "users and groups are known by a `login`, and there is none here");
+		return false;
+	}
+	if (config->require == REQUIRE_BOTH && (!has_login || !has_allow)) {
+		config_error(load, config_where(load, config, "require"), "`require: both` needs `allow` and `login`");
+		return false;
+	}
+	if (has_login && config->allow.all && config->require == REQUIRE_EITHER) {
+		config_error(
+			load, config_where(load, config, "allow"),
+			"with `allow: [all]` nobody is asked to log in; leave out `login`, or say `require: both`");
+		return false;
+	}
+	if (config->logout.text.data && (!has_login || !slice_starts_with(config->logout.text, SLICE("/")))) {
+		config_error(load, config->logout.place,
+			     "`logout` is a path such as /logout, of a rule with a `login`");
+		return false;
+	}
+	return true;
+}
+
+bool access_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
+			const void **ret_config)
+{
+	struct access_config *config = value;
+	*ret_config = config;
+	if (config->logins) // several routes share the value
+		return true;
+	return access_networks_load(load, snapshot, &config->allow_texts, &config->allow) &&
+	       access_networks_load(load, snapshot, &config->deny_texts, &config->deny) && check_rule(load, config) &&
+	       load_logins(load, snapshot, config);
+}
+
+// --- What it says
+
+static bool names_user(const struct config_texts *texts, const struct user *user, bool are_groups)
+{
+	for (size_t i = 0; i < texts->count; i++)
+		if (are_groups ? user_is_in(user, texts->items[i].text) : slice_equal(texts->items[i].text, user->name))
+			return true;
+	return false;
+}
+
+bool access_means(const struct access_config *config, const struct user *user)
+{
+	return (config->users.count == 0 && config->groups.count == 0) || names_user(&config->users, user, false) ||
+	       names_user(&config->groups, user, true);
+}
+
+bool access_has_page(const struct access_config *config)
+{
+	for (size_t i = 0; i < config->login_count; i++)
+		if (config->logins[i]->page)
+			return true;
+	return false;
+}
+
+bool access_has_basic(const struct access_config *config)
+{
+	for (size_t i = 0; i < config->login_count; i++)
+		if (config->logins[i]->basic)
+			return true;
+	return false;
+}

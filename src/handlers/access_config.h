@@ -1,0 +1,41 @@
+// The key `access`. For the files of the handler.
+#ifndef USHER_HANDLERS_ACCESS_CONFIG_H
+#define USHER_HANDLERS_ACCESS_CONFIG_H
+
+#include "access/users.h"
+#include "config/load.h"
+#include "exchange/exchange.h"
+#include "handlers/access_lists.h"
+#include "handlers/access_logins.h"
+
+#include <stdbool.h>
+
+enum { REQUIRE_EITHER, REQUIRE_BOTH };
+
+struct access_config {
+	struct config_place place;
+	struct config_texts allow_texts, deny_texts, login_texts, users, groups;
+	int require;
+	bool pass_password;
+	struct config_text logout; // a path; empty: none
+	// Made of these.
+	struct access_networks allow, deny;
+	const struct login **logins;
+	size_t login_count;
+	struct slice challenge;
+};
+
+extern const struct config_section access_section;
+
+// As in struct handler_type: several routes may share the value.
+bool access_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
+			const void **ret_config);
+
+// Whether the rule means a user who has logged in.
+bool access_means(const struct access_config *config, const struct user *user);
+
+// Whether one of the logins has a page, or takes Basic.
+bool access_has_page(const struct access_config *config);
+bool access_has_basic(const struct access_config *config);
+
+#endif

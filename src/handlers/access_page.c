@@ -1,0 +1,256 @@
+#include "handlers/access_page.h"
+
+#include "access/form.h"
+#include "access/password.h"
+#include "base/random.h"
+#include "exchange/error_page.h"
+#include "exchange/escape.h"
+#include "handlers/access_verify.h"
+#include "http/body.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+const struct slice access_page_challenge = {"Form", 4};
+
+enum { FORM_MAX = 8192, TOKEN_MAX = 64 };
+
+#define FORM_COOKIE "usher-form"
+
+// --- Pages
+
+static const char style[] =
+	"<style>body{font:1rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-items:center;"
+	"background:#f4f4f5;color:#18181b}main{width:min(20rem,90vw);background:#fff;padding:2rem;border-radius:.5rem;"
+	"box-shadow:0 1px 4px #0003}h1{font-size:1.25rem;margin:0 0 1rem}label{display:block;margin:.75rem 0 .25rem}"
+	"input,button{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid "
+	"#71717a;border-radius:.25rem}"
+	"button{margin-top:1.25rem;background:#1d4ed8;border-color:#1d4ed8;color:#fff;cursor:pointer}"
+	"p[role=alert]{margin:0;color:#b91c1c}@media(prefers-color-scheme:dark){body{background:#18181b;color:#f4f4f5}"
+	"main{background:#27272a}input{background:#18181b;color:inherit}p[role=alert]{color:#fca5a5}}</style>";
+
+static const char security[] = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+			       "frame-ancestors 'none'";
+
+static bool add(struct exchange *exchange, const char *name, const char *value)
+{
+	return fields_add_name(&exchange_response(exchange)->fields, exchange_arena(exchange), slice_from_string(name),
+			       slice_from_string(value));
+}
+
+static void answer(struct exchange *exchange, unsigned status, struct slice page)
+{
+	if (page.data && add(exchange, "Cache-Control", "no-store") &&
+	    add(exchange, "Content-Security-Policy", security) && add(exchange, "X-Frame-Options", "DENY") &&
+	    add(exchange, "Referrer-Policy", "same-origin"))
+		exchange_answer(exchange, status, SLICE("text/html; charset=utf-8"), page);
+	else
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
+}
+
+static struct slice make_token(struct arena *arena)
+{
+	return arena_printf(arena, "%016llx%016llx", (unsigned long long)random_number(),
+			    (unsigned long long)random_number());
+}
+
+// What the form holds has to come back with a cookie that nobody else can set: a form on another site's page has it
+// not.
+static struct slice give_token(struct exchange *exchange)
+{
+	struct slice token = make_token(exchange_arena(exchange));
+	if (token.data && access_cookie_add(exchange, FORM_COOKIE, token, "; SameSite=Strict"))
+		return token;
+	return (struct slice){0};
+}
+
+bool access_page_is_wanted(const struct exchange *exchange)
+{
+	const struct request *request = &exchange->transaction.request;
+	return (request->method == METHOD_GET || request->method == METHOD_HEAD) &&
+	       page_type_accepted(&request->fields) == PAGE_HTML;
+}
+
+void access_page_show(struct exchange *exchange, const struct access_config *config, unsigned status,
+		      const char *message)
+{
+	struct arena *arena = exchange_arena(exchange);
+	struct slice realm = escape(config->logins[0]->realm.text, ESCAPE_HTML, arena), token = give_token(exchange);
+	if (!realm.data || !token.data) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
+		return;
+	}
+	exchange_always(exchange, SLICE("WWW-Authenticate"), access_page_challenge);
+	answer(exchange, status,
+	       arena_printf(
+		       arena,
+		       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+		       "content=\"width=device-width\"><title>Log in: %.*s</title>%s</head>\n<body><main><h1>Log in: "
+		       "%.*s</h1>\n%s%s%s<form method=\"post\"><input type=\"hidden\" name=\"usher-token\" "
+		       "value=\"%.*s\">\n<label for=\"user\">User name</label><input id=\"user\" "
+		       "name=\"usher-user\" autocomplete=\"username\" autocapitalize=\"none\" required "
+		       "autofocus>\n<label for=\"password\">Password</label><input id=\"password\" "
+		       "name=\"usher-password\" type=\"password\" autocomplete=\"current-password\" required>\n"
+		       "<button>Log in</button></form></main></body></html>\n",
+		       SLICE_ARGUMENTS(realm), style, SLICE_ARGUMENTS(realm), message ? "<p role=\"alert\">" : "",
+		       message ? message : "", message ? "</p>\n" : "", SLICE_ARGUMENTS(token)));
+}
+
+// --- Forms
+
+bool access_page_is_form(const struct exchange *exchange)
+{
+	const struct request *request = &exchange->transaction.request;
+	struct slice type, parameters;
+	(void)slice_cut(fields_value(&request->fields, FIELD_CONTENT_TYPE), ';', &type, &parameters);
+	return request->method == METHOD_POST &&
+	       slice_equal_nocase(slice_trim(type), SLICE("application/x-www-form-urlencoded"));
+}
+
+// The whole form, in `room`. False for one that is larger, and when the visitor breaks off.
+static bool read_form(struct exchange *exchange, char room[FORM_MAX], struct slice *ret_form)
+{
+	struct body *body = exchange_request(exchange)->body;
+	struct slice bytes;
+	size_t length = 0;
+	do {
+		if (body_read(body, &bytes) < 0 || bytes.length > FORM_MAX - length)
+			return false;
+		if (bytes.length > 0)
+			memcpy(room + length, bytes.data, bytes.length);
+		length += bytes.length;
+	} while (bytes.length > 0);
+	*ret_form = slice_from(room, length);
+	return true;
+}
+
+// The host and port that the visitor's browser knows.
+static struct slice own_authority(struct exchange *exchange)
+{
+	return exchange->forwarded_host.length > 0 ? exchange->forwarded_host : exchange_request(exchange)->authority;
+}
+
+// Browsers say where a form comes from (RFC 6454 section 7; Fetch Metadata).
+static bool is_from_here(struct exchange *exchange)
+{
+	const struct request *request = exchange_request(exchange);
+	struct slice origin = fields_value(&request->fields, FIELD_ORIGIN),
+		     token = access_cookie_find(exchange, FORM_COOKIE);
+	const struct field *site = fields_find_name(&request->fields, SLICE("Sec-Fetch-Site"));
+	if (site && slice_equal(site->value, SLICE("cross-site")))
+		return false;
+	if (!token.data || token.length == 0)
+		return false;
+	struct slice own = arena_printf(exchange_arena(exchange), "%.*s://%.*s", SLICE_ARGUMENTS(exchange->scheme),
+					SLICE_ARGUMENTS(own_authority(exchange)));
+	return own.data && (!origin.data || slice_equal_nocase(origin, own));
+}
+
+static bool has_token(struct exchange *exchange, struct slice form)
+{
+	char room[TOKEN_MAX];
+	struct slice given, token = access_cookie_find(exchange, FORM_COOKIE);
+	return is_from_here(exchange) && form_find(form, SLICE("usher-token"), room, sizeof room, &given) &&
+	       given.length == token.length && CRYPTO_memcmp(given.data, token.data, token.length) == 0;
+}
+
+// To a path of this host, whatever it looks like: with the host before it, "//other.example" is none.
+static void send_to(struct exchange *exchange, struct slice target)
+{
+	struct slice location =
+		arena_printf(exchange_arena(exchange), "%.*s://%.*s%.*s", SLICE_ARGUMENTS(exchange->scheme),
+			     SLICE_ARGUMENTS(own_authority(exchange)), SLICE_ARGUMENTS(target));
+	struct fields *fields = &exchange_response(exchange)->fields;
+	if (location.data && fields_add(fields, exchange_arena(exchange), FIELD_LOCATION, location) &&
+	    add(exchange, "Cache-Control", "no-store"))
+		exchange_answer(exchange, 303, SLICE_EMPTY, SLICE_EMPTY);
+	else
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
+}
+
+static const struct login *login_of(const struct access_config *config, const struct user *user)
+{
+	for (size_t i = 0; i < config->login_count; i++)
+		if (users_find(&config->logins[i]->users, user->name) == user)
+			return config->logins[i];
+	return NULL;
+}
+
+static void verify(struct exchange *exchange, const struct access_config *config, struct slice name,
+		   struct slice password)
+{
+	const struct user *user = NULL;
+	switch (access_verify(exchange, config->logins, config->login_count, name, password, &user)) {
+	case ACCESS_RIGHT:
+		if (access_session_begin(exchange, login_of(config, user), user))
+			send_to(exchange, exchange->target);
+		else
+			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
+		return;
+	case ACCESS_WRONG:
+		access_page_show(exchange, config, 401, "The user name or the password is wrong.");
+		return;
+	case ACCESS_WAITS:
+		access_page_show(exchange, config, 429, "Too many tries failed. Wait a while, and try again.");
+		return;
+	case ACCESS_BUSY:
+		access_page_show(exchange, config, 503, "Too many log in at this moment. Try again.");
+		return;
+	case ACCESS_ENDED:
+		exchange_fail(exchange, FAULT_CLIENT_GONE, "log in", NULL);
+		return;
+	}
+}
+
+void access_page_take(struct exchange *exchange, const struct access_config *config)
+{
+	char room[FORM_MAX], user_room[USERS_NAME_MAX + 1], password_room[PASSWORD_MAX + 1];
+	struct slice form = SLICE_EMPTY, name, password;
+	bool is_whole = read_form(exchange, room, &form);
+	if (!is_whole || !has_token(exchange, form))
+		access_page_show(exchange, config, 401,
+				 is_whole && form_find(form, SLICE("usher-token"), user_room, sizeof user_room, &name)
+					 ? "The page was too old. Try again."
+					 : NULL);
+	else if (!form_find(form, SLICE("usher-user"), user_room, sizeof user_room, &name) || name.length == 0 ||
+		 !form_find(form, SLICE("usher-password"), password_room, sizeof password_room, &password))
+		access_page_show(exchange, config, 401, "The user name or the password is wrong.");
+	else
+		verify(exchange, config, name, password);
+	OPENSSL_cleanse(room, sizeof room);
+	OPENSSL_cleanse(password_room, sizeof password_room);
+}
+
+// --- Logging out
+
+static void ask(struct exchange *exchange, const struct access_session *session)
+{
+	struct arena *arena = exchange_arena(exchange);
+	struct slice name = escape(session->user->name, ESCAPE_HTML, arena), token = give_token(exchange);
+	if (!name.data || !token.data) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
+		return;
+	}
+	answer(exchange, 200,
+	       arena_printf(
+		       arena,
+		       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+		       "content=\"width=device-width\"><title>Log out</title>%s</head>\n<body><main><h1>Logged in as "
+		       "%.*s</h1>\n<form method=\"post\"><input type=\"hidden\" name=\"usher-token\" value=\"%.*s\">"
+		       "<button>Log out</button>\n<button name=\"usher-everywhere\" value=\"yes\">Log out "
+		       "everywhere</button></form></main></body></html>\n",
+		       style, SLICE_ARGUMENTS(name), SLICE_ARGUMENTS(token)));
+}
+
+void access_page_log_out(struct exchange *exchange, const struct access_session *session)
+{
+	char room[FORM_MAX], everywhere[8];
+	struct slice form, value;
+	if (!access_page_is_form(exchange) || !read_form(exchange, room, &form) || !has_token(exchange, form)) {
+		ask(exchange, session);
+		return;
+	}
+	access_session_end(exchange, session,
+			   form_find(form, SLICE("usher-everywhere"), everywhere, sizeof everywhere, &value));
+	send_to(exchange, SLICE("/"));
+}

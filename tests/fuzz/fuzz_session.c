@@ -1,0 +1,29 @@
+// Sessions' cookies: what was written is read, and whatever else the bytes are, none is.
+#include "access/session.h"
+#include "support.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct session_key key;
+	static bool is_made;
+	char room[SESSION_TEXT_MAX], texts[SESSION_TEXT_MAX];
+	struct session read;
+	if (!is_made)
+		session_key_make(SLICE("a secret of the fuzzer"), &key);
+	is_made = true;
+	struct slice bytes = slice_from((const char *)data, size), scope = SLICE("example.com");
+	check(!session_read(&key, bytes, scope, texts, &read));
+	// The input as a user's name, and the cookie altered where it says.
+	const struct session session = {1, 2, 3, 4, SLICE("staff"), slice_first(bytes, USERS_NAME_MAX)};
+	struct slice text = session_write(&key, &session, scope, room);
+	check(text.length > 0 && session_read(&key, text, scope, texts, &read));
+	check(read.id == 1 && read.created_s == 2 && read.seen_s == 3 && read.proof == 4);
+	check(slice_equal(read.user, session.user) && slice_equal(read.login, session.login));
+	check(!session_read(&key, text, SLICE("example.org"), texts, &read));
+	if (size == 0)
+		return 0;
+	char *at = &room[data[0] % text.length], was = *at;
+	*at = (char)data[size - 1];
+	check(*at == was || !session_read(&key, text, scope, texts, &read));
+	return 0;
+}
