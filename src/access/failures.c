@@ -41,12 +41,8 @@ static void make_key(void)
 
 static uint64_t network_hash(const struct address *client)
 {
-	unsigned char bytes[8] = {0};
-	if (client->length > 0 && client->any.sa_family == AF_INET6)
-		memcpy(bytes, client->v6.sin6_addr.s6_addr, 8);
-	else if (client->length > 0 && client->any.sa_family == AF_INET)
-		memcpy(bytes, &client->v4.sin_addr, 4);
-	return hash_keyed(&table.key, slice_from((const char *)bytes, sizeof bytes));
+	unsigned char room[16];
+	return hash_keyed(&table.key, address_client_bytes(client, room));
 }
 
 static void keys_of(const struct failures_try *tried, uint64_t ret_keys[KINDS])

@@ -8,6 +8,8 @@
 // handler_order says.
 const struct handler_type *const handler_types[] = {
 	&access_handler,
+	&rate_handler,
+	&filter_handler,
 	&proxy_handler,
 	&redirect_handler,
 	&respond_handler,

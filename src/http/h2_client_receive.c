@@ -201,7 +201,9 @@ void client_stream_closed(struct h2_client_stream *stream, uint32_t code)
 void client_stream_break(struct h2_client_stream *stream, enum fault_kind kind, const char *detail, int system_error)
 {
 	struct fault fault = lost(stream, detail);
-	if (kind != FAULT_SERVER_CLOSED)
+	// Who writes notes that the server is gone as often before who reads.
+	bool is_cut = stream->has_final && kind == FAULT_SEND_FAILED;
+	if (kind != FAULT_SERVER_CLOSED && !is_cut)
 		fault.kind = kind;
 	fault.system_error = system_error;
 	if (!stream->is_started)

@@ -1,0 +1,33 @@
+// Rates: how often something may happen, by the generic cell rate algorithm (GCRA, ITU-T I.371), which needs one time
+// for each key: when it would be through if all went at the steady rate.
+//
+// In a table of a fixed size that all threads share. A key that is not in it has done nothing of late; where there are
+// more keys than room, those that are nearest to that are forgotten.
+#ifndef USHER_ACCESS_RATE_H
+#define USHER_ACCESS_RATE_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rate {
+	int64_t interval_ns; // between two, at the steady rate
+	int64_t burst_ns;    // how far ahead of it one may be: interval_ns times the burst
+};
+
+// What became of a try.
+struct rate_result {
+	bool is_within;
+	int64_t wait_ns; // not within: until it would be; within: until it is its turn at the steady rate
+	int64_t left;	 // how many more may follow at once
+	int64_t full_ns; // until the whole burst is there again
+};
+
+// A key's hash; nobody outside can find two that collide.
+uint64_t rate_key(uint64_t rule, struct slice who);
+
+// Counts one, when it is within. From any thread; now_ns is of one clock.
+struct rate_result rate_take(const struct rate *rate, uint64_t key, int64_t now_ns);
+
+#endif

@@ -1,0 +1,214 @@
+// rate: how often a visitor may ask.
+#include "access/rate.h"
+
+#include "base/hash.h"
+#include "config/load.h"
+#include "exchange/exchange.h"
+#include "exchange/snapshot.h"
+#include "fiber/fiber.h"
+#include "fiber/loop.h"
+#include "handlers/handlers.h"
+#include "http/syntax.h"
+
+#include <stddef.h>
+
+// --- Keys
+
+enum { BY_CLIENT, BY_USER, BY_HEADER, BY_ROUTE };
+enum { RULES_MAX = 16 };
+
+struct rate_config {
+	struct config_place place;
+	struct config_text limit;
+	int64_t burst;
+	int by;
+	struct config_text header;
+	bool delay, tell;
+	// Made of these.
+	struct rate rate;
+	int64_t count, period_ns; // of the limit
+	uint64_t rule;
+};
+
+static const char *const by_words[] = {
+	[BY_CLIENT] = "client", [BY_USER] = "user", [BY_HEADER] = "header", [BY_ROUTE] = "route", NULL};
+
+static const struct config_key rate_keys[] = {
+	{"limit", CONFIG_TEXT, offsetof(struct rate_config, limit), .required = true,
+	 .help = "how many requests in which time, at the steady rate", .form = "a rate such as 10/s, 100/m or 1000/h"},
+	{"burst", CONFIG_INTEGER, offsetof(struct rate_config, burst), "0",
+	 "so many more may come at once, which then have to be made up for", .max = 1000000},
+	{"by", CONFIG_CHOICE, offsetof(struct rate_config, by), "client",
+	 "of whom: each client (an IPv4 address, or an IPv6 network of /64), each user (who has not logged in counts "
+	 "as a "
+	 "client), each value of `header`, or all together",
+	 .choices = by_words},
+	{"header", CONFIG_TEXT, offsetof(struct rate_config, header),
+	 .help = "with `by: header`: the field of the request, such as X-Api-Key; who does not send it counts as a "
+		 "client"},
+	{"delay", CONFIG_BOOL, offsetof(struct rate_config, delay), "false",
+	 "those of the burst wait for their turn at the steady rate; otherwise they go at once"},
+	{"tell", CONFIG_BOOL, offsetof(struct rate_config, tell), "false",
+	 "answers tell how many more requests may come (RateLimit, RateLimit-Policy)"},
+	{0},
+};
+
+static const struct config_section rate_section = {
+	.name = "rate",
+	.help = "How often visitors may ask; those beyond it get 429 with Retry-After.",
+	.size = sizeof(struct rate_config),
+	.keys = rate_keys,
+	.place_offset = offsetof(struct rate_config, place),
+	.shorthand = "limit",
+};
+
+// --- Loading
+
+static bool read_limit(struct rate_config *config)
+{
+	static const struct {
+		char unit;
+		int64_t period_ns;
+	} units[] = {{'s', SECOND_NS}, {'m', 60 * SECOND_NS}, {'h', 3600 * SECOND_NS}};
+	struct slice count, unit;
+	uint64_t number;
+	if (!slice_cut(config->limit.text, '/', &count, &unit) || unit.length != 1 ||
+	    !slice_to_number(slice_trim(count), &number) || number == 0 || number > 1000000000)
+		return false;
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		if (units[i].unit != unit.data[0])
+			continue;
+		config->count = (int64_t)number;
+		config->period_ns = units[i].period_ns;
+		config->rate.interval_ns = config->period_ns / config->count;
+		config->rate.burst_ns = config->rate.interval_ns * config->burst;
+		return config->rate.interval_ns > 0;
+	}
+	return false;
+}
+
+static bool load_rule(struct config_load *load, struct rate_config *config)
+{
+	if (!read_limit(config)) {
+		config_error(load, config->limit.place,
+			     "\"%.*s\" is no rate; expected one such as 10/s, 100/m or 1000/h",
+			     SLICE_ARGUMENTS(config->limit.text));
+		return false;
+	}
+	bool has_header = config->header.text.length > 0;
+	if (has_header != (config->by == BY_HEADER) || (has_header && !syntax_all(config->header.text, SYNTAX_TOKEN))) {
+		config_error(load, has_header ? config->header.place : config->place,
+			     "`by: header` and the name of a field in `header` belong together");
+		return false;
+	}
+	return true;
+}
+
+// The same after a reload, as long as it stands at the same place among others of its kind.
+static uint64_t rule_of(const struct route *route, const struct rate_config *config, size_t index)
+{
+	return hash_fast(route->site->name) ^ hash_number(hash_fast(route->path_text)) ^
+	       hash_number(hash_fast(config->limit.text) + index);
+}
+
+static bool rate_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
+		      const void **ret_config)
+{
+	struct config_list *list = value;
+	struct rate_config *rules = list->items;
+	bool good = true;
+	if (list->count > RULES_MAX) {
+		config_error(load, rules[RULES_MAX].place, "more than %d rates for one route", RULES_MAX);
+		return false;
+	}
+	for (size_t i = 0; i < list->count; i++) {
+		good = load_rule(load, &rules[i]) && good;
+		// Of those that several routes inherit, the first names it: they share it.
+		if (rules[i].rule == 0)
+			rules[i].rule = rule_of(route, &rules[i], i);
+	}
+	*ret_config = list;
+	return good;
+}
+
+// --- Handling
+
+static struct slice who(struct exchange *exchange, const struct rate_config *config, unsigned char room[16])
+{
+	switch (config->by) {
+	case BY_ROUTE:
+		return SLICE_EMPTY;
+	case BY_USER:
+		if (exchange->user.length > 0)
+			return exchange->user;
+		break;
+	case BY_HEADER: {
+		const struct field *field = fields_find_name(&exchange_request(exchange)->fields, config->header.text);
+		if (field)
+			return field->value;
+		break;
+	}
+	default:
+		break;
+	}
+	return address_client_bytes(&exchange->client, room);
+}
+
+// The draft of the IETF's working group (RateLimit header fields for HTTP).
+static void tell(struct exchange *exchange, const struct rate_config *config, const struct rate_result *result)
+{
+	struct arena *arena = exchange_arena(exchange);
+	struct slice policy = arena_printf(arena, "\"%.*s\";q=%lld;w=%lld", SLICE_ARGUMENTS(config->limit.text),
+					   (long long)(config->count), (long long)(config->period_ns / SECOND_NS));
+	struct slice state =
+		arena_printf(arena, "\"%.*s\";r=%lld;t=%lld", SLICE_ARGUMENTS(config->limit.text),
+			     (long long)result->left, (long long)((result->full_ns + SECOND_NS - 1) / SECOND_NS));
+	if (!policy.data || !state.data)
+		return;
+	exchange_always(exchange, SLICE("RateLimit-Policy"), policy);
+	exchange_always(exchange, SLICE("RateLimit"), state);
+}
+
+// Whether the request may go on. May suspend.
+static bool keeps_to(struct exchange *exchange, const struct rate_config *config)
+{
+	unsigned char room[16];
+	uint64_t key = rate_key(config->rule, who(exchange, config, room));
+	int64_t now_ns = loop_now_exact();
+	struct rate_result result = rate_take(&config->rate, key, now_ns);
+	if (config->tell)
+		tell(exchange, config, &result);
+	if (!result.is_within) {
+		exchange->retry_after_ns = result.wait_ns;
+		trace_note(&exchange->trace, "rate", config->limit.text, config->place.file, config->place.line,
+			   TRACE_NO_VALUE);
+		exchange_fail(exchange, FAULT_TOO_MANY_REQUESTS, "keep to a rate", "more requests than `rate` allows");
+		exchange->transaction.fault.setting = "rate";
+		return false;
+	}
+	if (!config->delay || result.wait_ns == 0 || fiber_sleep("turn at a rate", now_ns + result.wait_ns) == 0)
+		return true;
+	exchange_fail(exchange, FAULT_CLIENT_GONE, "wait for a turn", NULL);
+	return false;
+}
+
+static void rate_handle(struct exchange *exchange, const void *value)
+{
+	const struct config_list *list = value;
+	const struct rate_config *rules = list->items;
+	for (size_t i = 0; i < list->count; i++)
+		if (!keeps_to(exchange, &rules[i]))
+			return;
+	exchange_next(exchange);
+}
+
+const struct handler_type rate_handler = {
+	.order = HANDLER_RATE,
+	.key = {.name = "rate",
+		.kind = CONFIG_LIST,
+		.section = &rate_section,
+		.help = "How often visitors may ask: one rate, or several that all hold.",
+		.form = "a rate such as 10/s, or a list of maps such as {limit: 10/s, burst: 20}"},
+	.load = rate_load,
+	.handle = rate_handle,
+};
