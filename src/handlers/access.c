@@ -116,6 +116,23 @@ static void let_in_by_address(struct exchange *exchange, const struct access_con
 	go_on(exchange);
 }
 
+static void ask_service(struct exchange *exchange, const struct access_config *config)
+{
+	struct fields told, *fields = &exchange_request(exchange)->fields;
+	if (!access_forward_ask(exchange, config->forward, &told))
+		return;
+	note(exchange, config, exchange->user.length > 0 ? exchange->user : exchange->client_text);
+	bool good = identity_tell(exchange);
+	for (size_t i = 0; i < config->forward->take.count; i++)
+		(void)fields_remove_name(fields, config->forward->take.items[i].text);
+	for (uint32_t i = 0; i < told.count && good; i++)
+		good = fields_add_name(fields, exchange_arena(exchange), told.items[i].name, told.items[i].value);
+	if (good)
+		exchange_next(exchange);
+	else
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "tell who the visitor is", NULL);
+}
+
 static void access_handle(struct exchange *exchange, const void *value)
 {
 	const struct access_config *config = value;
@@ -124,8 +141,10 @@ static void access_handle(struct exchange *exchange, const void *value)
 		exchange_fail(exchange, FAULT_REFUSED, "access", "access.deny names this address");
 	else if (is_allowed && config->require == REQUIRE_EITHER)
 		let_in_by_address(exchange, config);
-	else if (config->login_count == 0 || (!is_allowed && config->require == REQUIRE_BOTH))
+	else if ((config->login_count == 0 && !config->forward) || (!is_allowed && config->require == REQUIRE_BOTH))
 		exchange_fail(exchange, FAULT_REFUSED, "access", "access.allow does not name this address");
+	else if (config->forward)
+		ask_service(exchange, config);
 	else
 		log_in(exchange, config);
 }
@@ -153,6 +172,8 @@ const struct handler_type access_handler = {
 
 static void describe_logins(const struct access_config *config, FILE *stream)
 {
+	if (config->forward)
+		fprintf(stream, " through the service %.*s", SLICE_ARGUMENTS(config->forward->to.items[0].text));
 	for (size_t i = 0; i < config->login_count; i++)
 		fprintf(stream, "%s%.*s", i ? " or " : " through ", SLICE_ARGUMENTS(config->logins[i]->name.text));
 	const struct config_texts *texts[] = {&config->users, &config->groups};
@@ -185,7 +206,7 @@ static void describe(const struct access_config *config, FILE *stream)
 		fprintf(stream, "%svisitors from %.*s get in", separator, SLICE_ARGUMENTS(config->allow.words));
 		separator = "; ";
 	}
-	if (config->login_count > 0) {
+	if (config->login_count > 0 || config->forward) {
 		fprintf(stream, "%s%s", separator, *separator ? "others log in" : "everybody logs in");
 		describe_logins(config, stream);
 		separator = "; ";

@@ -24,6 +24,9 @@ static const struct config_key access_keys[] = {
 	 "both: an address that is allowed, and a login besides", .choices = require_words},
 	{"pass_password", CONFIG_BOOL, offsetof(struct access_config, pass_password), "false",
 	 "servers get the Authorization that the visitor logged in with; otherwise the password goes no further"},
+	{"forward", CONFIG_OPTIONAL, offsetof(struct access_config, forward),
+	 .help = "in the place of `login`: an authentication service that is asked about each visitor",
+	 .section = &access_forward_section},
 	{"logout", CONFIG_TEXT, offsetof(struct access_config, logout),
 	 .help = "a path within the rule's own ones where visitors log out, and out everywhere; usher answers it "
 		 "itself",
@@ -63,7 +66,12 @@ static bool load_logins(struct config_load *load, struct snapshot *snapshot, str
 // What would open no door, or every one, is no rule.
 static bool check_rule(struct config_load *load, const struct access_config *config)
 {
-	bool has_login = config->login_texts.count > 0, has_allow = config_is_set(load, config, "allow");
+	bool has_login = config->login_texts.count > 0 || config->forward,
+	     has_allow = config_is_set(load, config, "allow");
+	if (config->login_texts.count > 0 && config->forward) {
+		config_error(load, config_where(load, config, "forward"), "`login` and `forward` do not go together");
+		return false;
+	}
 	if (!has_login && !has_allow) {
 		config_error(
 			load, config->place,
@@ -71,7 +79,7 @@ static bool check_rule(struct config_load *load, const struct access_config *con
 			"[all]`");
 		return false;
 	}
-	if (!has_login && (config->users.count > 0 || config->groups.count > 0)) {
+	if (config->login_texts.count == 0 && (config->users.count > 0 || config->groups.count > 0)) {
 		config_error(load, config_where(load, config, config->users.count > 0 ? "users" : "groups"),
 			     "users and groups are known by a `login`, and there is none here");
 		return false;
@@ -86,7 +94,8 @@ static bool check_rule(struct config_load *load, const struct access_config *con
 			"with `allow: [all]` nobody is asked to log in; leave out `login`, or say `require: both`");
 		return false;
 	}
-	if (config->logout.text.data && (!has_login || !slice_starts_with(config->logout.text, SLICE("/")))) {
+	if (config->logout.text.data &&
+	    (config->login_texts.count == 0 || !slice_starts_with(config->logout.text, SLICE("/")))) {
 		config_error(load, config->logout.place,
 			     "`logout` is a path such as /logout, of a rule with a `login`");
 		return false;
@@ -103,7 +112,8 @@ bool access_config_load(struct config_load *load, struct snapshot *snapshot, con
 		return true;
 	return access_networks_load(load, snapshot, &config->allow_texts, &config->allow) &&
 	       access_networks_load(load, snapshot, &config->deny_texts, &config->deny) && check_rule(load, config) &&
-	       load_logins(load, snapshot, config);
+	       load_logins(load, snapshot, config) &&
+	       (!config->forward || access_forward_load(load, snapshot, route, config->forward));
 }
 
 // --- What it says

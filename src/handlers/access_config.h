@@ -5,6 +5,7 @@
 #include "access/users.h"
 #include "config/load.h"
 #include "exchange/exchange.h"
+#include "handlers/access_forward.h"
 #include "handlers/access_lists.h"
 #include "handlers/access_logins.h"
 
@@ -17,7 +18,8 @@ struct access_config {
 	struct config_texts allow_texts, deny_texts, login_texts, users, groups;
 	int require;
 	bool pass_password;
-	struct config_text logout; // a path; empty: none
+	struct config_text logout;	// a path; empty: none
+	struct access_forward *forward; // NULL: there is none
 	// Made of these.
 	struct access_networks allow, deny;
 	const struct login **logins;

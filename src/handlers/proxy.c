@@ -133,6 +133,18 @@ static bool proxy_load(struct config_load *load, struct snapshot *snapshot, cons
 	return config->pool != NULL && find_checks(load, config);
 }
 
+struct proxy_config *proxy_config_to(struct config_load *load, struct snapshot *snapshot, const struct route *route,
+				     const struct config_texts *to)
+{
+	struct proxy_config *config = config_alloc(load, sizeof *config);
+	const void *loaded;
+	if (!config)
+		return NULL;
+	config->to = *to;
+	config->host.text = SLICE("server");
+	return proxy_load(load, snapshot, route, config, &loaded) ? config : NULL;
+}
+
 // --- The main path
 
 static bool make_request(struct proxying *proxying)

@@ -24,4 +24,8 @@ struct proxy_config {
 
 extern const struct handler_type proxy_handler;
 
+// What the handler needs to ask other servers than the route's: each under its own name. NULL after config_error.
+struct proxy_config *proxy_config_to(struct config_load *load, struct snapshot *snapshot, const struct route *route,
+				     const struct config_texts *to);
+
 #endif

@@ -14,8 +14,8 @@ def filtered(stage):
     def start(rule="true", *fields, status="200 OK"):
         def script(connection):
             while (request := connection.read_request()) is not None:
-                connection.answer("body", *[field.replace("$ORIGIN", connection.origin.address) for field in fields], status=status)
                 asked.append(request)
+                connection.answer("body", *[field.replace("$ORIGIN", connection.origin.address) for field in fields], status=status)
         asked = []
         usher = stage.usher(CONFIG, ORIGIN=stage.origin(script), FILTER=rule)
         usher.asked = asked
