@@ -7,6 +7,7 @@
 #include "http/h2_server.h"
 #include "http/preface.h"
 #include "net/connection_count.h"
+#include "net/proxy_acceptor.h"
 #include "net/tcp.h"
 #include "tls/acceptor.h"
 
@@ -25,6 +26,7 @@ struct carriers {
 	struct h2_server *h2;
 	struct tls_acceptor *acceptor;
 	struct prefaces *prefaces;
+	struct proxy_acceptor *balanced;
 	struct certificates certificates[2]; // by whether HTTP/2 is offered
 };
 
@@ -144,16 +146,31 @@ static void accept_either(struct carriers *carriers, int descriptor, const struc
 		stream_close(stream);
 }
 
-void carriers_accept(struct carriers *carriers, const struct listen *listen, int descriptor, const struct address *peer,
-		     const char *name)
+// What a port speaks, as the PROXY protocol's acceptor keeps it: the configuration may be replaced meanwhile.
+enum { SPEAKS_TLS = 1, SPEAKS_HTTP2 = 2, SPEAKS_H2C = 4 };
+
+static void accept_as(void *argument, int speaks, int descriptor, const struct address *peer, const char *name)
 {
-	if (listen->tls)
-		tls_acceptor_accept(carriers->acceptor, &carriers->certificates[listen->http2].source, descriptor, peer,
-				    name);
-	else if (listen->h2c)
+	struct carriers *carriers = argument;
+	if (speaks & SPEAKS_TLS)
+		tls_acceptor_accept(carriers->acceptor, &carriers->certificates[(speaks & SPEAKS_HTTP2) != 0].source,
+				    descriptor, peer, name);
+	else if (speaks & SPEAKS_H2C)
 		accept_either(carriers, descriptor, peer, name);
 	else
 		h1_server_accept(carriers->h1, descriptor, peer, name);
+}
+
+void carriers_accept(struct carriers *carriers, const struct listen *listen, int descriptor, const struct address *peer,
+		     const char *name)
+{
+	int speaks =
+		(listen->tls ? SPEAKS_TLS : 0) | (listen->http2 ? SPEAKS_HTTP2 : 0) | (listen->h2c ? SPEAKS_H2C : 0);
+	if (network_set_contains(&listen->balancers, peer))
+		proxy_acceptor_accept(carriers->balanced, speaks, descriptor, peer, name,
+				      carriers->snapshot->timeouts->header_ns);
+	else
+		accept_as(carriers, speaks, descriptor, peer, name);
 }
 
 // --- Their life
@@ -178,7 +195,8 @@ struct carriers *carriers_new(struct http_service *service, struct snapshot *sna
 	carriers->h2 = h2_server_new(service, &h2);
 	carriers->acceptor = tls_acceptor_new(&acceptor, handshake_done, carriers);
 	carriers->prefaces = prefaces_new(plain_chosen, carriers);
-	if (carriers->h1 && carriers->h2 && carriers->acceptor && carriers->prefaces)
+	carriers->balanced = proxy_acceptor_new(accept_as, carriers);
+	if (carriers->balanced && carriers->h1 && carriers->h2 && carriers->acceptor && carriers->prefaces)
 		return carriers;
 	carriers_free(carriers);
 	return NULL;
@@ -192,6 +210,7 @@ void carriers_announce_drain(struct carriers *carriers)
 
 void carriers_drain(struct carriers *carriers)
 {
+	proxy_acceptor_abort(carriers->balanced);
 	tls_acceptor_drain(carriers->acceptor);
 	prefaces_abort(carriers->prefaces);
 	h1_server_drain(carriers->h1);
@@ -200,6 +219,7 @@ void carriers_drain(struct carriers *carriers)
 
 void carriers_abort(struct carriers *carriers)
 {
+	proxy_acceptor_abort(carriers->balanced);
 	tls_acceptor_abort(carriers->acceptor);
 	prefaces_abort(carriers->prefaces);
 	h1_server_abort(carriers->h1);
@@ -209,7 +229,8 @@ void carriers_abort(struct carriers *carriers)
 uint32_t carriers_connections(const struct carriers *carriers)
 {
 	return h1_server_connections(carriers->h1) + h2_server_connections(carriers->h2) +
-	       tls_acceptor_connections(carriers->acceptor) + prefaces_count(carriers->prefaces);
+	       tls_acceptor_connections(carriers->acceptor) + prefaces_count(carriers->prefaces) +
+	       proxy_acceptor_connections(carriers->balanced);
 }
 
 void carriers_free(struct carriers *carriers)
@@ -220,6 +241,7 @@ void carriers_free(struct carriers *carriers)
 		tls_acceptor_free(carriers->acceptor);
 	if (carriers->prefaces)
 		prefaces_free(carriers->prefaces);
+	proxy_acceptor_free(carriers->balanced);
 	if (carriers->h1)
 		h1_server_free(carriers->h1);
 	if (carriers->h2)

@@ -1,6 +1,7 @@
 #include "exchange/listen.h"
 
 #include "config/load.h"
+#include "exchange/route_match.h"
 #include "net/address.h"
 
 #include <stddef.h>
@@ -22,7 +23,9 @@ static bool refine_listen(struct config_load *load, void *section_struct, const 
 
 static bool finish_listen(struct config_load *load, void *section_struct)
 {
-	const struct listen *listen = section_struct;
+	struct listen *listen = section_struct;
+	if (!network_set_load(load, &listen->proxy_texts, &listen->balancers))
+		return false;
 	if (!listen->tls && config_is_set(load, listen, "http2"))
 		config_warning(load, config_where(load, listen, "http2"),
 			       "\"http2\" has no effect without `tls: true`; `h2c: true` is for HTTP/2 without TLS");
@@ -44,6 +47,11 @@ static const struct config_key listen_keys[] = {
 	 "with `tls: true`: HTTP/2 is offered (ALPN); `false`: only HTTP/1.1"},
 	{"h2c", CONFIG_BOOL, offsetof(struct listen, h2c), "false",
 	 "without TLS: clients that begin with HTTP/2's preface (prior knowledge) are served, too"},
+	{"proxy_protocol", CONFIG_TEXTS, offsetof(struct listen, proxy_texts),
+	 .help = "balancers that tell who their client is by the PROXY protocol (version 1 or 2), before anything "
+		 "else: their "
+		 "addresses and networks; others are clients themselves",
+	 .form = "a network such as 10.0.0.0/8"},
 	{0},
 };
 

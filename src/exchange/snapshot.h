@@ -32,7 +32,9 @@ struct listen {
 	bool tls;
 	bool http2; // offered in handshakes (ALPN)
 	bool h2c;   // HTTP/2 without TLS, by prior knowledge
-	bool admin; // the admin API is served here, and nothing else: for the owner alone
+	struct config_texts proxy_texts;
+	struct network_set balancers; // who tells of clients by the PROXY protocol; empty: nobody
+	bool admin;		      // the admin API is served here, and nothing else: for the owner alone
 };
 
 // Bounds of HTTP/2 connections of clients; see http/h2_server.h.

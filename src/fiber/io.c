@@ -51,6 +51,19 @@ void io_close(struct io *io)
 		fiber_wake(io->writer);
 }
 
+int io_release(struct io *io)
+{
+	struct loop *loop = loop_current();
+	int descriptor = io->descriptor;
+	check(descriptor >= 0 && !io->reader && !io->writer && loop->watched > 0);
+	loop->watched--;
+	loop->kernel->unwatch(loop->kernel, descriptor);
+	io_unpark(io);
+	*io = (struct io){.descriptor = -1};
+	list_init(&io->link);
+	return descriptor;
+}
+
 // --- Waiting.
 
 static void give_others_a_turn(void)

@@ -34,6 +34,9 @@ int io_open(struct io *io, int descriptor);
 // waits on it is woken, and its call returns -ECANCELED.
 void io_close(struct io *io);
 
+// Gives the descriptor back, open: nobody waits on the io. As with io_close, its memory must stay.
+int io_release(struct io *io);
+
 // At least one byte: its count, 0 at the end, -ETIMEDOUT, -ECANCELED or another -errno.
 // Suspends until there is something, at most to the deadline. `what` names the wait. A
 // connection that was lost never looks like one that ended.

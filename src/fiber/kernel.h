@@ -38,6 +38,8 @@ struct kernel {
 	void (*interrupt)(struct kernel *kernel);
 	// Registers a descriptor for all its events, edge-triggered, until it is closed.
 	int (*watch)(struct kernel *kernel, int descriptor, struct io *io);
+	// Takes that back; it may be registered anew.
+	void (*unwatch)(struct kernel *kernel, int descriptor);
 	ssize_t (*read)(struct kernel *kernel, int descriptor, void *to, size_t size);
 	// As sendmsg with MSG_NOSIGNAL; `flags` may hold MSG_MORE.
 	ssize_t (*write)(struct kernel *kernel, int descriptor, const struct iovec *parts, int count, int flags);

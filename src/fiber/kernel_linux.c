@@ -104,6 +104,11 @@ static int add_to_epoll(struct kernel_linux *self, int descriptor, struct io *io
 	return epoll_ctl(self->epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 ? 0 : -errno;
 }
 
+static void linux_unwatch(struct kernel *kernel, int descriptor)
+{
+	check(epoll_ctl(linux_of(kernel)->epoll, EPOLL_CTL_DEL, descriptor, NULL) == 0);
+}
+
 static int linux_watch(struct kernel *kernel, int descriptor, struct io *io)
 {
 	check(io != NULL);
@@ -229,6 +234,7 @@ static const struct kernel linux_table = {
 	.wait = linux_wait,
 	.interrupt = linux_interrupt,
 	.watch = linux_watch,
+	.unwatch = linux_unwatch,
 	.read = linux_read,
 	.write = linux_write,
 	.connect = linux_connect,

@@ -305,6 +305,7 @@ struct kernel *kernel_sim_new(uint64_t seed, const struct sim_options *options)
 		.wait = sim_wait,
 		.interrupt = sim_interrupt,
 		.watch = sim_watch,
+		.unwatch = sim_unwatch,
 		.read = sim_read,
 		.write = sim_write,
 		.connect = sim_connect,

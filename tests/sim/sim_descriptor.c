@@ -61,6 +61,11 @@ int sim_watch(struct kernel *kernel, int descriptor, struct io *io)
 	return 0;
 }
 
+void sim_unwatch(struct kernel *kernel, int descriptor)
+{
+	sim_socket_of(kernel, descriptor)->io = NULL;
+}
+
 // --- Listeners.
 
 static uint16_t *port_of(struct sockaddr *address)

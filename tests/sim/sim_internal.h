@@ -121,6 +121,7 @@ void sim_random_end(void);
 // --- Sockets, in sim_socket.c: the calls of struct kernel.
 
 int sim_watch(struct kernel *kernel, int descriptor, struct io *io);
+void sim_unwatch(struct kernel *kernel, int descriptor);
 ssize_t sim_read(struct kernel *kernel, int descriptor, void *to, size_t size);
 ssize_t sim_write(struct kernel *kernel, int descriptor, const struct iovec *parts, int count, int flags);
 int sim_connect(struct kernel *kernel, const struct sockaddr *address, socklen_t length);
