@@ -21,9 +21,11 @@ struct snapshot;
 enum handler_order {
 	HANDLER_HTTPS,
 	HANDLER_HSTS,
+	HANDLER_SECURITY,
 	HANDLER_FILTER,
 	HANDLER_LIMITS,
 	HANDLER_CLIENT_CERTIFICATE,
+	HANDLER_CORS, // before access: preflights come without credentials
 	HANDLER_ACCESS,
 	HANDLER_RATE,
 	HANDLER_REDIRECT,

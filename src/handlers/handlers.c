@@ -10,6 +10,8 @@ const struct handler_type *const handler_types[] = {
 	&access_handler,
 	&rate_handler,
 	&filter_handler,
+	&security_handler,
+	&cors_handler,
 	&proxy_handler,
 	&redirect_handler,
 	&respond_handler,

@@ -10,6 +10,7 @@ struct top_section_type;
 extern const struct handler_type access_handler;
 extern const struct handler_type cache_handler;
 extern const struct handler_type client_certificate_handler;
+extern const struct handler_type cors_handler;
 extern const struct handler_type filter_handler;
 extern const struct handler_type headers_handler;
 extern const struct handler_type hsts_handler;
@@ -19,6 +20,7 @@ extern const struct handler_type rate_handler;
 extern const struct handler_type redirect_handler;
 extern const struct handler_type respond_handler;
 extern const struct handler_type rewrite_handler;
+extern const struct handler_type security_handler;
 extern const struct handler_type strip_handler;
 
 // How much memory the handler `cache` may fill: a key of the top level.
