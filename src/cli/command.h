@@ -68,7 +68,7 @@ const char *command_config(const char *given);
 bool command_colours(void);
 
 extern const struct command run_command, proxy_command, check_command, reload_command, stop_command, status_command,
-	pool_command, cache_command, user_command, schema_command, reference_command, demo_command, demo_origin_command,
-	version_command, help_command;
+	pool_command, cache_command, access_command, user_command, schema_command, reference_command, demo_command,
+	demo_origin_command, version_command, help_command;
 
 #endif

@@ -7,10 +7,23 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-	&run_command,	      &proxy_command,	&check_command,	    &reload_command,
-	&stop_command,	      &status_command,	&pool_command,	    &cache_command,
-	&user_command,	      &schema_command,	&reference_command, &demo_command,
-	&demo_origin_command, &version_command, &help_command,	    NULL,
+	&run_command,
+	&proxy_command,
+	&check_command,
+	&reload_command,
+	&stop_command,
+	&status_command,
+	&pool_command,
+	&cache_command,
+	&access_command,
+	&user_command,
+	&schema_command,
+	&reference_command,
+	&demo_command,
+	&demo_origin_command,
+	&version_command,
+	&help_command,
+	NULL,
 };
 
 const struct command *command_find(const char *name)

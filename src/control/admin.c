@@ -115,8 +115,10 @@ static void answer_call(void *argument)
 		admin_pools(request, &call->answer);
 	else if (request->count > 0 && slice_equal(request->segments[0], SLICE("cache")))
 		admin_cache(request, &call->answer);
+	else if (request->count > 0 && slice_equal(request->segments[0], SLICE("access")))
+		admin_access(request, &call->answer);
 	else
-		admin_refuse(&call->answer, 404, "there is /pools and /cache");
+		admin_refuse(&call->answer, 404, "there is /pools, /cache and /access");
 }
 
 static void free_at_end(struct exchange *exchange, struct exchange_end *end)

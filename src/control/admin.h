@@ -41,4 +41,7 @@ void admin_pools(const struct admin_request *request, struct admin_answer *ret_a
 // /cache and below.
 void admin_cache(const struct admin_request *request, struct admin_answer *ret_answer);
 
+// /access and below.
+void admin_access(const struct admin_request *request, struct admin_answer *ret_answer);
+
 #endif

@@ -220,6 +220,21 @@ def test_one_login_for_a_domain(paged):
     assert browser.get("/").status == 200
 
 
+def test_the_operator_forgives_and_logs_out(paged):
+    usher = paged()
+    usher.write(CONFIG + "admin: unix:$DIR/admin.sock\n")
+    usher.reload()
+    browser = paged.browser(usher)
+    browser.log_in()
+    assert run_command("access", "-c", usher.path, "log-out", "staff", "bob").returncode == 0 and browser.get("/").status == 200
+    assert run_command("access", "-c", usher.path, "log-out", "staff", "ann").returncode == 0 and browser.get("/").status == 401
+    while browser.log_in(password="wrong").status != 429:
+        pass
+    assert run_command("access", "-c", usher.path, "forgive").returncode == 0
+    assert browser.log_in(password="wrong").status == 401
+    assert run_command("access", "-c", usher.path, "log-out", "staff").returncode == 2
+
+
 # --- Doors that stay shut
 
 def test_altered_and_foreign_cookies(paged):
