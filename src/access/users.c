@@ -1,6 +1,7 @@
 #include "access/users.h"
 
 #include "access/password.h"
+#include "access/totp.h"
 #include "base/hash.h"
 
 #include <stdlib.h>
@@ -144,6 +145,23 @@ bool users_read_groups(struct users *users, struct slice content, struct arena *
 			if (name.length > 0 && !add_group(users, name, group, arena))
 				return fail(0, "no memory", ret_fault);
 		}
+	}
+	return true;
+}
+
+bool users_read_second(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault)
+{
+	struct slice rest = content, line, name, text;
+	struct totp_secret secret;
+	users->digest = hash_number(users->digest ^ hash_fast(content));
+	for (unsigned number = 1; next_line(&rest, &line); number++) {
+		if (is_passed_over(line))
+			continue;
+		if (!slice_cut(line, ':', &name, &text) || !totp_secret_read(slice_trim(text), &secret))
+			return fail(number, "expected USER:SECRET, as `usher user second` makes it", ret_fault);
+		struct user *user = (struct user *)users_find(users, name);
+		if (user && !(user->second = arena_copy(arena, slice_trim(text))).data)
+			return fail(0, "no memory", ret_fault);
 	}
 	return true;
 }

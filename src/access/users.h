@@ -14,6 +14,7 @@ enum { USERS_NAME_MAX = 128 };
 struct user {
 	struct slice name, hash; // with a NUL behind each
 	struct slice groups;	 // separated by commas
+	struct slice second;	 // the secret of a second factor (access/totp.h); empty: he has none
 };
 
 struct users {
@@ -37,6 +38,9 @@ bool users_read(struct users *users, struct slice content, bool old_allowed, str
 
 // Adds the groups of a file of "group: user user" lines. Users that are not there are passed over. As users_read.
 bool users_read_groups(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault);
+
+// Adds the second factors of a file of "user:SECRET" lines. As users_read.
+bool users_read_second(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault);
 
 // NULL: there is none.
 const struct user *users_find(const struct users *users, struct slice name);

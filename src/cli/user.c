@@ -1,5 +1,6 @@
 // usher user: files of users and the hashes of their passwords.
 #include "access/password.h"
+#include "access/totp.h"
 #include "access/users.h"
 #include "base/arena.h"
 #include "cli/command.h"
@@ -14,7 +15,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define ARGUMENTS "add FILE NAME | remove FILE NAME | list FILE | verify FILE NAME"
+#define ARGUMENTS "add FILE NAME | remove FILE NAME | list FILE | verify FILE NAME | second FILE NAME"
 
 enum { MEMORY_MAX = 256 << 20, FILE_MAX = 64 << 20 };
 
@@ -185,13 +186,28 @@ static int remove_user(const char *path, const char *name, struct slice content)
 	return replace_file(path, content, slice_from_string(name), NULL) ? EXIT_SUCCESS : fail(path, strerror(errno));
 }
 
+// What an authenticator takes (the format of "otpauth" URIs).
+static int add_second(const char *path, const char *name, struct slice content)
+{
+	char secret[TOTP_SECRET_BYTES * 8 / 5 + 1];
+	if (name[0] == '\0' || name[0] == '#' || strchr(name, ':') || strchr(name, '\n'))
+		return fail(name, "no name of a user");
+	if (!totp_secret_make(secret))
+		return fail(path, "no random bytes");
+	if (!replace_file(path, content, slice_from_string(name), secret))
+		return fail(path, strerror(errno));
+	printf("otpauth://totp/usher?secret=%s&issuer=usher\n", secret);
+	return EXIT_SUCCESS;
+}
+
 static int user_run(const struct invocation *invocation)
 {
 	const char *word = invocation->arguments[0], *path = invocation->arguments[1];
 	const char *name = invocation->count > 2 ? invocation->arguments[2] : NULL;
 	bool is_list = strcmp(word, "list") == 0, is_add = strcmp(word, "add") == 0,
-	     is_remove = strcmp(word, "remove") == 0;
-	if ((!is_list && !is_add && !is_remove && strcmp(word, "verify") != 0) || is_list != (name == NULL)) {
+	     is_remove = strcmp(word, "remove") == 0, is_second = strcmp(word, "second") == 0;
+	if ((!is_list && !is_add && !is_remove && !is_second && strcmp(word, "verify") != 0) ||
+	    is_list != (name == NULL)) {
 		fprintf(stderr, "usage: usher user " ARGUMENTS "\n");
 		return EXIT_USAGE;
 	}
@@ -200,7 +216,8 @@ static int user_run(const struct invocation *invocation)
 	if (!bytes)
 		return fail(path, strerror(errno));
 	struct slice content = slice_from(bytes, length);
-	int code = is_add      ? add(path, name, content)
+	int code = is_second   ? add_second(path, name, content)
+		   : is_add    ? add(path, name, content)
 		   : is_remove ? remove_user(path, name, content)
 			       : look(word, path, name, content);
 	free(bytes);
@@ -215,6 +232,7 @@ const struct command user_command = {
 		"remove    takes one out\n"
 		"list      shows their names\n"
 		"verify    tells whether a password is a user's\n"
+		"second    gives a user a second factor, in a file of its own, and shows it for his authenticator\n"
 		"\n"
 		"Passwords are read from the terminal, or a line of standard input; the file holds hashes of them\n"
 		"(yescrypt). A usher that runs takes the file when it was replaced, without a reload.\n",

@@ -53,6 +53,10 @@ static void take_basic(struct exchange *exchange, const struct access_config *co
 	const struct user *user = NULL;
 	switch (access_verify(exchange, config->logins, config->login_count, basic->user, basic->password, &user)) {
 	case ACCESS_RIGHT:
+		if (user->second.length > 0) {
+			challenge(exchange, config, "the user logs in by the page, with a second factor");
+			return;
+		}
 		if (!config->pass_password)
 			(void)fields_remove(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
 		let_in(exchange, config, user);

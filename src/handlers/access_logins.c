@@ -48,6 +48,11 @@ static const struct config_key login_keys[] = {
 	{"groups", CONFIG_TEXT, offsetof(struct login, groups_path),
 	 .help = "a file of groups, each line GROUP: USER USER ...; taken without a reload when it is replaced",
 	 .form = "a path such as staff.groups"},
+	{"second", CONFIG_TEXT, offsetof(struct login, second_path),
+	 .help = "a file of second factors (one-time passwords by time, RFC 6238), as `usher user second` writes it: "
+		 "who stands in "
+		 "it logs in by the page alone, and with a code besides; taken without a reload when it is replaced",
+	 .form = "a path such as staff.second"},
 	{"realm", CONFIG_TEXT, offsetof(struct login, realm),
 	 .help = "what programs and browsers are told that they log in to; the login's name unless it is written"},
 	{"old_hashes", CONFIG_BOOL, offsetof(struct login, old_hashes), "false",
@@ -114,6 +119,25 @@ static bool read_groups(struct config_load *load, struct login *login)
 	return false;
 }
 
+static bool read_second(struct config_load *load, struct login *login)
+{
+	struct slice content;
+	struct users_fault fault;
+	if (!login->second_path.text.data)
+		return true;
+	if (!login->page) {
+		config_error(load, login->second_path.place,
+			     "a second factor is asked for by the page, and `page` is false");
+		return false;
+	}
+	if (!config_read_watched(load, &login->second_path, &content))
+		return false;
+	if (users_read_second(&login->users, content, config_arena(load), &fault))
+		return true;
+	complain(load, &login->second_path, &fault);
+	return false;
+}
+
 static bool is_quotable(struct slice realm)
 {
 	return slice_find(realm, '"') == realm.length && slice_find(realm, '\\') == realm.length &&
@@ -173,7 +197,8 @@ static bool load_login(struct config_load *load, struct login *login)
 	}
 	if (!load_session(load, login))
 		return false;
-	return login->users_path.text.data && read_users(load, login) && read_groups(load, login);
+	return login->users_path.text.data && read_users(load, login) && read_groups(load, login) &&
+	       read_second(load, login);
 }
 
 static bool load(struct config_load *load, struct snapshot *snapshot, void *value, void **ret_section)

@@ -18,7 +18,7 @@ struct login_session {
 struct login {
 	struct config_place place;
 	struct config_text name;
-	struct config_text users_path, groups_path;
+	struct config_text users_path, groups_path, second_path;
 	struct config_text realm;
 	bool old_hashes;
 	int64_t remember_ns;

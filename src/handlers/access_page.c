@@ -71,8 +71,9 @@ bool access_page_is_wanted(const struct exchange *exchange)
 	       page_type_accepted(&request->fields) == PAGE_HTML;
 }
 
-void access_page_show(struct exchange *exchange, const struct access_config *config, unsigned status,
-		      const char *message)
+// A page with a form of these inputs (a literal).
+static void show_form(struct exchange *exchange, const struct access_config *config, unsigned status,
+		      const char *message, const char *inputs)
 {
 	struct arena *arena = exchange_arena(exchange);
 	struct slice realm = escape(config->logins[0]->realm.text, ESCAPE_HTML, arena), token = give_token(exchange);
@@ -87,13 +88,27 @@ void access_page_show(struct exchange *exchange, const struct access_config *con
 		       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
 		       "content=\"width=device-width\"><title>Log in: %.*s</title>%s</head>\n<body><main><h1>Log in: "
 		       "%.*s</h1>\n%s%s%s<form method=\"post\"><input type=\"hidden\" name=\"usher-token\" "
-		       "value=\"%.*s\">\n<label for=\"user\">User name</label><input id=\"user\" "
-		       "name=\"usher-user\" autocomplete=\"username\" autocapitalize=\"none\" required "
-		       "autofocus>\n<label for=\"password\">Password</label><input id=\"password\" "
-		       "name=\"usher-password\" type=\"password\" autocomplete=\"current-password\" required>\n"
-		       "<button>Log in</button></form></main></body></html>\n",
+		       "value=\"%.*s\">\n%s<button>Log in</button></form></main></body></html>\n",
 		       SLICE_ARGUMENTS(realm), style, SLICE_ARGUMENTS(realm), message ? "<p role=\"alert\">" : "",
-		       message ? message : "", message ? "</p>\n" : "", SLICE_ARGUMENTS(token)));
+		       message ? message : "", message ? "</p>\n" : "", SLICE_ARGUMENTS(token), inputs));
+}
+
+void access_page_show(struct exchange *exchange, const struct access_config *config, unsigned status,
+		      const char *message)
+{
+	show_form(exchange, config, status, message,
+		  "<label for=\"user\">User name</label><input id=\"user\" name=\"usher-user\" "
+		  "autocomplete=\"username\" autocapitalize=\"none\" required autofocus>\n"
+		  "<label for=\"password\">Password</label><input id=\"password\" name=\"usher-password\" "
+		  "type=\"password\" autocomplete=\"current-password\" required>\n");
+}
+
+static void show_second(struct exchange *exchange, const struct access_config *config, unsigned status,
+			const char *message)
+{
+	show_form(exchange, config, status, message,
+		  "<label for=\"code\">Code of your authenticator</label><input id=\"code\" name=\"usher-code\" "
+		  "autocomplete=\"one-time-code\" inputmode=\"numeric\" pattern=\"[0-9 ]*\" required autofocus>\n");
 }
 
 // --- Forms
@@ -176,16 +191,26 @@ static const struct login *login_of(const struct access_config *config, const st
 	return NULL;
 }
 
+// Who has a second factor is asked for it now.
+static void let_in(struct exchange *exchange, const struct access_config *config, const struct login *login,
+		   const struct user *user)
+{
+	bool has_second = user->second.length > 0;
+	if (has_second ? !access_pending_begin(exchange, login, user) : !access_session_begin(exchange, login, user))
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
+	else if (has_second)
+		show_second(exchange, config, 401, NULL);
+	else
+		send_to(exchange, exchange->target);
+}
+
 static void verify(struct exchange *exchange, const struct access_config *config, struct slice name,
 		   struct slice password)
 {
 	const struct user *user = NULL;
 	switch (access_verify(exchange, config->logins, config->login_count, name, password, &user)) {
 	case ACCESS_RIGHT:
-		if (access_session_begin(exchange, login_of(config, user), user))
-			send_to(exchange, exchange->target);
-		else
-			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
+		let_in(exchange, config, login_of(config, user), user);
 		return;
 	case ACCESS_WRONG:
 		access_page_show(exchange, config, 401, "The user name or the password is wrong.");
@@ -202,6 +227,29 @@ static void verify(struct exchange *exchange, const struct access_config *config
 	}
 }
 
+static void verify_second(struct exchange *exchange, const struct access_config *config, struct slice digits)
+{
+	struct access_session pending;
+	if (!access_pending_find(exchange, config, &pending)) {
+		access_page_show(exchange, config, 401, "The page was too old. Try again.");
+		return;
+	}
+	switch (access_verify_second(exchange, pending.login, pending.user, digits)) {
+	case ACCESS_RIGHT:
+		if (access_session_begin(exchange, pending.login, pending.user))
+			send_to(exchange, exchange->target);
+		else
+			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
+		return;
+	case ACCESS_WAITS:
+		show_second(exchange, config, 429, "Too many tries failed. Wait a while, and try again.");
+		return;
+	default:
+		show_second(exchange, config, 401, "The code is wrong.");
+		return;
+	}
+}
+
 void access_page_take(struct exchange *exchange, const struct access_config *config)
 {
 	char room[FORM_MAX], user_room[USERS_NAME_MAX + 1], password_room[PASSWORD_MAX + 1];
@@ -212,6 +260,8 @@ void access_page_take(struct exchange *exchange, const struct access_config *con
 				 is_whole && form_find(form, SLICE("usher-token"), user_room, sizeof user_room, &name)
 					 ? "The page was too old. Try again."
 					 : NULL);
+	else if (form_find(form, SLICE("usher-code"), user_room, sizeof user_room, &name))
+		verify_second(exchange, config, slice_trim(name));
 	else if (!form_find(form, SLICE("usher-user"), user_room, sizeof user_room, &name) || name.length == 0 ||
 		 !form_find(form, SLICE("usher-password"), password_room, sizeof password_room, &password))
 		access_page_show(exchange, config, 401, "The user name or the password is wrong.");

@@ -7,7 +7,9 @@
 #include "http/cookie.h"
 
 #define SESSION_NAME "usher"
+#define PENDING_NAME "usher-second"
 
+enum { PENDING_S = 5 * 60 };
 enum { RENEWED_SHARE = 20 }; // of the idle time: so late a cookie is sent anew
 
 static int64_t now_s(void)
@@ -60,7 +62,8 @@ static bool is_own(struct slice name)
 		if (!slice_starts_with(name, prefix))
 			continue;
 		struct slice rest = slice_after(name, prefix.length);
-		return slice_equal(rest, SLICE(SESSION_NAME)) || slice_equal(rest, SLICE("usher-form"));
+		return slice_equal(rest, SLICE(SESSION_NAME)) || slice_equal(rest, SLICE("usher-form")) ||
+		       slice_equal(rest, SLICE(PENDING_NAME));
 	}
 	return false;
 }
@@ -115,17 +118,23 @@ static bool holds(const struct login *login, const struct session *session)
 	       now_s() - session->seen_s < settings->idle_ns / SECOND_NS && !session_is_ended(session);
 }
 
-static bool find_of(struct exchange *exchange, const struct login *login, struct access_session *session)
+// What the text says, as far as it is for that scope.
+static bool read_text(const struct login *login, struct slice text, struct slice scope, struct access_session *session)
 {
-	struct slice name = name_of(exchange, SESSION_NAME, login->session.domain.text.data != NULL);
-	struct slice text = name.data ? cookie_find(&exchange_request(exchange)->fields, name) : SLICE_EMPTY;
-	if (!text.data ||
-	    !session_read(&login->session.key, text, scope_of(exchange, login), session->room, &session->session) ||
+	if (!text.data || !scope.data ||
+	    !session_read(&login->session.key, text, scope, session->room, &session->session) ||
 	    !holds(login, &session->session))
 		return false;
 	session->login = login;
 	session->user = users_find(&login->users, session->session.user);
 	return session->user && proof_of(session->user) == session->session.proof;
+}
+
+static bool find_of(struct exchange *exchange, const struct login *login, struct access_session *session)
+{
+	struct slice name = name_of(exchange, SESSION_NAME, login->session.domain.text.data != NULL);
+	struct slice text = name.data ? cookie_find(&exchange_request(exchange)->fields, name) : SLICE_EMPTY;
+	return read_text(login, text, scope_of(exchange, login), session);
 }
 
 bool access_session_find(struct exchange *exchange, const struct access_config *config,
@@ -146,9 +155,9 @@ static bool send_cookie(struct exchange *exchange, const struct login *login, co
 				      is_for_domain ? login->session.domain.text.data : NULL, "; SameSite=Lax");
 }
 
-bool access_session_begin(struct exchange *exchange, const struct login *login, const struct user *user)
+static struct session make_session(const struct login *login, const struct user *user)
 {
-	const struct session session = {
+	return (struct session){
 		.id = random_number(),
 		.created_s = now_s(),
 		.seen_s = now_s(),
@@ -156,7 +165,37 @@ bool access_session_begin(struct exchange *exchange, const struct login *login, 
 		.login = login->name.text,
 		.user = user->name,
 	};
+}
+
+bool access_session_begin(struct exchange *exchange, const struct login *login, const struct user *user)
+{
+	const struct session session = make_session(login, user);
 	return send_cookie(exchange, login, &session);
+}
+
+// No session has such a scope.
+static struct slice pending_scope(struct exchange *exchange)
+{
+	return arena_printf(exchange_arena(exchange), "second factor at %.*s", SLICE_ARGUMENTS(exchange->host));
+}
+
+bool access_pending_begin(struct exchange *exchange, const struct login *login, const struct user *user)
+{
+	const struct session session = make_session(login, user);
+	struct slice scope = pending_scope(exchange);
+	char room[SESSION_TEXT_MAX];
+	struct slice text = scope.data ? session_write(&login->session.key, &session, scope, room) : SLICE_EMPTY;
+	return text.length > 0 && access_cookie_add(exchange, PENDING_NAME, text, "; SameSite=Strict; Max-Age=300");
+}
+
+bool access_pending_find(struct exchange *exchange, const struct access_config *config,
+			 struct access_session *ret_session)
+{
+	struct slice text = access_cookie_find(exchange, PENDING_NAME), scope = pending_scope(exchange);
+	bool found = false;
+	for (size_t i = 0; i < config->login_count && !found; i++)
+		found = read_text(config->logins[i], text, scope, ret_session);
+	return found && now_s() - ret_session->session.created_s < PENDING_S;
 }
 
 void access_session_renew(struct exchange *exchange, const struct access_session *session)

@@ -25,6 +25,11 @@ void access_session_hide(struct exchange *exchange);
 // Adds the cookie of a new session to the response. False when memory is out.
 bool access_session_begin(struct exchange *exchange, const struct login *login, const struct user *user);
 
+// The same for who has given his password, and has to give a second factor within five minutes. It is no session.
+bool access_pending_begin(struct exchange *exchange, const struct login *login, const struct user *user);
+bool access_pending_find(struct exchange *exchange, const struct access_config *config,
+			 struct access_session *ret_session);
+
 // Adds the cookie anew when it has not been for a while.
 void access_session_renew(struct exchange *exchange, const struct access_session *session);
 

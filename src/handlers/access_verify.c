@@ -3,6 +3,8 @@
 #include "access/failures.h"
 #include "access/password.h"
 #include "access/remembered.h"
+#include "access/totp.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
@@ -130,9 +132,30 @@ enum access_verified access_verify(struct exchange *exchange, const struct login
 		note_failure(exchange, &tried);
 	if (verified != ACCESS_RIGHT)
 		return verified;
-	failures_forgive(&tried);
+	// Who has the password only must not get more tries at the second factor by it.
+	if (user->second.length == 0)
+		failures_forgive(&tried);
 	if (login->remember_ns > 0)
 		remembered_put(&known, loop_now_exact() + login->remember_ns);
 	*ret_user = user;
 	return ACCESS_RIGHT;
+}
+
+enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,
+					  struct slice digits)
+{
+	const struct failures_try tried = {login->name.text, user->name, &exchange->client};
+	uint64_t id = hash_number(hash_fast(login->name.text)) ^ hash_fast(user->name);
+	struct totp_secret secret;
+	int64_t wait_ns = failures_wait_ns(&tried, loop_now_exact());
+	if (wait_ns > 0) {
+		exchange->retry_after_ns = wait_ns;
+		return ACCESS_WAITS;
+	}
+	if (totp_secret_read(user->second, &secret) && totp_take(&secret, id, digits, loop_wall_clock() / SECOND_NS)) {
+		failures_forgive(&tried);
+		return ACCESS_RIGHT;
+	}
+	note_failure(exchange, &tried);
+	return ACCESS_WRONG;
 }

@@ -1,7 +1,10 @@
 """Logging in by a page: with a browser, and with what would like to be one."""
 
 import base64
+import hashlib
+import hmac
 import re
+import struct
 import time
 import urllib.parse
 
@@ -233,6 +236,86 @@ def test_the_operator_forgives_and_logs_out(paged):
     assert run_command("access", "-c", usher.path, "forgive").returncode == 0
     assert browser.log_in(password="wrong").status == 401
     assert run_command("access", "-c", usher.path, "log-out", "staff").returncode == 2
+
+
+# --- A second factor
+
+def code_of(uri, step=0):
+    secret = re.search("secret=([A-Z2-7]+)", uri).group(1)
+    digest = hmac.new(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30 + step), hashlib.sha1).digest()
+    at = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7fffffff) % 1_000_000:06d}"
+
+
+@pytest.fixture
+def second(paged):
+    path = paged.directory / "staff.second"
+    uri = run_command("user", "second", path, "ann").stdout
+    usher = paged(more=f"second: {path}")
+    return usher, paged.browser(usher), uri
+
+
+def token_of(answer):
+    return re.search(rb'name="usher-token" value="([0-9a-f]{32})"', answer.body).group(1).decode()
+
+
+def test_a_second_factor(second):
+    usher, browser, uri = second
+    asks = browser.log_in("/private")
+    assert asks.status == 401 and b"usher-code" in asks.body and b"usher-password" not in asks.body and "__Host-usher" not in browser.cookies
+    assert browser.get("/private").status == 401 and not usher.site.requests  # the password alone opens nothing
+    wrong = browser.form("/private", token=browser.cookies["__Host-usher-form"], code="000000" if code_of(uri) != "000000" else "000001")
+    assert wrong.status == 401 and b"The code is wrong." in wrong.body
+    right = browser.form("/private", token=token_of(wrong), code=code_of(uri))
+    assert right.status == 303 and right.get("Location") == "https://test.example/private"
+    assert browser.get("/private").status == 200 and usher.site.requests[-1].get("X-Forwarded-User") == "ann"
+    assert "usher" not in usher.site.requests[-1].get("Cookie", "")
+
+
+def test_a_code_is_good_once(second, paged):
+    usher, browser, uri = second
+    code = code_of(uri)
+    assert browser.form("/", token=token_of(browser.log_in()), code=code).status == 303
+    thief = paged.browser(usher)
+    assert thief.form("/", token=token_of(thief.log_in()), code=code).status == 401
+
+
+def test_codes_cannot_be_guessed(second):
+    """Neither at once, nor by giving the right password again and again."""
+    _, browser, uri = second
+    right, statuses = {code_of(uri, step) for step in (-1, 0, 1, 2)}, []
+    for number in range(12):
+        asks = browser.log_in()
+        if asks.status == 429:
+            statuses.append(429)
+            continue
+        code = next(f"{guess:06d}" for guess in range(number * 10, number * 10 + 10) if f"{guess:06d}" not in right)
+        statuses.append(browser.form("/", token=token_of(asks), code=code).status)
+    assert statuses[:6] == [401] * 6 and 429 in statuses[6:]
+
+
+def test_programs_do_not_get_by_a_second_factor(second):
+    usher, browser, _ = second
+    assert browser.send("GET", "/", basic("ann", "secret")).status == 401
+    assert browser.send("GET", "/", basic("bob", "hid&den=+ü")).status == 200 and len(usher.site.requests) == 1
+
+
+def test_a_pending_login_is_no_session(second):
+    _, browser, _ = second
+    browser.log_in()
+    browser.cookies["__Host-usher"] = browser.cookies["__Host-usher-second"]
+    assert browser.get("/").status == 401
+
+
+def test_who_has_none_is_not_asked(second):
+    _, browser, _ = second
+    assert browser.log_in(user="bob", password="hid&den=+ü").status == 303
+
+
+def test_a_code_without_a_password(second, paged):
+    usher, _, uri = second
+    browser = paged.browser(usher)
+    assert browser.form("/", code=code_of(uri)).status == 401 and browser.get("/").status == 401
 
 
 # --- Doors that stay shut
