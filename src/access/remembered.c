@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { SLOTS = 4096, KEY_BYTES = 32, DIGEST_BYTES = 32, MESSAGE_MAX = 1024 };
+enum { SLOTS = 4096, KEY_BYTES = 32, DIGEST_BYTES = 32, MESSAGE_MAX = 8 * 1024 + 512 };
 
 struct slot {
 	unsigned char digest[DIGEST_BYTES];

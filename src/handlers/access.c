@@ -8,6 +8,7 @@
 #include "handlers/access_config.h"
 #include "handlers/access_page.h"
 #include "handlers/access_session.h"
+#include "handlers/access_token.h"
 #include "handlers/access_verify.h"
 #include "handlers/handlers.h"
 
@@ -19,7 +20,7 @@
 static void challenge(struct exchange *exchange, const struct access_config *config, const char *detail)
 {
 	exchange_always(exchange, SLICE("WWW-Authenticate"),
-			access_has_basic(config) ? config->challenge : access_page_challenge);
+			config->challenge.length > 0 ? config->challenge : access_page_challenge);
 	exchange_fail(exchange, FAULT_UNAUTHORIZED, "log in", detail);
 }
 
@@ -86,6 +87,21 @@ static void log_in_by_basic(struct exchange *exchange, const struct access_confi
 	OPENSSL_cleanse(&basic, sizeof basic);
 }
 
+// RFC 6750 section 3.
+static void log_in_by_token(struct exchange *exchange, const struct access_config *config, struct slice value)
+{
+	const char *why;
+	const struct user *user = access_token_take(exchange, config, value, &why);
+	if (!user) {
+		exchange_always(exchange, SLICE("WWW-Authenticate"), SLICE("Bearer error=\"invalid_token\""));
+		exchange_fail(exchange, FAULT_UNAUTHORIZED, "take a token", why);
+		return;
+	}
+	if (!config->pass_password)
+		(void)fields_remove(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
+	let_in(exchange, config, user);
+}
+
 static void go_on_in_session(struct exchange *exchange, const struct access_config *config,
 			     struct access_session *session)
 {
@@ -104,6 +120,8 @@ static void log_in(struct exchange *exchange, const struct access_config *config
 	bool has_page = access_has_page(config);
 	if (has_page && access_session_find(exchange, config, &session))
 		go_on_in_session(exchange, config, &session);
+	else if (access_token_is_given(value) && access_has_tokens(config))
+		log_in_by_token(exchange, config, value);
 	else if (value.data && access_has_basic(config))
 		log_in_by_basic(exchange, config, value);
 	else if (has_page && access_page_is_form(exchange))

@@ -58,8 +58,13 @@ static bool load_logins(struct config_load *load, struct snapshot *snapshot, str
 	}
 	if (!good || config->login_count == 0)
 		return good;
-	config->challenge = arena_printf(config_arena(load), "Basic realm=\"%.*s\", charset=\"UTF-8\"",
-					 SLICE_ARGUMENTS(config->logins[0]->realm.text));
+	struct slice realm = config->logins[0]->realm.text;
+	bool has_basic = access_has_basic(config), has_tokens = access_has_tokens(config);
+	config->challenge =
+		arena_printf(config_arena(load), "%s%.*s%s%s%s%.*s%s", has_basic ? "Basic realm=\"" : "",
+			     SLICE_ARGUMENTS(has_basic ? realm : SLICE_EMPTY), has_basic ? "\", charset=\"UTF-8\"" : "",
+			     has_basic && has_tokens ? ", " : "", has_tokens ? "Bearer realm=\"" : "",
+			     SLICE_ARGUMENTS(has_tokens ? realm : SLICE_EMPTY), has_tokens ? "\"" : "");
 	return config->challenge.data != NULL;
 }
 
@@ -144,6 +149,14 @@ bool access_has_basic(const struct access_config *config)
 {
 	for (size_t i = 0; i < config->login_count; i++)
 		if (config->logins[i]->basic)
+			return true;
+	return false;
+}
+
+bool access_has_tokens(const struct access_config *config)
+{
+	for (size_t i = 0; i < config->login_count; i++)
+		if (config->logins[i]->tokens)
 			return true;
 	return false;
 }

@@ -1,5 +1,6 @@
 #include "handlers/access_logins.h"
 
+#include "base/hash.h"
 #include "handlers/handlers.h"
 #include "http/syntax.h"
 #include "http/uri.h"
@@ -39,12 +40,40 @@ static const struct config_section session_section = {
 	.name_offset = CONFIG_NO_OFFSET,
 };
 
+static const struct config_key tokens_keys[] = {
+	{"keys", CONFIG_TEXT, offsetof(struct login_tokens, keys_path), .required = true,
+	 .help = "a file with a JWK set (RFC 7517): the keys by which tokens are signed; taken without a reload when "
+		 "it is "
+		 "replaced",
+	 .form = "a path such as keys.json"},
+	{"issuer", CONFIG_TEXT, offsetof(struct login_tokens, issuer),
+	 .help = "who must have made them (iss); any unless it is written"},
+	{"audience", CONFIG_TEXT, offsetof(struct login_tokens, audience),
+	 .help = "for whom they must be (aud); any unless it is written"},
+	{"user", CONFIG_TEXT, offsetof(struct login_tokens, user), "sub", "the claim that names the user"},
+	{"groups", CONFIG_TEXT, offsetof(struct login_tokens, groups), "groups",
+	 "the claim that names his groups, as a list"},
+	{"leeway", CONFIG_DURATION, offsetof(struct login_tokens, leeway_ns), "10s", "by so much clocks may differ",
+	 .min = 0, .max = 600 * INT64_C(1000000000)},
+	{0},
+};
+
+static const struct config_section tokens_section = {
+	.name = "logins.tokens",
+	.help = "JSON Web Tokens that programs send as Bearer (RFC 6750): signed, and with an end.",
+	.size = sizeof(struct login_tokens),
+	.keys = tokens_keys,
+	.place_offset = offsetof(struct login_tokens, place),
+	.name_offset = CONFIG_NO_OFFSET,
+	.shorthand = "keys",
+};
+
 static const struct config_key login_keys[] = {
 	{"users", CONFIG_TEXT, offsetof(struct login, users_path),
 	 .help = "a file of users and hashes of their passwords, as htpasswd and `usher user add` write it: bcrypt, "
 		 "SHA-256 "
 		 "and SHA-512 of crypt, yescrypt, argon2; taken without a reload when it is replaced",
-	 .form = "a path such as staff.htpasswd", .required = true},
+	 .form = "a path such as staff.htpasswd"},
 	{"groups", CONFIG_TEXT, offsetof(struct login, groups_path),
 	 .help = "a file of groups, each line GROUP: USER USER ...; taken without a reload when it is replaced",
 	 .form = "a path such as staff.groups"},
@@ -65,6 +94,8 @@ static const struct config_key login_keys[] = {
 	{"basic", CONFIG_BOOL, offsetof(struct login, basic), "true", "the Basic scheme is taken, as programs use it"},
 	{"session", CONFIG_SECTION, offsetof(struct login, session), .help = "sessions of those who log in by the page",
 	 .section = &session_section},
+	{"tokens", CONFIG_OPTIONAL, offsetof(struct login, tokens),
+	 .help = "JSON Web Tokens that are taken, beside `users` or in their place", .section = &tokens_section},
 	{0},
 };
 
@@ -186,6 +217,44 @@ static bool load_session(struct config_load *load, struct login *login)
 	return true;
 }
 
+static void free_keys(void *keys)
+{
+	jwt_keys_free(keys);
+}
+
+static bool load_tokens(struct config_load *load, struct login *login)
+{
+	struct login_tokens *tokens = login->tokens;
+	struct slice content;
+	const char *why;
+	if (!tokens)
+		return true;
+	if (!config_read_watched(load, &tokens->keys_path, &content))
+		return false;
+	tokens->keys = jwt_keys_read(content, &why);
+	if (!tokens->keys) {
+		config_error(load, tokens->keys_path.place, "%.*s: %s", SLICE_ARGUMENTS(tokens->keys_path.text), why);
+		return false;
+	}
+	tokens->digest = hash_number(hash_fast(content) + 1) ^ hash_fast(tokens->issuer.text) ^
+			 hash_number(hash_fast(tokens->audience.text));
+	return config_at_free(load, free_keys, tokens->keys);
+}
+
+// Without users there is nobody to log in with a password.
+static bool load_users(struct config_load *load, struct login *login)
+{
+	if (login->users_path.text.data)
+		return load_session(load, login) && read_users(load, login) && read_groups(load, login) &&
+		       read_second(load, login);
+	if (!login->tokens) {
+		config_error(load, login->place, "a login needs `users`, or `tokens`");
+		return false;
+	}
+	login->page = login->basic = false;
+	return true;
+}
+
 static bool load_login(struct config_load *load, struct login *login)
 {
 	if (!login->realm.text.data)
@@ -195,10 +264,7 @@ static bool load_login(struct config_load *load, struct login *login)
 			     "a realm stands in quotes: it has no quotes, backslashes or control characters");
 		return false;
 	}
-	if (!load_session(load, login))
-		return false;
-	return login->users_path.text.data && read_users(load, login) && read_groups(load, login) &&
-	       read_second(load, login);
+	return load_users(load, login) && load_tokens(load, login);
 }
 
 static bool load(struct config_load *load, struct snapshot *snapshot, void *value, void **ret_section)

@@ -2,6 +2,7 @@
 #ifndef USHER_HANDLERS_ACCESS_LOGINS_H
 #define USHER_HANDLERS_ACCESS_LOGINS_H
 
+#include "access/jwt.h"
 #include "access/session.h"
 #include "access/users.h"
 #include "config/load.h"
@@ -15,6 +16,15 @@ struct login_session {
 	struct session_key key; // of the secret
 };
 
+// JSON Web Tokens that are taken.
+struct login_tokens {
+	struct config_place place;
+	struct config_text keys_path, issuer, audience, user, groups;
+	int64_t leeway_ns;
+	struct jwt_keys *keys; // of the file
+	uint64_t digest;       // of it, and the rules
+};
+
 struct login {
 	struct config_place place;
 	struct config_text name;
@@ -24,7 +34,8 @@ struct login {
 	int64_t remember_ns;
 	bool basic, page;
 	struct login_session session;
-	struct users users; // of these files
+	struct login_tokens *tokens; // NULL: none are taken
+	struct users users;	     // of these files
 };
 
 // The login with that name, in the snapshot's memory. NULL after config_error.
