@@ -118,6 +118,33 @@ const struct certificate_match *certificate_match_load(struct config_load *load,
 	return good ? match : NULL;
 }
 
+bool certificate_match_takes_none(const struct certificate_match *match)
+{
+	return match->asks_verified && !match->verified && match->fingerprint_count == 0;
+}
+
+struct slice certificate_match_words(const struct certificate_match_config *config, struct arena *arena)
+{
+	const struct {
+		const char *name;
+		struct slice text;
+	} wants[] = {{"subject", config->subject.text}, {"issuer", config->issuer.text}, {"name", config->names.text}};
+	size_t pinned = config->fingerprints.count;
+	struct slice words = pinned > 1		? arena_printf(arena, "one of %zu pinned certificates", pinned)
+			     : pinned == 1	? SLICE("the pinned certificate")
+			     : config->verified ? SLICE("a verified certificate")
+						: SLICE("no verified certificate");
+	const char *joint = "with";
+	for (size_t i = 0; i < sizeof wants / sizeof *wants && words.data; i++) {
+		if (!wants[i].text.data)
+			continue;
+		words = arena_printf(arena, "%.*s %s the %s \"%.*s\"", SLICE_ARGUMENTS(words), joint, wants[i].name,
+				     SLICE_ARGUMENTS(wants[i].text));
+		joint = "and";
+	}
+	return words;
+}
+
 // --- Matching
 
 static enum match_result names_hold(const struct match_value *wanted, struct slice names)

@@ -1,4 +1,4 @@
-// access: who gets in, by address, and by user name and password.
+// access: who gets in, by address, by certificate, and by user name and password.
 #include "handlers/access.h"
 
 #include "access/basic.h"
@@ -132,7 +132,7 @@ static void log_in(struct exchange *exchange, const struct access_config *config
 		challenge(exchange, config, "no Authorization");
 }
 
-static void let_in_by_address(struct exchange *exchange, const struct access_config *config)
+static void let_in_without_login(struct exchange *exchange, const struct access_config *config)
 {
 	note(exchange, config, exchange->client_text);
 	go_on(exchange);
@@ -158,13 +158,16 @@ static void ask_service(struct exchange *exchange, const struct access_config *c
 static void access_handle(struct exchange *exchange, const void *value)
 {
 	const struct access_config *config = value;
-	bool is_allowed = access_networks_have(&config->allow, &exchange->client);
+	bool is_allowed =
+		access_networks_have(&config->allow, &exchange->client) ||
+		(config->certificate && certificate_match_holds(config->certificate, exchange) == MATCH_HOLDS);
 	if (access_networks_have(&config->deny, &exchange->client))
 		exchange_fail(exchange, FAULT_REFUSED, "access", "access.deny names this address");
 	else if (is_allowed && config->require == REQUIRE_EITHER)
-		let_in_by_address(exchange, config);
+		let_in_without_login(exchange, config);
 	else if ((config->login_count == 0 && !config->forward) || (!is_allowed && config->require == REQUIRE_BOTH))
-		exchange_fail(exchange, FAULT_REFUSED, "access", "access.allow does not name this address");
+		exchange_fail(exchange, FAULT_REFUSED, "access",
+			      "neither access.allow nor access.certificate names this client");
 	else if (config->forward)
 		ask_service(exchange, config);
 	else
@@ -207,6 +210,17 @@ static void describe_logins(const struct access_config *config, FILE *stream)
 				SLICE_ARGUMENTS(texts[kind]->items[i].text));
 }
 
+// Who is allowed without a login, or before it: there is somebody.
+static void describe_allowed(const struct access_config *config, FILE *stream)
+{
+	bool has_networks = config->allow.words.length > 0;
+	fprintf(stream, "visitors");
+	if (has_networks)
+		fprintf(stream, " from %.*s", SLICE_ARGUMENTS(config->allow.words));
+	if (config->certificate)
+		fprintf(stream, "%s with %.*s", has_networks ? " or" : "", SLICE_ARGUMENTS(config->certificate_words));
+}
+
 static void describe(const struct access_config *config, FILE *stream)
 {
 	const char *separator = "";
@@ -215,7 +229,9 @@ static void describe(const struct access_config *config, FILE *stream)
 		separator = "; ";
 	}
 	if (config->require == REQUIRE_BOTH) {
-		fprintf(stream, "%svisitors from %.*s log in", separator, SLICE_ARGUMENTS(config->allow.words));
+		fprintf(stream, "%s", separator);
+		describe_allowed(config, stream);
+		fprintf(stream, " log in");
 		describe_logins(config, stream);
 		fprintf(stream, "; anyone else gets 403\n");
 		return;
@@ -224,8 +240,10 @@ static void describe(const struct access_config *config, FILE *stream)
 		fprintf(stream, "%s%s gets in\n", separator, config->deny.words.length ? "anyone else" : "everybody");
 		return;
 	}
-	if (config->allow.words.length > 0) {
-		fprintf(stream, "%svisitors from %.*s get in", separator, SLICE_ARGUMENTS(config->allow.words));
+	if (config->allow.words.length > 0 || config->certificate) {
+		fprintf(stream, "%s", separator);
+		describe_allowed(config, stream);
+		fprintf(stream, " get in");
 		separator = "; ";
 	}
 	if (config->login_count > 0 || config->forward) {

@@ -15,13 +15,17 @@ static const struct config_key access_keys[] = {
 	{"deny", CONFIG_TEXTS, offsetof(struct access_config, deny_texts),
 	 .help = "who never gets in, whatever else is true: as `allow`",
 	 .form = "a network such as 192.0.2.0/24, or the name of a list"},
+	{"certificate", CONFIG_OPTIONAL, offsetof(struct access_config, certificate_wants),
+	 .help = "a client certificate that is like this is as good as an address that is allowed; the site's "
+		 "`tls.client_certificate` asks for it",
+	 .section = &certificate_match_section},
 	{"login", CONFIG_TEXTS, offsetof(struct access_config, login_texts),
 	 .help = "the `logins` through which others get in; without it they get 403"},
 	{"users", CONFIG_TEXTS, offsetof(struct access_config, users),
 	 .help = "only these users of them; with `groups`, those or these"},
 	{"groups", CONFIG_TEXTS, offsetof(struct access_config, groups), .help = "only who is in one of these groups"},
 	{"require", CONFIG_CHOICE, offsetof(struct access_config, require), "either",
-	 "both: an address that is allowed, and a login besides", .choices = require_words},
+	 "both: an address or a certificate that is allowed, and a login besides", .choices = require_words},
 	{"pass_password", CONFIG_BOOL, offsetof(struct access_config, pass_password), "false",
 	 "servers get the Authorization that the visitor logged in with; otherwise the password goes no further"},
 	{"forward", CONFIG_OPTIONAL, offsetof(struct access_config, forward),
@@ -36,9 +40,9 @@ static const struct config_key access_keys[] = {
 
 const struct config_section access_section = {
 	.name = "access",
-	.help = "Who gets in. `deny` always wins; then an address that is allowed, or a login, is enough, and nobody "
-		"else gets "
-		"in.",
+	.help = "Who gets in. `deny` always wins; then an address or a certificate that is allowed, or a login, is "
+		"enough, "
+		"and nobody else gets in.",
 	.size = sizeof(struct access_config),
 	.keys = access_keys,
 	.place_offset = offsetof(struct access_config, place),
@@ -72,7 +76,7 @@ static bool load_logins(struct config_load *load, struct snapshot *snapshot, str
 static bool check_rule(struct config_load *load, const struct access_config *config)
 {
 	bool has_login = config->login_texts.count > 0 || config->forward,
-	     has_allow = config_is_set(load, config, "allow");
+	     has_allow = config_is_set(load, config, "allow") || config->certificate;
 	if (config->login_texts.count > 0 && config->forward) {
 		config_error(load, config_where(load, config, "forward"), "`login` and `forward` do not go together");
 		return false;
@@ -90,7 +94,13 @@ static bool check_rule(struct config_load *load, const struct access_config *con
 		return false;
 	}
 	if (config->require == REQUIRE_BOTH && (!has_login || !has_allow)) {
-		config_error(load, config_where(load, config, "require"), "`require: both` needs `allow` and `login`");
+		config_error(load, config_where(load, config, "require"),
+			     "`require: both` needs `allow` or `certificate`, and `login`");
+		return false;
+	}
+	if (config->allow.all && config->certificate) {
+		config_error(load, config_where(load, config, "allow"),
+			     "with `allow: [all]` nobody needs a certificate; leave out one of them");
 		return false;
 	}
 	if (has_login && config->allow.all && config->require == REQUIRE_EITHER) {
@@ -108,6 +118,22 @@ static bool check_rule(struct config_load *load, const struct access_config *con
 	return true;
 }
 
+static bool load_certificate(struct config_load *load, struct access_config *config)
+{
+	const struct certificate_match_config *wants = config->certificate_wants;
+	if (!wants)
+		return true;
+	config->certificate = certificate_match_load(load, wants);
+	config->certificate_words = certificate_match_words(wants, config_arena(load));
+	if (!config->certificate || !config->certificate_words.data)
+		return false;
+	if (!certificate_match_takes_none(config->certificate))
+		return true;
+	config_error(load, config_where(load, config, "certificate"),
+		     "this would let in everybody who shows no certificate; leave out `verified: false`");
+	return false;
+}
+
 bool access_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
 			const void **ret_config)
 {
@@ -116,8 +142,8 @@ bool access_config_load(struct config_load *load, struct snapshot *snapshot, con
 	if (config->logins) // several routes share the value
 		return true;
 	return access_networks_load(load, snapshot, &config->allow_texts, &config->allow) &&
-	       access_networks_load(load, snapshot, &config->deny_texts, &config->deny) && check_rule(load, config) &&
-	       load_logins(load, snapshot, config) &&
+	       access_networks_load(load, snapshot, &config->deny_texts, &config->deny) &&
+	       load_certificate(load, config) && check_rule(load, config) && load_logins(load, snapshot, config) &&
 	       (!config->forward || access_forward_load(load, snapshot, route, config->forward));
 }
 

@@ -4,6 +4,7 @@
 
 #include "access/users.h"
 #include "config/load.h"
+#include "exchange/certificate_match.h"
 #include "exchange/exchange.h"
 #include "handlers/access_forward.h"
 #include "handlers/access_lists.h"
@@ -16,12 +17,15 @@ enum { REQUIRE_EITHER, REQUIRE_BOTH };
 struct access_config {
 	struct config_place place;
 	struct config_texts allow_texts, deny_texts, login_texts, users, groups;
+	struct certificate_match_config *certificate_wants; // NULL: no certificate is enough
 	int require;
 	bool pass_password;
 	struct config_text logout;	// a path; empty: none
 	struct access_forward *forward; // NULL: there is none
 	// Made of these.
 	struct access_networks allow, deny;
+	const struct certificate_match *certificate;
+	struct slice certificate_words;
 	const struct login **logins;
 	size_t login_count;
 	struct slice challenge;

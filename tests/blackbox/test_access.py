@@ -390,7 +390,7 @@ def test_check_says_the_rule_in_words(guarded, rule, words):
 @pytest.mark.parametrize("rule, says", [
     ("{}", "does not say who gets in"), ("{deny: [blocked]}", "does not say who gets in"), ("{allow: [10.0.0.1/8]}", "is neither an address, nor a network"),
     ("{allow: [ofice]}", 'did you mean "office"'), ("{login: staf}", 'did you mean "staff"'), ("{allow: [office], users: [ann]}", "known by a `login`"),
-    ("{login: staff, require: both}", "needs `allow` and `login`"), ("{allow: [all], login: staff}", "nobody is asked to log in"), ("{alow: [all]}", 'did you mean "allow"'),
+    ("{login: staff, require: both}", "needs `allow` or `certificate`, and `login`"), ("{allow: [all], login: staff}", "nobody is asked to log in"), ("{alow: [all]}", 'did you mean "allow"'),
     ("true", ""), ("{allow: [10.0.0.0/33]}", "is neither an address"),
 ])
 def test_a_mistake_never_opens_a_door(guarded, rule, says):
