@@ -1,6 +1,7 @@
-// rate: how often a visitor may ask.
+// rate: how often a visitor may ask, and how much at once.
 #include "access/rate.h"
 
+#include "access/concurrent.h"
 #include "base/hash.h"
 #include "config/load.h"
 #include "exchange/exchange.h"
@@ -20,7 +21,7 @@ enum { RULES_MAX = 16 };
 struct rate_config {
 	struct config_place place;
 	struct config_text limit;
-	int64_t burst;
+	int64_t burst, concurrent; // 0: without that limit
 	int by;
 	struct config_text header;
 	bool delay, tell;
@@ -34,10 +35,13 @@ static const char *const by_words[] = {
 	[BY_CLIENT] = "client", [BY_USER] = "user", [BY_HEADER] = "header", [BY_ROUTE] = "route", NULL};
 
 static const struct config_key rate_keys[] = {
-	{"limit", CONFIG_TEXT, offsetof(struct rate_config, limit), .required = true,
+	{"limit", CONFIG_TEXT, offsetof(struct rate_config, limit),
 	 .help = "how many requests in which time, at the steady rate", .form = "a rate such as 10/s, 100/m or 1000/h"},
 	{"burst", CONFIG_INTEGER, offsetof(struct rate_config, burst), "0",
 	 "so many more may come at once, which then have to be made up for", .max = 1000000},
+	{"concurrent", CONFIG_INTEGER, offsetof(struct rate_config, concurrent),
+	 .help = "how many requests may be under way at once, their answers included; beside `limit` or in its place",
+	 .max = 1000000},
 	{"by", CONFIG_CHOICE, offsetof(struct rate_config, by), "client",
 	 "of whom: each client (an IPv4 address, or an IPv6 network of /64), each user (who has not logged in counts "
 	 "as a "
@@ -55,7 +59,7 @@ static const struct config_key rate_keys[] = {
 
 static const struct config_section rate_section = {
 	.name = "rate",
-	.help = "How often visitors may ask; those beyond it get 429 with Retry-After.",
+	.help = "How often visitors may ask, and how much at once; what is beyond it gets 429 with Retry-After.",
 	.size = sizeof(struct rate_config),
 	.keys = rate_keys,
 	.place_offset = offsetof(struct rate_config, place),
@@ -89,10 +93,19 @@ static bool read_limit(struct rate_config *config)
 
 static bool load_rule(struct config_load *load, struct rate_config *config)
 {
-	if (!read_limit(config)) {
+	bool has_limit = config->limit.text.length > 0;
+	if (!has_limit && config->concurrent == 0) {
+		config_error(load, config->place, "a rate needs a `limit` such as 10/s, or `concurrent`");
+		return false;
+	}
+	if (has_limit && !read_limit(config)) {
 		config_error(load, config->limit.place,
 			     "\"%.*s\" is no rate; expected one such as 10/s, 100/m or 1000/h",
 			     SLICE_ARGUMENTS(config->limit.text));
+		return false;
+	}
+	if (!has_limit && (config->burst > 0 || config->delay || config->tell)) {
+		config_error(load, config->place, "`burst`, `delay` and `tell` belong to a `limit`");
 		return false;
 	}
 	bool has_header = config->header.text.length > 0;
@@ -169,21 +182,63 @@ static void tell(struct exchange *exchange, const struct rate_config *config, co
 	exchange_always(exchange, SLICE("RateLimit"), state);
 }
 
+static void refuse(struct exchange *exchange, const struct rate_config *config, struct slice limit, int64_t wait_ns,
+		   const char *detail)
+{
+	exchange->retry_after_ns = wait_ns;
+	trace_note(&exchange->trace, "rate", limit, config->place.file, config->place.line, TRACE_NO_VALUE);
+	exchange_fail(exchange, FAULT_TOO_MANY_REQUESTS, "keep to a rate", detail);
+	exchange->transaction.fault.setting = "rate";
+}
+
+struct held {
+	struct exchange_end end;
+	struct concurrent *place;
+};
+
+static void give_back(struct exchange *exchange, struct exchange_end *end)
+{
+	(void)exchange;
+	struct held *held = (struct held *)end;
+	concurrent_give(held->place);
+}
+
+// Takes a place until the exchange ends; false when there is none, and the request is refused.
+static bool take_place(struct exchange *exchange, const struct rate_config *config, uint64_t key)
+{
+	struct held *held = arena_alloc(exchange_arena(exchange), sizeof *held);
+	if (!held) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "keep to a rate", NULL);
+		return false;
+	}
+	switch (concurrent_take(key, (uint32_t)config->concurrent, &held->place)) {
+	case CONCURRENT_TAKEN:
+		exchange_at_end(exchange, &held->end, give_back);
+		return true;
+	case CONCURRENT_UNCOUNTED:
+		return true;
+	case CONCURRENT_FULL:
+		break;
+	}
+	refuse(exchange, config, SLICE("concurrent"), SECOND_NS, "more requests at once than `rate` allows");
+	return false;
+}
+
 // Whether the request may go on. May suspend.
 static bool keeps_to(struct exchange *exchange, const struct rate_config *config)
 {
 	unsigned char room[16];
 	uint64_t key = rate_key(config->rule, who(exchange, config, room));
+	if (config->concurrent > 0 && !take_place(exchange, config, key))
+		return false;
+	if (config->count == 0)
+		return true;
 	int64_t now_ns = loop_now_exact();
 	struct rate_result result = rate_take(&config->rate, key, now_ns);
 	if (config->tell)
 		tell(exchange, config, &result);
 	if (!result.is_within) {
-		exchange->retry_after_ns = result.wait_ns;
-		trace_note(&exchange->trace, "rate", config->limit.text, config->place.file, config->place.line,
-			   TRACE_NO_VALUE);
-		exchange_fail(exchange, FAULT_TOO_MANY_REQUESTS, "keep to a rate", "more requests than `rate` allows");
-		exchange->transaction.fault.setting = "rate";
+		refuse(exchange, config, config->limit.text, result.wait_ns, "more requests than `rate` allows");
 		return false;
 	}
 	if (!config->delay || result.wait_ns == 0 || fiber_sleep("turn at a rate", now_ns + result.wait_ns) == 0)
@@ -207,7 +262,7 @@ const struct handler_type rate_handler = {
 	.key = {.name = "rate",
 		.kind = CONFIG_LIST,
 		.section = &rate_section,
-		.help = "How often visitors may ask: one rate, or several that all hold.",
+		.help = "How often visitors may ask, and how much at once: one rate, or several that all hold.",
 		.form = "a rate such as 10/s, or a list of maps such as {limit: 10/s, burst: 20}"},
 	.load = rate_load,
 	.handle = rate_handle,

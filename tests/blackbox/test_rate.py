@@ -1,6 +1,8 @@
-"""How often visitors may ask."""
+"""How often visitors may ask, and how much at once."""
 
 import base64
+import concurrent.futures
+import contextlib
 import threading
 import time
 
@@ -149,9 +151,94 @@ def test_very_many_clients_take_no_more_memory(limited):
     assert usher.resident_bytes() - before < 48 << 20
 
 
+# --- How much at once
+
+@pytest.fixture
+def held(stage):
+    """usher before an origin that sends heads at once, and bodies when the test says so."""
+    def start(rate):
+        go = threading.Event()
+
+        def script(connection):
+            while connection.read_request():
+                connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+                assert go.wait(60)
+                connection.send("body")
+        origin = stage.origin(script)
+        usher = stage.usher(CONFIG, ORIGIN=origin, RATE=rate)
+        usher.site, usher.go = origin, go
+        return usher
+    return start
+
+
+def begin(usher, stack, address="1.2.3.4"):
+    """A request whose answer has begun, and does not end."""
+    client = stack.enter_context(usher.connect())
+    client.request("GET", "/", f"X-Forwarded-For: {address}")
+    assert client.response_head().status == 200
+    return client
+
+
+def test_what_is_under_way_counts_until_its_answer_is_sent(held):
+    usher = held("{concurrent: 3}")
+    with contextlib.ExitStack() as stack:
+        clients = [begin(usher, stack) for _ in range(3)]
+        refused = visit(usher)
+        assert (refused.status, refused.get("Retry-After")) == (429, "1")
+        usher.wait_for_error("too_many_requests.*more requests at once than `rate` allows")
+        begin(usher, stack, "4.3.2.1")  # of another client
+        clients[0].reset()  # one who leaves makes room
+        eventually(lambda: began(usher, stack) is None, "the place")
+        usher.go.set()
+    eventually(lambda: statuses(usher, 3) == [200] * 3, "all places")
+
+
+def began(usher, stack):
+    """None when a request could begin, its status otherwise."""
+    client = stack.enter_context(usher.connect())
+    client.request("GET", "/", "X-Forwarded-For: 1.2.3.4")
+    status = client.response_head().status
+    return None if status == 200 else status
+
+
+def test_both_limits_of_one_rule_hold(limited):
+    usher = limited("{limit: 1/h, burst: 1, concurrent: 1}")
+    assert statuses(usher, 3) == [200, 200, 429]
+
+
+def test_a_tunnel_keeps_its_place(stage):
+    def script(connection):
+        connection.read_head()
+        connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        connection.wait_for_end()
+    usher = stage.usher(CONFIG, ORIGIN=stage.origin(script), RATE="{concurrent: 1}")
+    upgrade = ("Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+
+    def status():
+        with usher.connect() as other:
+            other.request("GET", "/", *upgrade)
+            return other.response_head().status
+    with usher.connect() as client:
+        client.request("GET", "/", *upgrade)
+        assert client.response_head().status == 101
+        assert status() == 429
+    eventually(lambda: status() == 101, "the place of the tunnel that has ended")
+
+
+def test_many_at_once_over_all_threads(limited):
+    """None is lost or counted twice: at the end there is room for all again."""
+    usher = limited("{concurrent: 2}")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda _: visit(usher).status, range(400)))
+    assert set(got) <= {200, 429} and 200 in got
+    eventually(lambda: statuses(usher, 4) == [200] * 4, "all places")
+
+
+# --- Mistakes
+
 @pytest.mark.parametrize("rate, says", [
     ("fast", "is no rate"), ("0/s", "is no rate"), ("10/d", "is no rate"), ("-1/s", "is no rate"), ("10/", "is no rate"), ("{limit: 1/s, by: header}", "belong together"),
-    ("{limit: 1/s, header: X-A}", "belong together"), ("{burst: 1}", "limit"), ('{limit: 1/s, by: header, header: "a b"}', "belong together"), ("{limit: 1/s, by: cookie}", "by"),
+    ("{limit: 1/s, header: X-A}", "belong together"), ("{burst: 1}", "needs a `limit`"), ("{concurrent: 0}", "needs a `limit`"), ("{concurrent: 1, tell: true}", "belong to a `limit`"), ("{concurrent: -1}", "concurrent"), ('{limit: 1/s, by: header, header: "a b"}', "belong together"), ("{limit: 1/s, by: cookie}", "by"),
 ])
 def test_mistakes_are_named(limited, rate, says):
     with pytest.raises(AssertionError) as caught:
