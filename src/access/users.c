@@ -4,6 +4,7 @@
 #include "access/totp.h"
 #include "base/hash.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,19 +25,34 @@ static bool is_printable(struct slice text)
 	return true;
 }
 
-static const char *fault_of(struct slice name, struct slice hash, bool old_allowed)
+enum hashes { HASHES_NEW, HASHES_OLD_TOO, HASHES_OF_KEYS };
+
+static bool is_digest(struct slice hash)
+{
+	for (size_t i = 0; i < hash.length; i++)
+		if (!((hash.data[i] >= '0' && hash.data[i] <= '9') || (hash.data[i] >= 'a' && hash.data[i] <= 'f')))
+			return false;
+	return hash.length == API_KEY_DIGITS;
+}
+
+static const char *fault_of(struct slice name, struct slice hash, enum hashes allowed)
 {
 	if (name.length == 0 || name.length > USERS_NAME_MAX || !is_printable(name))
 		return "expected NAME:HASH, with a name of 1 to 128 printable bytes";
+	if (allowed == HASHES_OF_KEYS)
+		return is_digest(hash) ? NULL
+				       : "expected NAME:SHA-256, with 64 hexadecimal digits in lower case, as `usher "
+					 "user key` makes it";
 	if (hash.length >= PASSWORD_HASH_MAX)
 		return "the hash is longer than any";
 	switch (password_kind_of(hash)) {
 	case PASSWORD_UNKNOWN:
 		return "this is no hash that usher can verify; `usher user add` makes one";
 	case PASSWORD_OLD:
-		return old_allowed ? NULL
-				   : "a hash of this old kind is guessed within hours; make a new one with `usher user "
-				     "add`, or allow it by `old_hashes: true`";
+		return allowed == HASHES_OLD_TOO
+			       ? NULL
+			       : "a hash of this old kind is guessed within hours; make a new one with `usher user "
+				 "add`, or allow it by `old_hashes: true`";
 	case PASSWORD_BCRYPT:
 	case PASSWORD_SHA256:
 	case PASSWORD_SHA512:
@@ -86,8 +102,8 @@ static bool find_doubles(const struct users *users, struct users_fault *ret_faul
 	return true;
 }
 
-bool users_read(struct users *users, struct slice content, bool old_allowed, struct arena *arena,
-		struct users_fault *ret_fault)
+static bool read_hashes(struct users *users, struct slice content, enum hashes allowed, struct arena *arena,
+			struct users_fault *ret_fault)
 {
 	struct slice rest = content, line, name, hash, more;
 	*users = (struct users){.digest = hash_fast(content)};
@@ -100,7 +116,7 @@ bool users_read(struct users *users, struct slice content, bool old_allowed, str
 		if (!slice_cut(line, ':', &name, &hash))
 			hash = SLICE_EMPTY;
 		(void)slice_cut(hash, ':', &hash, &more);
-		const char *why = fault_of(name, hash, old_allowed);
+		const char *why = fault_of(name, hash, allowed);
 		if (why)
 			return fail(number, why, ret_fault);
 		struct user user = {.name = arena_copy(arena, name), .hash = arena_copy(arena, hash)};
@@ -111,6 +127,34 @@ bool users_read(struct users *users, struct slice content, bool old_allowed, str
 	users->dummy = users->count > 0 ? users->items[0].hash : SLICE_EMPTY;
 	qsort(users->items, users->count, sizeof *users->items, compare);
 	return find_doubles(users, ret_fault);
+}
+
+bool users_read(struct users *users, struct slice content, bool old_allowed, struct arena *arena,
+		struct users_fault *ret_fault)
+{
+	return read_hashes(users, content, old_allowed ? HASHES_OLD_TOO : HASHES_NEW, arena, ret_fault);
+}
+
+static int compare_hashes(const void *left, const void *right)
+{
+	const struct user *a = *(const struct user *const *)left, *b = *(const struct user *const *)right;
+	return memcmp(a->hash.data, b->hash.data, API_KEY_DIGITS);
+}
+
+bool users_read_keys(struct users *keys, struct slice content, struct arena *arena, struct users_fault *ret_fault)
+{
+	if (!read_hashes(keys, content, HASHES_OF_KEYS, arena, ret_fault))
+		return false;
+	keys->by_hash = arena_alloc(arena, (keys->count + 1) * sizeof(const struct user *));
+	if (!keys->by_hash)
+		return fail(0, "no memory", ret_fault);
+	for (size_t i = 0; i < keys->count; i++)
+		keys->by_hash[i] = &keys->items[i];
+	qsort(keys->by_hash, keys->count, sizeof(const struct user *), compare_hashes);
+	for (size_t i = 1; i < keys->count; i++)
+		if (compare_hashes(&keys->by_hash[i - 1], &keys->by_hash[i]) == 0)
+			return fail(0, "two have the same key", ret_fault);
+	return true;
 }
 
 static bool add_group(struct users *users, struct slice name, struct slice group, struct arena *arena)
@@ -172,6 +216,31 @@ const struct user *users_find(const struct users *users, struct slice name)
 {
 	const struct user wanted = {.name = name};
 	return users->count > 0 ? bsearch(&wanted, users->items, users->count, sizeof *users->items, compare) : NULL;
+}
+
+bool api_key_digest(struct slice key, char ret_digits[API_KEY_DIGITS + 1])
+{
+	static const char hexadecimal[] = "0123456789abcdef";
+	unsigned char digest[API_KEY_DIGITS / 2];
+	if (EVP_Digest(key.data, key.length, digest, NULL, EVP_sha256(), NULL) != 1)
+		return false;
+	for (size_t i = 0; i < sizeof digest; i++) {
+		ret_digits[i * 2] = hexadecimal[digest[i] >> 4];
+		ret_digits[i * 2 + 1] = hexadecimal[digest[i] & 15];
+	}
+	ret_digits[API_KEY_DIGITS] = '\0';
+	return true;
+}
+
+const struct user *users_find_key(const struct users *keys, struct slice key)
+{
+	char digits[API_KEY_DIGITS + 1];
+	if (keys->count == 0 || !api_key_digest(key, digits))
+		return NULL;
+	const struct user wanted = {.hash = slice_from(digits, API_KEY_DIGITS)}, *pointer = &wanted;
+	const struct user **found =
+		bsearch(&pointer, keys->by_hash, keys->count, sizeof(const struct user *), compare_hashes);
+	return found ? *found : NULL;
 }
 
 bool user_is_in(const struct user *user, struct slice group)

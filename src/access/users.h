@@ -1,4 +1,4 @@
-// Users, their hashes and their groups: files of htpasswd and of htgroup, read into frozen tables.
+// Users, their hashes and their groups: files of htpasswd, of htgroup and of API keys, read into frozen tables.
 #ifndef USHER_ACCESS_USERS_H
 #define USHER_ACCESS_USERS_H
 
@@ -12,7 +12,7 @@
 enum { USERS_NAME_MAX = 128 };
 
 struct user {
-	struct slice name, hash; // with a NUL behind each
+	struct slice name, hash; // with a NUL behind each; an API key's hash: SHA-256, in lower-case hexadecimal
 	struct slice groups;	 // separated by commas
 	struct slice second;	 // the secret of a second factor (access/totp.h); empty: he has none
 };
@@ -20,8 +20,9 @@ struct user {
 struct users {
 	struct user *items; // by name
 	size_t count;
-	struct slice dummy; // one of the hashes: who is not there costs as much as who is; empty without users
-	uint64_t digest;    // of the files: another content is another digest
+	const struct user **by_hash; // of API keys; NULL otherwise
+	struct slice dummy;	     // one of the hashes: who is not there costs as much as who is; empty without users
+	uint64_t digest;	     // of the files: another content is another digest
 };
 
 // What is wrong with a line.
@@ -36,6 +37,9 @@ struct users_fault {
 bool users_read(struct users *users, struct slice content, bool old_allowed, struct arena *arena,
 		struct users_fault *ret_fault);
 
+// Reads a file of "name:SHA-256" lines, of API keys as `usher user key` makes them. As users_read.
+bool users_read_keys(struct users *keys, struct slice content, struct arena *arena, struct users_fault *ret_fault);
+
 // Adds the groups of a file of "group: user user" lines. Users that are not there are passed over. As users_read.
 bool users_read_groups(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault);
 
@@ -44,6 +48,14 @@ bool users_read_second(struct users *users, struct slice content, struct arena *
 
 // NULL: there is none.
 const struct user *users_find(const struct users *users, struct slice name);
+
+enum { API_KEY_DIGITS = 64 };
+
+// A key's hash, as its file has it. False without memory.
+bool api_key_digest(struct slice key, char ret_digits[API_KEY_DIGITS + 1]);
+
+// Whose API key it is, of keys that users_read_keys read. NULL: nobody's.
+const struct user *users_find_key(const struct users *keys, struct slice key);
 
 // Whether he is in the group.
 bool user_is_in(const struct user *user, struct slice group);

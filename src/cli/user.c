@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define ARGUMENTS "add FILE NAME | remove FILE NAME | list FILE | verify FILE NAME | second FILE NAME"
+#define ARGUMENTS "add FILE NAME | remove FILE NAME | list FILE | verify FILE NAME | second FILE NAME | key FILE NAME"
 
-enum { MEMORY_MAX = 256 << 20, FILE_MAX = 64 << 20 };
+enum { MEMORY_MAX = 256 << 20, FILE_MAX = 64 << 20, API_KEY_LENGTH = 48 };
 
 static int fail(const char *path, const char *why)
 {
@@ -125,6 +126,22 @@ static bool read_new_password(char ret_password[PASSWORD_MAX + 2])
 
 // --- What is asked for
 
+static bool is_name(const char *name)
+{
+	return name[0] != '\0' && name[0] != '#' && !strchr(name, ':') && !strchr(name, '\n');
+}
+
+// In hexadecimal.
+static bool make_key(char ret_key[API_KEY_LENGTH + 1])
+{
+	unsigned char bytes[API_KEY_LENGTH / 2];
+	if (RAND_bytes(bytes, sizeof bytes) != 1)
+		return false;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		snprintf(ret_key + i * 2, 3, "%02x", bytes[i]);
+	return true;
+}
+
 static int add(const char *path, const char *name, struct slice content)
 {
 	char password[PASSWORD_MAX + 2], hash[PASSWORD_HASH_MAX];
@@ -140,12 +157,23 @@ static int add(const char *path, const char *name, struct slice content)
 	// What usher would refuse is not written.
 	arena_init(&arena, MEMORY_MAX);
 	struct slice line = arena_printf(&arena, "%s:%s", name, hash);
-	bool good = strchr(name, '\n') == NULL && strchr(name, ':') == NULL && name[0] != '#' && line.data &&
-		    users_read(&users, line, false, &arena, &fault);
+	bool good = is_name(name) && line.data && users_read(&users, line, false, &arena, &fault);
 	arena_fini(&arena);
 	if (!good)
 		return fail(name, "no name of a user: 1 to 128 printable bytes without a colon");
 	return replace_file(path, content, slice_from_string(name), hash) ? EXIT_SUCCESS : fail(path, strerror(errno));
+}
+
+// A file of users, or of API keys. What is wrong is told as of the former.
+static bool read_either(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault)
+{
+	struct users_fault other;
+	return users_read(users, content, true, arena, ret_fault) || users_read_keys(users, content, arena, &other);
+}
+
+static bool is_his(const struct users *users, const struct user *user, struct slice password)
+{
+	return users->by_hash ? users_find_key(users, password) == user : password_verify(user->hash, password);
 }
 
 // Of what the file holds.
@@ -157,7 +185,7 @@ static int look(const char *word, const char *path, const char *name, struct sli
 	char password[PASSWORD_MAX + 2];
 	int code = EXIT_FAILURE;
 	arena_init(&arena, MEMORY_MAX);
-	if (!users_read(&users, content, true, &arena, &fault)) {
+	if (!read_either(&users, content, &arena, &fault)) {
 		fprintf(stderr, "usher user: %s:%u: %s\n", path, fault.line, fault.why);
 	} else if (strcmp(word, "list") == 0) {
 		for (size_t i = 0; i < users.count; i++)
@@ -165,9 +193,9 @@ static int look(const char *word, const char *path, const char *name, struct sli
 		code = EXIT_SUCCESS;
 	} else {
 		const struct user *user = users_find(&users, slice_from_string(name));
-		bool is_right = user && (strcmp(word, "remove") == 0 ||
-					 (read_password("password: ", password) &&
-					  password_verify(user->hash, slice_from_string(password))));
+		bool is_right =
+			user && (strcmp(word, "remove") == 0 || (read_password("password: ", password) &&
+								 is_his(&users, user, slice_from_string(password))));
 		OPENSSL_cleanse(password, sizeof password);
 		if (!user)
 			fprintf(stderr, "usher user: %s: there is no user \"%s\"\n", path, name);
@@ -190,7 +218,7 @@ static int remove_user(const char *path, const char *name, struct slice content)
 static int add_second(const char *path, const char *name, struct slice content)
 {
 	char secret[TOTP_SECRET_BYTES * 8 / 5 + 1];
-	if (name[0] == '\0' || name[0] == '#' || strchr(name, ':') || strchr(name, '\n'))
+	if (!is_name(name))
 		return fail(name, "no name of a user");
 	if (!totp_secret_make(secret))
 		return fail(path, "no random bytes");
@@ -200,13 +228,35 @@ static int add_second(const char *path, const char *name, struct slice content)
 	return EXIT_SUCCESS;
 }
 
+// It is shown this once: the file holds its hash. It is long enough that nobody guesses it.
+static int add_key(const char *path, const char *name, struct slice content)
+{
+	char key[API_KEY_LENGTH + 1], digits[API_KEY_DIGITS + 1];
+	struct users users;
+	struct users_fault fault;
+	struct arena arena;
+	if (!make_key(key) || !api_key_digest(slice_from_string(key), digits))
+		return fail(path, "no random bytes");
+	arena_init(&arena, MEMORY_MAX);
+	struct slice line = arena_printf(&arena, "%s:%s", name, digits);
+	bool good = is_name(name) && line.data && users_read_keys(&users, line, &arena, &fault);
+	arena_fini(&arena);
+	if (!good)
+		return fail(name, "no name of a user: 1 to 128 printable bytes without a colon");
+	if (!replace_file(path, content, slice_from_string(name), digits))
+		return fail(path, strerror(errno));
+	printf("%s\n", key);
+	return EXIT_SUCCESS;
+}
+
 static int user_run(const struct invocation *invocation)
 {
 	const char *word = invocation->arguments[0], *path = invocation->arguments[1];
 	const char *name = invocation->count > 2 ? invocation->arguments[2] : NULL;
 	bool is_list = strcmp(word, "list") == 0, is_add = strcmp(word, "add") == 0,
-	     is_remove = strcmp(word, "remove") == 0, is_second = strcmp(word, "second") == 0;
-	if ((!is_list && !is_add && !is_remove && !is_second && strcmp(word, "verify") != 0) ||
+	     is_remove = strcmp(word, "remove") == 0, is_second = strcmp(word, "second") == 0,
+	     is_key = strcmp(word, "key") == 0;
+	if ((!is_list && !is_add && !is_remove && !is_second && !is_key && strcmp(word, "verify") != 0) ||
 	    is_list != (name == NULL)) {
 		fprintf(stderr, "usage: usher user " ARGUMENTS "\n");
 		return EXIT_USAGE;
@@ -217,6 +267,7 @@ static int user_run(const struct invocation *invocation)
 		return fail(path, strerror(errno));
 	struct slice content = slice_from(bytes, length);
 	int code = is_second   ? add_second(path, name, content)
+		   : is_key    ? add_key(path, name, content)
 		   : is_add    ? add(path, name, content)
 		   : is_remove ? remove_user(path, name, content)
 			       : look(word, path, name, content);
@@ -233,6 +284,7 @@ const struct command user_command = {
 		"list      shows their names\n"
 		"verify    tells whether a password is a user's\n"
 		"second    gives a user a second factor, in a file of its own, and shows it for his authenticator\n"
+		"key       gives a program an API key, in a file of its own, and shows it this once\n"
 		"\n"
 		"Passwords are read from the terminal, or a line of standard input; the file holds hashes of them\n"
 		"(yescrypt). A usher that runs takes the file when it was replaced, without a reload.\n",

@@ -113,12 +113,43 @@ static void go_on_in_session(struct exchange *exchange, const struct access_conf
 	access_session_renew(exchange, session);
 }
 
+// The first of the logins' fields that the request has; NULL without one.
+static const struct field *given_key(struct exchange *exchange, const struct access_config *config)
+{
+	const struct field *field = NULL;
+	for (size_t i = 0; i < config->login_count && !field; i++)
+		if (config->logins[i]->keys)
+			field = fields_find_name(&exchange_request(exchange)->fields,
+						 config->logins[i]->keys->header.text);
+	return field;
+}
+
+static void log_in_by_key(struct exchange *exchange, const struct access_config *config, const struct field *given)
+{
+	const struct user *user = NULL;
+	for (size_t i = 0; i < config->login_count && !user; i++) {
+		const struct login_keys *keys = config->logins[i]->keys;
+		if (keys && slice_equal_nocase(keys->header.text, given->name))
+			user = users_find_key(&keys->users, given->value);
+	}
+	if (!user) {
+		challenge(exchange, config, "the API key is nobody's");
+		return;
+	}
+	if (!config->pass_password)
+		(void)fields_remove_name(&exchange_request(exchange)->fields, given->name);
+	let_in(exchange, config, user);
+}
+
 static void log_in(struct exchange *exchange, const struct access_config *config)
 {
 	struct access_session session;
 	struct slice value = fields_value(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
+	const struct field *key = given_key(exchange, config);
 	bool has_page = access_has_page(config);
-	if (has_page && access_session_find(exchange, config, &session))
+	if (key)
+		log_in_by_key(exchange, config, key);
+	else if (has_page && access_session_find(exchange, config, &session))
 		go_on_in_session(exchange, config, &session);
 	else if (access_token_is_given(value) && access_has_tokens(config))
 		log_in_by_token(exchange, config, value);

@@ -62,13 +62,19 @@ static bool load_logins(struct config_load *load, struct snapshot *snapshot, str
 	}
 	if (!good || config->login_count == 0)
 		return good;
-	struct slice realm = config->logins[0]->realm.text;
-	bool has_basic = access_has_basic(config), has_tokens = access_has_tokens(config);
-	config->challenge =
-		arena_printf(config_arena(load), "%s%.*s%s%s%s%.*s%s", has_basic ? "Basic realm=\"" : "",
-			     SLICE_ARGUMENTS(has_basic ? realm : SLICE_EMPTY), has_basic ? "\", charset=\"UTF-8\"" : "",
-			     has_basic && has_tokens ? ", " : "", has_tokens ? "Bearer realm=\"" : "",
-			     SLICE_ARGUMENTS(has_tokens ? realm : SLICE_EMPTY), has_tokens ? "\"" : "");
+	const struct {
+		bool is_taken;
+		const char *scheme, *more;
+	} schemes[] = {{access_has_basic(config), "Basic", ", charset=\"UTF-8\""},
+		       {access_has_tokens(config), "Bearer", ""},
+		       {access_has_keys(config), "ApiKey", ""}};
+	config->challenge = SLICE("");
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes && config->challenge.data; i++)
+		if (schemes[i].is_taken)
+			config->challenge = arena_printf(
+				config_arena(load), "%.*s%s%s realm=\"%.*s\"%s", SLICE_ARGUMENTS(config->challenge),
+				config->challenge.length ? ", " : "", schemes[i].scheme,
+				SLICE_ARGUMENTS(config->logins[0]->realm.text), schemes[i].more);
 	return config->challenge.data != NULL;
 }
 
@@ -183,6 +189,14 @@ bool access_has_tokens(const struct access_config *config)
 {
 	for (size_t i = 0; i < config->login_count; i++)
 		if (config->logins[i]->tokens)
+			return true;
+	return false;
+}
+
+bool access_has_keys(const struct access_config *config)
+{
+	for (size_t i = 0; i < config->login_count; i++)
+		if (config->logins[i]->keys)
 			return true;
 	return false;
 }

@@ -40,9 +40,10 @@ bool access_config_load(struct config_load *load, struct snapshot *snapshot, con
 // Whether the rule means a user who has logged in.
 bool access_means(const struct access_config *config, const struct user *user);
 
-// Whether one of the logins has a page, takes Basic, or tokens.
+// Whether one of the logins has a page, takes Basic, tokens, or API keys.
 bool access_has_page(const struct access_config *config);
 bool access_has_basic(const struct access_config *config);
 bool access_has_tokens(const struct access_config *config);
+bool access_has_keys(const struct access_config *config);
 
 #endif

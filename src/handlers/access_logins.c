@@ -68,6 +68,26 @@ static const struct config_section tokens_section = {
 	.shorthand = "keys",
 };
 
+static const struct config_key api_keys_keys[] = {
+	{"file", CONFIG_TEXT, offsetof(struct login_keys, path), .required = true,
+	 .help = "a file of names and hashes of their keys, as `usher user key` writes it; taken without a reload when "
+		 "it is replaced",
+	 .form = "a path such as programs.keys"},
+	{"header", CONFIG_TEXT, offsetof(struct login_keys, header), "X-Api-Key",
+	 "the field of the request that holds the key"},
+	{0},
+};
+
+static const struct config_section api_keys_section = {
+	.name = "logins.api_keys",
+	.help = "Keys that programs send in a field of each request, in the place of a user name and a password.",
+	.size = sizeof(struct login_keys),
+	.keys = api_keys_keys,
+	.place_offset = offsetof(struct login_keys, place),
+	.name_offset = CONFIG_NO_OFFSET,
+	.shorthand = "file",
+};
+
 static const struct config_key login_keys[] = {
 	{"users", CONFIG_TEXT, offsetof(struct login, users_path),
 	 .help = "a file of users and hashes of their passwords, as htpasswd and `usher user add` write it: bcrypt, "
@@ -96,6 +116,8 @@ static const struct config_key login_keys[] = {
 	 .section = &session_section},
 	{"tokens", CONFIG_OPTIONAL, offsetof(struct login, tokens),
 	 .help = "JSON Web Tokens that are taken, beside `users` or in their place", .section = &tokens_section},
+	{"api_keys", CONFIG_OPTIONAL, offsetof(struct login, keys),
+	 .help = "API keys that are taken, beside the others or in their place", .section = &api_keys_section},
 	{0},
 };
 
@@ -136,6 +158,26 @@ static bool read_users(struct config_load *load, struct login *login)
 	return true;
 }
 
+static bool read_keys(struct config_load *load, struct login_keys *keys)
+{
+	struct slice content;
+	struct users_fault fault;
+	if (!keys)
+		return true;
+	if (!syntax_all(keys->header.text, SYNTAX_TOKEN)) {
+		config_error(load, keys->header.place, "\"%.*s\" is no name of a field, such as X-Api-Key",
+			     SLICE_ARGUMENTS(keys->header.text));
+		return false;
+	}
+	if (!config_read_watched(load, &keys->path, &content))
+		return false;
+	if (users_read_keys(&keys->users, content, config_arena(load), &fault))
+		return true;
+	complain(load, &keys->path, &fault);
+	return false;
+}
+
+// They are of users and of API keys.
 static bool read_groups(struct config_load *load, struct login *login)
 {
 	struct slice content;
@@ -144,7 +186,8 @@ static bool read_groups(struct config_load *load, struct login *login)
 		return true;
 	if (!config_read_watched(load, &login->groups_path, &content))
 		return false;
-	if (users_read_groups(&login->users, content, config_arena(load), &fault))
+	if (users_read_groups(&login->users, content, config_arena(load), &fault) &&
+	    (!login->keys || users_read_groups(&login->keys->users, content, config_arena(load), &fault)))
 		return true;
 	complain(load, &login->groups_path, &fault);
 	return false;
@@ -245,10 +288,9 @@ static bool load_tokens(struct config_load *load, struct login *login)
 static bool load_users(struct config_load *load, struct login *login)
 {
 	if (login->users_path.text.data)
-		return load_session(load, login) && read_users(load, login) && read_groups(load, login) &&
-		       read_second(load, login);
-	if (!login->tokens) {
-		config_error(load, login->place, "a login needs `users`, or `tokens`");
+		return load_session(load, login) && read_users(load, login) && read_second(load, login);
+	if (!login->tokens && !login->keys) {
+		config_error(load, login->place, "a login needs `users`, `tokens` or `api_keys`");
 		return false;
 	}
 	login->page = login->basic = false;
@@ -264,7 +306,8 @@ static bool load_login(struct config_load *load, struct login *login)
 			     "a realm stands in quotes: it has no quotes, backslashes or control characters");
 		return false;
 	}
-	return load_users(load, login) && load_tokens(load, login);
+	return load_users(load, login) && read_keys(load, login->keys) && read_groups(load, login) &&
+	       load_tokens(load, login);
 }
 
 static bool load(struct config_load *load, struct snapshot *snapshot, void *value, void **ret_section)

@@ -25,6 +25,13 @@ struct login_tokens {
 	uint64_t digest;       // of it, and the rules
 };
 
+// API keys that are taken.
+struct login_keys {
+	struct config_place place;
+	struct config_text path, header;
+	struct users users; // of the file
+};
+
 struct login {
 	struct config_place place;
 	struct config_text name;
@@ -35,6 +42,7 @@ struct login {
 	bool basic, page;
 	struct login_session session;
 	struct login_tokens *tokens; // NULL: none are taken
+	struct login_keys *keys;     // the same
 	struct users users;	     // of these files
 };
 

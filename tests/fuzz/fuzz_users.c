@@ -1,4 +1,4 @@
-// Files of users and groups: whatever the bytes, users that are found again, or a fault.
+// Files of users, groups and API keys: whatever the bytes, users that are found again, or a fault.
 #include "access/users.h"
 #include "support.h"
 
@@ -20,6 +20,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		check(fault.why != NULL);
 	}
+	fault.why = NULL;
+	if (users_read_keys(&users, content, &arena, &fault))
+		for (size_t i = 0; i < users.count; i++) {
+			const struct user *user = users_find_key(&users, users.items[i].name);
+			check(users_find(&users, users.items[i].name) == &users.items[i]);
+			check(!user || (user >= users.items && user < users.items + users.count));
+		}
+	else
+		check(fault.why != NULL);
 	arena_fini(&arena);
 	return 0;
 }
