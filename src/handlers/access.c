@@ -158,7 +158,7 @@ static void log_in(struct exchange *exchange, const struct access_config *config
 	else if (has_page && access_page_is_form(exchange))
 		access_page_take(exchange, config);
 	else if (has_page && access_page_is_wanted(exchange))
-		access_page_show(exchange, config, 401, NULL);
+		access_page_show(exchange, config, 401, ACCESS_REASON_NONE);
 	else
 		challenge(exchange, config, "no Authorization");
 }

@@ -114,6 +114,8 @@ static const struct config_key login_keys[] = {
 	{"basic", CONFIG_BOOL, offsetof(struct login, basic), "true", "the Basic scheme is taken, as programs use it"},
 	{"session", CONFIG_SECTION, offsetof(struct login, session), .help = "sessions of those who log in by the page",
 	 .section = &session_section},
+	{"pages", CONFIG_SECTION, offsetof(struct login, pages), .help = "pages in the place of usher's own",
+	 .section = &access_pages_section},
 	{"tokens", CONFIG_OPTIONAL, offsetof(struct login, tokens),
 	 .help = "JSON Web Tokens that are taken, beside `users` or in their place", .section = &tokens_section},
 	{"api_keys", CONFIG_OPTIONAL, offsetof(struct login, keys),
@@ -288,7 +290,8 @@ static bool load_tokens(struct config_load *load, struct login *login)
 static bool load_users(struct config_load *load, struct login *login)
 {
 	if (login->users_path.text.data)
-		return load_session(load, login) && read_users(load, login) && read_second(load, login);
+		return load_session(load, login) && access_pages_load(load, &login->pages) && read_users(load, login) &&
+		       read_second(load, login);
 	if (!login->tokens && !login->keys) {
 		config_error(load, login->place, "a login needs `users`, `tokens` or `api_keys`");
 		return false;

@@ -7,6 +7,7 @@
 #include "access/users.h"
 #include "config/load.h"
 #include "exchange/snapshot.h"
+#include "handlers/access_pages.h"
 
 #include <stdint.h>
 
@@ -41,6 +42,7 @@ struct login {
 	int64_t remember_ns;
 	bool basic, page;
 	struct login_session session;
+	struct access_pages pages;
 	struct login_tokens *tokens; // NULL: none are taken
 	struct login_keys *keys;     // the same
 	struct users users;	     // of these files

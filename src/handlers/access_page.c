@@ -4,7 +4,6 @@
 #include "access/password.h"
 #include "base/random.h"
 #include "exchange/error_page.h"
-#include "exchange/escape.h"
 #include "handlers/access_verify.h"
 #include "http/body.h"
 
@@ -19,18 +18,9 @@ enum { FORM_MAX = 8192, TOKEN_MAX = 64 };
 
 // --- Pages
 
-static const char style[] =
-	"<style>body{font:1rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-items:center;"
-	"background:#f4f4f5;color:#18181b}main{width:min(20rem,90vw);background:#fff;padding:2rem;border-radius:.5rem;"
-	"box-shadow:0 1px 4px #0003}h1{font-size:1.25rem;margin:0 0 1rem}label{display:block;margin:.75rem 0 .25rem}"
-	"input,button{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid "
-	"#71717a;border-radius:.25rem}"
-	"button{margin-top:1.25rem;background:#1d4ed8;border-color:#1d4ed8;color:#fff;cursor:pointer}"
-	"p[role=alert]{margin:0;color:#b91c1c}@media(prefers-color-scheme:dark){body{background:#18181b;color:#f4f4f5}"
-	"main{background:#27272a}input{background:#18181b;color:inherit}p[role=alert]{color:#fca5a5}}</style>";
-
-static const char security[] = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
-			       "frame-ancestors 'none'";
+static const char security[] =
+	"default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
+	"frame-ancestors 'none'";
 
 static bool add(struct exchange *exchange, const char *name, const char *value)
 {
@@ -71,44 +61,32 @@ bool access_page_is_wanted(const struct exchange *exchange)
 	       page_type_accepted(&request->fields) == PAGE_HTML;
 }
 
-// A page with a form of these inputs (a literal).
-static void show_form(struct exchange *exchange, const struct access_config *config, unsigned status,
-		      const char *message, const char *inputs)
+static void show(struct exchange *exchange, const struct login *login, enum access_page page, unsigned status,
+		 const struct access_page_values *values)
 {
-	struct arena *arena = exchange_arena(exchange);
-	struct slice realm = escape(config->logins[0]->realm.text, ESCAPE_HTML, arena), token = give_token(exchange);
-	if (!realm.data || !token.data) {
+	struct access_page_values all = *values;
+	all.realm = login->realm.text;
+	all.token = give_token(exchange);
+	if (all.token.data)
+		answer(exchange, status, access_pages_fill(&login->pages, page, &all, exchange_arena(exchange)));
+	else
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
-		return;
-	}
-	exchange_always(exchange, SLICE("WWW-Authenticate"), access_page_challenge);
-	answer(exchange, status,
-	       arena_printf(
-		       arena,
-		       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-		       "content=\"width=device-width\"><title>Log in: %.*s</title>%s</head>\n<body><main><h1>Log in: "
-		       "%.*s</h1>\n%s%s%s<form method=\"post\"><input type=\"hidden\" name=\"usher-token\" "
-		       "value=\"%.*s\">\n%s<button>Log in</button></form></main></body></html>\n",
-		       SLICE_ARGUMENTS(realm), style, SLICE_ARGUMENTS(realm), message ? "<p role=\"alert\">" : "",
-		       message ? message : "", message ? "</p>\n" : "", SLICE_ARGUMENTS(token), inputs));
 }
 
 void access_page_show(struct exchange *exchange, const struct access_config *config, unsigned status,
-		      const char *message)
+		      enum access_reason reason)
 {
-	show_form(exchange, config, status, message,
-		  "<label for=\"user\">User name</label><input id=\"user\" name=\"usher-user\" "
-		  "autocomplete=\"username\" autocapitalize=\"none\" required autofocus>\n"
-		  "<label for=\"password\">Password</label><input id=\"password\" name=\"usher-password\" "
-		  "type=\"password\" autocomplete=\"current-password\" required>\n");
+	exchange_always(exchange, SLICE("WWW-Authenticate"), access_page_challenge);
+	show(exchange, config->logins[0], ACCESS_PAGE_LOGIN, status,
+	     &(struct access_page_values){.user = SLICE(""), .reason = reason});
 }
 
-static void show_second(struct exchange *exchange, const struct access_config *config, unsigned status,
-			const char *message)
+static void show_second(struct exchange *exchange, const struct login *login, unsigned status,
+			enum access_reason reason)
 {
-	show_form(exchange, config, status, message,
-		  "<label for=\"code\">Code of your authenticator</label><input id=\"code\" name=\"usher-code\" "
-		  "autocomplete=\"one-time-code\" inputmode=\"numeric\" pattern=\"[0-9 ]*\" required autofocus>\n");
+	exchange_always(exchange, SLICE("WWW-Authenticate"), access_page_challenge);
+	show(exchange, login, ACCESS_PAGE_CODE, status,
+	     &(struct access_page_values){.user = SLICE(""), .reason = reason});
 }
 
 // --- Forms
@@ -192,14 +170,13 @@ static const struct login *login_of(const struct access_config *config, const st
 }
 
 // Who has a second factor is asked for it now.
-static void let_in(struct exchange *exchange, const struct access_config *config, const struct login *login,
-		   const struct user *user)
+static void let_in(struct exchange *exchange, const struct login *login, const struct user *user)
 {
 	bool has_second = user->second.length > 0;
 	if (has_second ? !access_pending_begin(exchange, login, user) : !access_session_begin(exchange, login, user))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
 	else if (has_second)
-		show_second(exchange, config, 401, NULL);
+		show_second(exchange, login, 401, ACCESS_REASON_NONE);
 	else
 		send_to(exchange, exchange->target);
 }
@@ -210,16 +187,16 @@ static void verify(struct exchange *exchange, const struct access_config *config
 	const struct user *user = NULL;
 	switch (access_verify(exchange, config->logins, config->login_count, name, password, &user)) {
 	case ACCESS_RIGHT:
-		let_in(exchange, config, login_of(config, user), user);
+		let_in(exchange, login_of(config, user), user);
 		return;
 	case ACCESS_WRONG:
-		access_page_show(exchange, config, 401, "The user name or the password is wrong.");
+		access_page_show(exchange, config, 401, ACCESS_REASON_WRONG);
 		return;
 	case ACCESS_WAITS:
-		access_page_show(exchange, config, 429, "Too many tries failed. Wait a while, and try again.");
+		access_page_show(exchange, config, 429, ACCESS_REASON_WAIT);
 		return;
 	case ACCESS_BUSY:
-		access_page_show(exchange, config, 503, "Too many log in at this moment. Try again.");
+		access_page_show(exchange, config, 503, ACCESS_REASON_BUSY);
 		return;
 	case ACCESS_ENDED:
 		exchange_fail(exchange, FAULT_CLIENT_GONE, "log in", NULL);
@@ -231,7 +208,7 @@ static void verify_second(struct exchange *exchange, const struct access_config 
 {
 	struct access_session pending;
 	if (!access_pending_find(exchange, config, &pending)) {
-		access_page_show(exchange, config, 401, "The page was too old. Try again.");
+		access_page_show(exchange, config, 401, ACCESS_REASON_OLD);
 		return;
 	}
 	switch (access_verify_second(exchange, pending.login, pending.user, digits)) {
@@ -242,10 +219,10 @@ static void verify_second(struct exchange *exchange, const struct access_config 
 			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
 		return;
 	case ACCESS_WAITS:
-		show_second(exchange, config, 429, "Too many tries failed. Wait a while, and try again.");
+		show_second(exchange, pending.login, 429, ACCESS_REASON_WAIT);
 		return;
 	default:
-		show_second(exchange, config, 401, "The code is wrong.");
+		show_second(exchange, pending.login, 401, ACCESS_REASON_WRONG_CODE);
 		return;
 	}
 }
@@ -258,13 +235,13 @@ void access_page_take(struct exchange *exchange, const struct access_config *con
 	if (!is_whole || !has_token(exchange, form))
 		access_page_show(exchange, config, 401,
 				 is_whole && form_find(form, SLICE("usher-token"), user_room, sizeof user_room, &name)
-					 ? "The page was too old. Try again."
-					 : NULL);
+					 ? ACCESS_REASON_OLD
+					 : ACCESS_REASON_NONE);
 	else if (form_find(form, SLICE("usher-code"), user_room, sizeof user_room, &name))
 		verify_second(exchange, config, slice_trim(name));
 	else if (!form_find(form, SLICE("usher-user"), user_room, sizeof user_room, &name) || name.length == 0 ||
 		 !form_find(form, SLICE("usher-password"), password_room, sizeof password_room, &password))
-		access_page_show(exchange, config, 401, "The user name or the password is wrong.");
+		access_page_show(exchange, config, 401, ACCESS_REASON_WRONG);
 	else
 		verify(exchange, config, name, password);
 	OPENSSL_cleanse(room, sizeof room);
@@ -273,31 +250,13 @@ void access_page_take(struct exchange *exchange, const struct access_config *con
 
 // --- Logging out
 
-static void ask(struct exchange *exchange, const struct access_session *session)
-{
-	struct arena *arena = exchange_arena(exchange);
-	struct slice name = escape(session->user->name, ESCAPE_HTML, arena), token = give_token(exchange);
-	if (!name.data || !token.data) {
-		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
-		return;
-	}
-	answer(exchange, 200,
-	       arena_printf(
-		       arena,
-		       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-		       "content=\"width=device-width\"><title>Log out</title>%s</head>\n<body><main><h1>Logged in as "
-		       "%.*s</h1>\n<form method=\"post\"><input type=\"hidden\" name=\"usher-token\" value=\"%.*s\">"
-		       "<button>Log out</button>\n<button name=\"usher-everywhere\" value=\"yes\">Log out "
-		       "everywhere</button></form></main></body></html>\n",
-		       style, SLICE_ARGUMENTS(name), SLICE_ARGUMENTS(token)));
-}
-
 void access_page_log_out(struct exchange *exchange, const struct access_session *session)
 {
 	char room[FORM_MAX], everywhere[8];
 	struct slice form, value;
 	if (!access_page_is_form(exchange) || !read_form(exchange, room, &form) || !has_token(exchange, form)) {
-		ask(exchange, session);
+		show(exchange, session->login, ACCESS_PAGE_LOGOUT, 200,
+		     &(struct access_page_values){.user = session->user->name});
 		return;
 	}
 	access_session_end(exchange, session,

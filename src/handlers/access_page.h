@@ -15,9 +15,9 @@ extern const struct slice access_page_challenge;
 // Whether the visitor would rather see a page, by method and Accept.
 bool access_page_is_wanted(const struct exchange *exchange);
 
-// Answers with the page; `message` (a literal) tells what was wrong, NULL: nothing yet.
+// Answers with the page, of the first login.
 void access_page_show(struct exchange *exchange, const struct access_config *config, unsigned status,
-		      const char *message);
+		      enum access_reason reason);
 
 // Whether the request is one that the page makes, or may be: a form.
 bool access_page_is_form(const struct exchange *exchange);

@@ -419,7 +419,51 @@ def test_mistakes_are_named(paged, session, says):
     assert says in str(caught.value)
 
 
+# --- Pages of one's own
+
+LOGIN = """<!doctype html><html lang="de"><title>Anmelden bei $realm</title>
+<style>.wrong, .wait { display: none } [data-reason=wrong] .wrong { display: block }</style>
+<div data-reason="$reason"><p class="wrong">Name oder Passwort falsch.</p><p class="wait">Bitte warten.</p></div>
+<form method="post"><input type="hidden" name="usher-token" value="$token">
+Name <input name="usher-user"> Passwort <input name="usher-password" type="password"> f&uuml;r $5 $$ <button>Anmelden</button></form>
+"""
+LOGOUT = '<p>$user/$message/$reason<form method="post"><input name="usher-token" value="$token"><button>Abmelden</button></form>'
+
+
+def test_pages_of_ones_own(paged):
+    (paged.directory / "login.html").write_text(LOGIN)
+    (paged.directory / "logout.html").write_text(LOGOUT)
+    browser = paged.browser(paged(more=f"pages: {{login: {paged.directory}/login.html, logout: {paged.directory}/logout.html}}"))
+    asked = browser.get("/x")
+    page = asked.body.decode()
+    assert asked.status == 401 and "bei the &lt;staff&gt;</title>" in page and 'data-reason=""' in page and "$5 $ " in page
+    wrong = browser.log_in(password="wrong")
+    assert wrong.status == 401 and 'data-reason="wrong"' in wrong.body.decode() and "default-src 'none'" in wrong.get("Content-Security-Policy")
+    assert browser.log_in("/x").status == 303 and browser.get("/x").status == 200
+    assert re.fullmatch('<p>ann//<form method="post"><input name="usher-token" value="[0-9a-f]{32}">.*', browser.get("/logout").body.decode())
+
+
+@pytest.mark.parametrize("text, says", [("<form></form>", "without which usher takes it from nobody"), (None, "cannot read")])
+def test_a_page_without_a_token_is_a_mistake(paged, text, says):
+    if text:
+        (paged.directory / "code.html").write_text(text)
+    with pytest.raises(AssertionError) as caught:
+        paged(more=f"pages: {{code: {paged.directory}/code.html}}")
+    assert says in str(caught.value)
+
+
 # --- A browser
+
+def test_chromium_shows_pages_of_ones_own(paged, browse):
+    (paged.directory / "login.html").write_text(LOGIN)
+    usher = paged(more=f"pages: {{login: {paged.directory}/login.html}}")
+    page = Page(browse(f"https://test.example:{usher.port}/"))
+    page.wait_for("document.querySelector('form input[name=usher-user]') !== null", "the page to log in by")
+    shown = "getComputedStyle(document.querySelector('.wrong')).display"
+    assert page.run(shown) == "none"
+    page.run("document.querySelector('[name=usher-user]').value = 'ann'; document.forms[0].submit(); 1")
+    page.wait_for(f"document.querySelector('[data-reason=wrong]') !== null && {shown} === 'block'", "what was wrong, by the page's own style")
+
 
 def test_chromium_logs_in_and_out(paged, browse):
     usher = paged()
