@@ -19,12 +19,15 @@ static struct {
 	pthread_once_t once;
 	pthread_mutex_t lock;
 	unsigned char key[KEY_BYTES];
+	EVP_MD *sha256; // fetched once: looking it up costs as much as a digest
 	struct slot slots[SLOTS];
 } table = {.once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void make_key(void)
 {
 	check(RAND_bytes(table.key, sizeof table.key) == 1);
+	table.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	check(table.sha256);
 }
 
 // The parts cannot be taken for others: their lengths stand before them. False for what is too long to be remembered.
@@ -41,8 +44,8 @@ static bool digest_of(const struct remembered_login *login, unsigned char ret_di
 	memcpy(to += sizeof numbers, login->user.data, login->user.length);
 	memcpy(to += login->user.length, login->password.data, login->password.length);
 	to += login->password.length;
-	bool good = EVP_Digest(message, (size_t)(to - message), ret_digest, &length, EVP_sha256(), NULL) == 1;
-	OPENSSL_cleanse(message, sizeof message);
+	bool good = EVP_Digest(message, (size_t)(to - message), ret_digest, &length, table.sha256, NULL) == 1;
+	OPENSSL_cleanse(message, (size_t)(to - message));
 	return good && length == DIGEST_BYTES;
 }
 
