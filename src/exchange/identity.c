@@ -7,23 +7,38 @@ static bool is_named(struct slice name, struct slice wanted)
 	if (name.length != wanted.length)
 		return false;
 	for (size_t i = 0; i < name.length; i++)
-		if ((name.data[i] == '_' ? '-' : ascii_lower(name.data[i])) != wanted.data[i])
+		if ((name.data[i] == '_' ? '-' : ascii_lower(name.data[i])) != ascii_lower(wanted.data[i]))
 			return false;
 	return true;
 }
 
-static bool is_identity(struct slice name)
+const char *const identity_user_fields[] = {
+	"X-Forwarded-User",	"X-Remote-User",  "Remote-User", "X-Auth-User",
+	"X-Authenticated-User", "X-Webauth-User", NULL,
+};
+const char *const identity_groups_fields[] = {
+	"X-Forwarded-Groups", "X-Remote-Groups", "Remote-Groups", "X-Auth-Groups", "X-Webauth-Groups", NULL,
+};
+static const char *const other_fields[] = {
+	"X-Forwarded-Email", "X-Forwarded-Preferred-Username", "Remote-Email", "Remote-Name", NULL,
+};
+
+static bool is_among(struct slice name, const char *const names[])
 {
-	static const char *const names[] = {
-		"x-forwarded-user", "x-forwarded-groups", "x-forwarded-email", "x-forwarded-preferred-username",
-		"x-remote-user",    "x-remote-groups",	  "remote-user",       "remote-groups",
-		"remote-email",	    "remote-name",	  "x-auth-user",       "x-authenticated-user",
-		"x-webauth-user",
-	};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (is_named(name, slice_from_string(names[i])))
+	for (; *names; names++)
+		if (is_named(name, slice_from_string(*names)))
 			return true;
 	return false;
+}
+
+// All of them begin with one of two letters, and few fields of a request do.
+static bool is_identity(struct slice name)
+{
+	char first = name.length > 0 ? ascii_lower(name.data[0]) : '\0';
+	if (first != 'x' && first != 'r')
+		return false;
+	return is_among(name, identity_user_fields) || is_among(name, identity_groups_fields) ||
+	       is_among(name, other_fields);
 }
 
 void identity_remove_fields(struct fields *fields)
@@ -35,13 +50,13 @@ void identity_remove_fields(struct fields *fields)
 	fields->count = kept;
 }
 
-bool identity_tell(struct exchange *exchange)
+bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field)
 {
 	struct fields *fields = &exchange_request(exchange)->fields;
 	struct arena *arena = exchange_arena(exchange);
 	identity_remove_fields(fields);
 	return exchange->user.length == 0 ||
-	       (fields_add_name(fields, arena, SLICE("X-Forwarded-User"), exchange->user) &&
+	       (fields_add_name(fields, arena, slice_from_string(user_field), exchange->user) &&
 		(exchange->groups.length == 0 ||
-		 fields_add_name(fields, arena, SLICE("X-Forwarded-Groups"), exchange->groups)));
+		 fields_add_name(fields, arena, slice_from_string(groups_field), exchange->groups)));
 }

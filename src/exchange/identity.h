@@ -10,8 +10,12 @@ struct exchange;
 // Remote-User and their like, also with "_" for "-", which many servers take for the same.
 void identity_remove_fields(struct fields *fields);
 
-// Tells the exchange's user and groups in X-Forwarded-User and X-Forwarded-Groups, in the place of any that are there.
-// False when memory is out.
-bool identity_tell(struct exchange *exchange);
+// Names of such fields, from which a rule chooses: no client can send what is always taken off. They end with NULL.
+extern const char *const identity_user_fields[];
+extern const char *const identity_groups_fields[];
+
+// Tells the exchange's user and groups in the fields with these names, in the place of any that are there. False when
+// memory is out.
+bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field);
 
 #endif

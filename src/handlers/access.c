@@ -29,10 +29,16 @@ static void note(struct exchange *exchange, const struct access_config *config, 
 	trace_note(&exchange->trace, "access", by, config->place.file, config->place.line, TRACE_NO_VALUE);
 }
 
-static void go_on(struct exchange *exchange)
+static bool tell(struct exchange *exchange, const struct access_config *config)
+{
+	return identity_tell(exchange, identity_user_fields[config->user_field],
+			     identity_groups_fields[config->groups_field]);
+}
+
+static void go_on(struct exchange *exchange, const struct access_config *config)
 {
 	access_session_hide(exchange);
-	if (identity_tell(exchange))
+	if (tell(exchange, config))
 		exchange_next(exchange);
 	else
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "tell who the visitor is", NULL);
@@ -44,7 +50,7 @@ static void let_in(struct exchange *exchange, const struct access_config *config
 	exchange->groups = user->groups;
 	note(exchange, config, user->name);
 	if (access_means(config, user))
-		go_on(exchange);
+		go_on(exchange, config);
 	else
 		exchange_fail(exchange, FAULT_REFUSED, "log in", "access.users and access.groups do not mean him");
 }
@@ -166,7 +172,7 @@ static void log_in(struct exchange *exchange, const struct access_config *config
 static void let_in_without_login(struct exchange *exchange, const struct access_config *config)
 {
 	note(exchange, config, exchange->client_text);
-	go_on(exchange);
+	go_on(exchange, config);
 }
 
 static void ask_service(struct exchange *exchange, const struct access_config *config)
@@ -175,7 +181,7 @@ static void ask_service(struct exchange *exchange, const struct access_config *c
 	if (!access_forward_ask(exchange, config->forward, &told))
 		return;
 	note(exchange, config, exchange->user.length > 0 ? exchange->user : exchange->client_text);
-	bool good = identity_tell(exchange);
+	bool good = tell(exchange, config);
 	for (size_t i = 0; i < config->forward->take.count; i++)
 		(void)fields_remove_name(fields, config->forward->take.items[i].text);
 	for (uint32_t i = 0; i < told.count && good; i++)

@@ -1,5 +1,6 @@
 #include "handlers/access_config.h"
 
+#include "exchange/identity.h"
 #include "exchange/snapshot.h"
 
 #include <stddef.h>
@@ -28,6 +29,11 @@ static const struct config_key access_keys[] = {
 	 "both: an address or a certificate that is allowed, and a login besides", .choices = require_words},
 	{"pass_password", CONFIG_BOOL, offsetof(struct access_config, pass_password), "false",
 	 "servers get the Authorization that the visitor logged in with; otherwise the password goes no further"},
+	{"user_field", CONFIG_CHOICE, offsetof(struct access_config, user_field), "X-Forwarded-User",
+	 "the field that tells servers who logged in; from outside none of these is ever passed on",
+	 .choices = identity_user_fields},
+	{"groups_field", CONFIG_CHOICE, offsetof(struct access_config, groups_field), "X-Forwarded-Groups",
+	 "the field that tells servers his groups, with commas between them", .choices = identity_groups_fields},
 	{"forward", CONFIG_OPTIONAL, offsetof(struct access_config, forward),
 	 .help = "in the place of `login`: an authentication service that is asked about each visitor",
 	 .section = &access_forward_section},
