@@ -180,9 +180,10 @@ def test_a_slow_server_gets_few_requests_by_least_time(stage):
             time.sleep(0.01)
             connection.answer(b"quick")
     origins = [stage.origin(slow), stage.origin(quick), stage.origin(quick)]
-    p99 = {}
+    p99, slow_ones = {}, {}
     for balance in ("round_robin", "least_time"):
         usher = start(stage, origins, f"balance: {balance}")
+        before = len(origins[0].requests)
 
         def visit(_, port=usher):
             begun = time.monotonic()
@@ -191,8 +192,10 @@ def test_a_slow_server_gets_few_requests_by_least_time(stage):
         with concurrent.futures.ThreadPoolExecutor(4) as visitors:
             times = sorted(visitors.map(visit, range(600)))
         p99[balance] = times[int(len(times) * 0.99)]
-    print(p99)
-    assert p99["least_time"] <= p99["round_robin"] / 2
+        slow_ones[balance] = len(origins[0].requests) - before
+    # What it saves depends on the machine's other work (printed), what the slow server gets less so.
+    print(p99, slow_ones)
+    assert slow_ones["round_robin"] >= 600 / 4 and slow_ones["least_time"] <= slow_ones["round_robin"] / 4
 
 
 def test_a_server_that_answers_500_is_left_alone(stage):
