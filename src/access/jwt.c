@@ -1,5 +1,7 @@
 #include "access/jwt.h"
 
+#include "base/base64.h"
+
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
@@ -53,45 +55,10 @@ static const struct algorithm *algorithm_of(const char *name)
 	return NULL;
 }
 
-// --- Base64 for URLs, without padding (RFC 7515 section 2)
-
-static int digit_of(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-// The length, or -1.
-static int decode(struct slice text, unsigned char *to, size_t size)
-{
-	unsigned bits = 0, count = 0;
-	size_t length = 0;
-	for (size_t i = 0; i < text.length; i++) {
-		int digit = digit_of(text.data[i]);
-		if (digit < 0)
-			return -1;
-		bits = bits << 6 | (unsigned)digit;
-		count += 6;
-		if (count < 8)
-			continue;
-		count -= 8;
-		if (length == size)
-			return -1;
-		to[length++] = (unsigned char)(bits >> count);
-		bits &= (1U << count) - 1;
-	}
-	return bits == 0 && count < 6 ? (int)length : -1;
-}
-
 static int decode_member(const json_t *object, const char *name, unsigned char *to, size_t size)
 {
 	const char *text = json_string_value(json_object_get(object, name));
-	return text ? decode(slice_from_string(text), to, size) : -1;
+	return text ? base64_decode(BASE64_URL, slice_from_string(text), to, size) : -1;
 }
 
 // --- Keys (RFC 7518 section 6)
@@ -313,7 +280,7 @@ static bool fits(const struct key *key, const struct algorithm *algorithm, const
 static json_t *read_part(struct slice text)
 {
 	unsigned char bytes[JWT_MAX];
-	int length = decode(text, bytes, sizeof bytes);
+	int length = base64_decode(BASE64_URL, text, bytes, sizeof bytes);
 	json_t *part = length > 0 ? json_loadb((char *)bytes, (size_t)length, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	if (json_is_object(part))
 		return part;
@@ -327,7 +294,7 @@ static const char *fault_of_signature(const struct jwt_keys *keys, const json_t 
 	const struct algorithm *algorithm = algorithm_of(json_string_value(json_object_get(header, "alg")));
 	const char *id = json_string_value(json_object_get(header, "kid"));
 	unsigned char signature[SIGNATURE_MAX];
-	int length = decode(text, signature, sizeof signature);
+	int length = base64_decode(BASE64_URL, text, signature, sizeof signature);
 	bool has_key = false;
 	if (!algorithm)
 		return "its algorithm is none that is taken";

@@ -1,5 +1,6 @@
 #include "access/session.h"
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/hash.h"
 
@@ -31,45 +32,6 @@ void session_key_make(struct slice secret, struct session_key *ret_key)
 		      EVP_DigestFinal_ex(digest, ret_key->bytes, NULL) == 1);
 	}
 	EVP_MD_CTX_free(digest);
-}
-
-// --- Base64 for URLs, without padding (RFC 4648 section 5)
-
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static size_t encode(const unsigned char *bytes, size_t length, char *to)
-{
-	size_t written = 0;
-	for (size_t i = 0; i < length; i += 3) {
-		unsigned group = (unsigned)bytes[i] << 16 | (i + 1 < length ? (unsigned)bytes[i + 1] << 8 : 0) |
-				 (i + 2 < length ? bytes[i + 2] : 0U);
-		size_t count = length - i < 3 ? length - i + 1 : 4;
-		for (size_t j = 0; j < count; j++)
-			to[written++] = digits[group >> (18 - 6 * j) & 63];
-	}
-	return written;
-}
-
-// The length, or -1.
-static int decode(struct slice text, unsigned char *to, size_t size)
-{
-	unsigned bits = 0, count = 0;
-	size_t length = 0;
-	for (size_t i = 0; i < text.length; i++) {
-		const char *digit = text.data[i] ? strchr(digits, text.data[i]) : NULL;
-		if (!digit)
-			return -1;
-		bits = bits << 6 | (unsigned)(digit - digits);
-		count += 6;
-		if (count < 8)
-			continue;
-		count -= 8;
-		if (length == size)
-			return -1;
-		to[length++] = (unsigned char)(bits >> count);
-		bits &= (1U << count) - 1;
-	}
-	return bits == 0 && count < 6 ? (int)length : -1;
 }
 
 // --- Encrypting
@@ -117,7 +79,7 @@ struct slice session_write(const struct session_key *key, const struct session *
 	if (RAND_bytes(sealed, NONCE) != 1 ||
 	    !run(key, true, sealed, scope, plain, (int)length, sealed + NONCE, sealed + NONCE + length))
 		return SLICE_EMPTY;
-	return slice_from(room, encode(sealed, NONCE + length + TAG, room));
+	return slice_from(room, base64_encode(BASE64_URL, slice_from((char *)sealed, NONCE + length + TAG), room));
 }
 
 bool session_read(const struct session_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
@@ -125,7 +87,7 @@ bool session_read(const struct session_key *key, struct slice text, struct slice
 {
 	unsigned char sealed[NONCE + PLAIN_MAX + TAG];
 	struct record record;
-	int length = decode(text, sealed, sizeof sealed);
+	int length = base64_decode(BASE64_URL, text, sealed, sizeof sealed);
 	if (length < NONCE + TAG + (int)sizeof record)
 		return false;
 	length -= NONCE + TAG;

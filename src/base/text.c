@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include "base/base64.h"
 #include "base/check.h"
 
 #include <stdarg.h>
@@ -46,18 +47,9 @@ void text_add_hex(struct text *text, uint64_t number, unsigned digits)
 
 void text_add_base64(struct text *text, struct slice bytes)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *from = (const unsigned char *)bytes.data;
-	char *room = text_room(text, TEXT_BASE64_LENGTH(bytes.length));
-	for (size_t i = 0; room != NULL && i < bytes.length; i += 3) {
-		size_t left = bytes.length - i;
-		unsigned second = left > 1 ? from[i + 1] : 0, third = left > 2 ? from[i + 2] : 0;
-		unsigned group = (unsigned)from[i] << 16 | second << 8 | third;
-		*room++ = digits[group >> 18];
-		*room++ = digits[group >> 12 & 63];
-		*room++ = left > 1 ? digits[group >> 6 & 63] : '=';
-		*room++ = left > 2 ? digits[group & 63] : '=';
-	}
+	char *room = text_room(text, BASE64_LENGTH(bytes.length));
+	if (room != NULL)
+		(void)base64_encode(BASE64_PADDED, bytes, room);
 }
 
 void text_printf(struct text *text, const char *format, ...)

@@ -62,8 +62,7 @@ void text_add_signed(struct text *text, int64_t number);
 // the number needs.
 void text_add_hex(struct text *text, uint64_t number, unsigned digits);
 
-// In base64, with padding (RFC 4648 section 4): TEXT_BASE64_LENGTH bytes.
-#define TEXT_BASE64_LENGTH(length) (((length) + 2) / 3 * 4)
+// In base64, with padding (RFC 4648 section 4): BASE64_LENGTH bytes.
 void text_add_base64(struct text *text, struct slice bytes);
 
 // As snprintf, with one byte of room more for its NUL; slower than the others.

@@ -2,6 +2,7 @@
 //
 // Every route of a site whose `tls.client_certificate` asks for certificates has this handler.
 // What clients say in such fields was taken off before any rule saw it (exchange/certificate.h).
+#include "base/base64.h"
 #include "base/text.h"
 #include "exchange/certificate.h"
 #include "exchange/exchange.h"
@@ -72,7 +73,7 @@ static bool add_client_cert(struct exchange *exchange)
 	const struct tls_certificate *certificate = certificate_verified(exchange);
 	if (!certificate)
 		return true;
-	struct text text = {.capacity = TEXT_BASE64_LENGTH(certificate->der.length) + 2};
+	struct text text = {.capacity = BASE64_LENGTH(certificate->der.length) + 2};
 	text.data = arena_alloc(exchange_arena(exchange), text.capacity);
 	if (!text.data)
 		return false;
