@@ -151,19 +151,18 @@ static void log_in(struct exchange *exchange, const struct access_config *config
 {
 	struct access_session session;
 	struct slice value = fields_value(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
-	const struct field *key = given_key(exchange, config);
-	bool has_page = access_has_page(config);
+	const struct field *key = config->has_keys ? given_key(exchange, config) : NULL;
 	if (key)
 		log_in_by_key(exchange, config, key);
-	else if (has_page && access_session_find(exchange, config, &session))
+	else if (config->has_page && access_session_find(exchange, config, &session))
 		go_on_in_session(exchange, config, &session);
-	else if (access_token_is_given(value) && access_has_tokens(config))
+	else if (access_token_is_given(value) && config->has_tokens)
 		log_in_by_token(exchange, config, value);
-	else if (value.data && access_has_basic(config))
+	else if (value.data && config->has_basic)
 		log_in_by_basic(exchange, config, value);
-	else if (has_page && access_page_is_form(exchange))
+	else if (config->has_page && access_page_is_form(exchange))
 		access_page_take(exchange, config);
-	else if (has_page && access_page_is_wanted(exchange))
+	else if (config->has_page && access_page_is_wanted(exchange))
 		access_page_show(exchange, config, 401, ACCESS_REASON_NONE);
 	else
 		challenge(exchange, config, "no Authorization");

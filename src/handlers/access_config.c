@@ -65,15 +65,19 @@ static bool load_logins(struct config_load *load, struct snapshot *snapshot, str
 		const struct login *login = access_login_find(load, snapshot, &texts->items[i]);
 		good = login && good;
 		config->logins[config->login_count++] = login;
+		config->has_page |= login && login->page;
+		config->has_basic |= login && login->basic;
+		config->has_tokens |= login && login->tokens;
+		config->has_keys |= login && login->keys;
 	}
 	if (!good || config->login_count == 0)
 		return good;
 	const struct {
 		bool is_taken;
 		const char *scheme, *more;
-	} schemes[] = {{access_has_basic(config), "Basic", ", charset=\"UTF-8\""},
-		       {access_has_tokens(config), "Bearer", ""},
-		       {access_has_keys(config), "ApiKey", ""}};
+	} schemes[] = {{config->has_basic, "Basic", ", charset=\"UTF-8\""},
+		       {config->has_tokens, "Bearer", ""},
+		       {config->has_keys, "ApiKey", ""}};
 	config->challenge = SLICE("");
 	for (size_t i = 0; i < sizeof schemes / sizeof *schemes && config->challenge.data; i++)
 		if (schemes[i].is_taken)
@@ -173,36 +177,4 @@ bool access_means(const struct access_config *config, const struct user *user)
 {
 	return (config->users.count == 0 && config->groups.count == 0) || names_user(&config->users, user, false) ||
 	       names_user(&config->groups, user, true);
-}
-
-bool access_has_page(const struct access_config *config)
-{
-	for (size_t i = 0; i < config->login_count; i++)
-		if (config->logins[i]->page)
-			return true;
-	return false;
-}
-
-bool access_has_basic(const struct access_config *config)
-{
-	for (size_t i = 0; i < config->login_count; i++)
-		if (config->logins[i]->basic)
-			return true;
-	return false;
-}
-
-bool access_has_tokens(const struct access_config *config)
-{
-	for (size_t i = 0; i < config->login_count; i++)
-		if (config->logins[i]->tokens)
-			return true;
-	return false;
-}
-
-bool access_has_keys(const struct access_config *config)
-{
-	for (size_t i = 0; i < config->login_count; i++)
-		if (config->logins[i]->keys)
-			return true;
-	return false;
 }

@@ -29,6 +29,7 @@ struct access_config {
 	struct slice certificate_words;
 	const struct login **logins;
 	size_t login_count;
+	bool has_page, has_basic, has_tokens, has_keys; // what one of the logins takes
 	struct slice challenge;
 };
 
@@ -40,11 +41,5 @@ bool access_config_load(struct config_load *load, struct snapshot *snapshot, con
 
 // Whether the rule means a user who has logged in.
 bool access_means(const struct access_config *config, const struct user *user);
-
-// Whether one of the logins has a page, takes Basic, tokens, or API keys.
-bool access_has_page(const struct access_config *config);
-bool access_has_basic(const struct access_config *config);
-bool access_has_tokens(const struct access_config *config);
-bool access_has_keys(const struct access_config *config);
 
 #endif
