@@ -160,10 +160,22 @@ static bool read_users(struct config_load *load, struct login *login)
 	return true;
 }
 
-static bool read_keys(struct config_load *load, struct login_keys *keys)
+typedef bool reader(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault);
+
+static bool read_file(struct config_load *load, const struct config_text *path, reader *read, struct users *users)
 {
 	struct slice content;
 	struct users_fault fault;
+	if (!config_read_watched(load, path, &content))
+		return false;
+	if (read(users, content, config_arena(load), &fault))
+		return true;
+	complain(load, path, &fault);
+	return false;
+}
+
+static bool read_keys(struct config_load *load, struct login_keys *keys)
+{
 	if (!keys)
 		return true;
 	if (!syntax_all(keys->header.text, SYNTAX_TOKEN)) {
@@ -171,46 +183,24 @@ static bool read_keys(struct config_load *load, struct login_keys *keys)
 			     SLICE_ARGUMENTS(keys->header.text));
 		return false;
 	}
-	if (!config_read_watched(load, &keys->path, &content))
-		return false;
-	if (users_read_keys(&keys->users, content, config_arena(load), &fault))
-		return true;
-	complain(load, &keys->path, &fault);
-	return false;
+	return read_file(load, &keys->path, users_read_keys, &keys->users);
 }
 
 // They are of users and of API keys.
 static bool read_groups(struct config_load *load, struct login *login)
 {
-	struct slice content;
-	struct users_fault fault;
-	if (!login->groups_path.text.data)
-		return true;
-	if (!config_read_watched(load, &login->groups_path, &content))
-		return false;
-	if (users_read_groups(&login->users, content, config_arena(load), &fault) &&
-	    (!login->keys || users_read_groups(&login->keys->users, content, config_arena(load), &fault)))
-		return true;
-	complain(load, &login->groups_path, &fault);
-	return false;
+	const struct config_text *path = &login->groups_path;
+	return !path->text.data || (read_file(load, path, users_read_groups, &login->users) &&
+				    (!login->keys || read_file(load, path, users_read_groups, &login->keys->users)));
 }
 
 static bool read_second(struct config_load *load, struct login *login)
 {
-	struct slice content;
-	struct users_fault fault;
 	if (!login->second_path.text.data)
 		return true;
-	if (!login->page) {
-		config_error(load, login->second_path.place,
-			     "a second factor is asked for by the page, and `page` is false");
-		return false;
-	}
-	if (!config_read_watched(load, &login->second_path, &content))
-		return false;
-	if (users_read_second(&login->users, content, config_arena(load), &fault))
-		return true;
-	complain(load, &login->second_path, &fault);
+	if (login->page)
+		return read_file(load, &login->second_path, users_read_second, &login->users);
+	config_error(load, login->second_path.place, "a second factor is asked for by the page, and `page` is false");
 	return false;
 }
 
