@@ -3,11 +3,11 @@
 //	ninja -C build bench/bench_access && build/bench/bench_access
 #include "access/concurrent.h"
 #include "access/jwt.h"
-#include "access/rate.h"
 #include "access/remembered.h"
 #include "access/session.h"
 #include "access/users.h"
 #include "net/address.h"
+#include "net/rate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,9 +54,10 @@ static void read_session(unsigned call)
 static void take_rate(unsigned call)
 {
 	static const struct rate rate = {100000000, 2000000000};
-	unsigned char room[16];
-	struct slice who = address_client_bytes(&addresses[call % 1024], room);
-	found += rate_take(&rate, rate_key(7, who), (int64_t)call * 1000).is_within;
+	uint64_t client[2];
+	(void)address_client_key(&addresses[call % 1024], client);
+	uint64_t rate_of = rate_key(7, slice_from(client, sizeof client));
+	found += rate_take(&rate, rate_of, (int64_t)call * 1000).is_within;
 }
 
 static void remember(unsigned call)
@@ -67,10 +68,10 @@ static void remember(unsigned call)
 
 static void take_place(unsigned call)
 {
-	unsigned char room[16];
+	uint64_t client[2];
 	struct concurrent *place;
-	uint64_t client = rate_key(8, address_client_bytes(&addresses[call % 1024], room));
-	if (concurrent_take(client, 20, &place) != CONCURRENT_TAKEN)
+	(void)address_client_key(&addresses[call % 1024], client);
+	if (concurrent_take(rate_key(8, slice_from(client, sizeof client)), 20, &place) != CONCURRENT_TAKEN)
 		abort();
 	concurrent_give(place);
 	found++;

@@ -41,8 +41,9 @@ static void make_key(void)
 
 static uint64_t network_hash(const struct address *client)
 {
-	unsigned char room[16];
-	return hash_keyed(&table.key, address_client_bytes(client, room));
+	uint64_t key[2];
+	(void)address_client_key(client, key); // by a UNIX socket all are one
+	return hash_keyed(&table.key, slice_from(key, sizeof key));
 }
 
 static void keys_of(const struct failures_try *tried, uint64_t ret_keys[KINDS])

@@ -1,5 +1,5 @@
 // rate: how often a visitor may ask, and how much at once.
-#include "access/rate.h"
+#include "net/rate.h"
 
 #include "access/concurrent.h"
 #include "base/hash.h"
@@ -146,7 +146,7 @@ static bool rate_load(struct config_load *load, struct snapshot *snapshot, const
 
 // --- Handling
 
-static struct slice who(struct exchange *exchange, const struct rate_config *config, unsigned char room[16])
+static struct slice who(struct exchange *exchange, const struct rate_config *config, uint64_t room[2])
 {
 	switch (config->by) {
 	case BY_ROUTE:
@@ -164,7 +164,8 @@ static struct slice who(struct exchange *exchange, const struct rate_config *con
 	default:
 		break;
 	}
-	return address_client_bytes(&exchange->client, room);
+	(void)address_client_key(&exchange->client, room); // by a UNIX socket all are one
+	return slice_from(room, 2 * sizeof *room);
 }
 
 // The draft of the IETF's working group (RateLimit header fields for HTTP).
@@ -227,7 +228,7 @@ static bool take_place(struct exchange *exchange, const struct rate_config *conf
 // Whether the request may go on. May suspend.
 static bool keeps_to(struct exchange *exchange, const struct rate_config *config)
 {
-	unsigned char room[16];
+	uint64_t room[2];
 	uint64_t key = rate_key(config->rule, who(exchange, config, room));
 	if (config->concurrent > 0 && !take_place(exchange, config, key))
 		return false;

@@ -56,10 +56,6 @@ bool endpoint_parse(struct slice text, uint16_t default_port, struct endpoint *r
 // The endpoint's address when no name has to be resolved for it. ":port" gives [::]:port.
 bool endpoint_to_address(const struct endpoint *endpoint, struct address *ret_address);
 
-// What counts as one client: an IPv4 address (also within IPv6), or the first 64 bits of an IPv6 one; nothing for
-// others. In `room`.
-struct slice address_client_bytes(const struct address *address, unsigned char room[16]);
-
 struct network {
 	uint8_t bytes[16]; // IPv4 as IPv4-mapped
 	uint8_t prefix;	   // 0 to 128

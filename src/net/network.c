@@ -98,16 +98,3 @@ bool network_set_contains(const struct network_set *set, const struct address *a
 	}
 	return network_has(at, number);
 }
-
-struct slice address_client_bytes(const struct address *address, unsigned char room[16])
-{
-	struct number number;
-	if (!number_from_address(address, &number))
-		return SLICE_EMPTY;
-	bool is_v4 = number.high == 0 && number.low >> 32 == 0xffff;
-	number.high = htobe64(number.high);
-	number.low = htobe64(number.low);
-	memcpy(room, &number.high, 8);
-	memcpy(room + 8, &number.low, 8);
-	return slice_from(room, is_v4 ? 16 : 8);
-}

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "fiber/kernel.h"
 #include "net/connection_count.h"
+#include "net/rate.h"
 #include "observe/metrics.h"
-#include "tls/rate.h"
 
 #include <stdlib.h>
 
@@ -194,12 +194,22 @@ static void accepting_begin(struct accepting *accepting)
 
 // --- Before the handshake
 
+// Clients of UNIX sockets have no bound.
+static bool keeps_to_rate(const struct tls_acceptor_settings *settings, const struct address *client)
+{
+	uint64_t key[2];
+	if (!settings->client_rate || !address_client_key(client, key))
+		return true;
+	int64_t each_ns = SECOND_NS / settings->client_rate;
+	const struct rate rate = {each_ns, each_ns * (settings->client_burst - 1)};
+	return rate_take(&rate, rate_key(RATE_OF_HANDSHAKES, slice_from(key, sizeof key)), loop_now()).is_within;
+}
+
 static bool may_begin(struct accepting *accepting)
 {
 	const struct tls_acceptor_settings *settings = &accepting->acceptor->settings;
 	char buffer[ADDRESS_TEXT_MAX];
-	if (!settings->client_rate ||
-	    tls_rate_take(&accepting->peer, settings->client_rate, settings->client_burst, loop_now()))
+	if (keeps_to_rate(settings, &accepting->peer))
 		return true;
 	struct slice client = address_format_ip(&accepting->peer, buffer);
 	log_warning("%.*s begins more than %u TLS handshakes a second: refusing others (limits.handshake_rate)",

@@ -1,7 +1,7 @@
 // Places that are taken and given back, over several threads.
 #include "access/concurrent.h"
-#include "access/rate.h"
 #include "cmocka_all.h"
+#include "net/rate.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -2,7 +2,6 @@
 #include "observe/metrics.h"
 #include "support.h"
 #include "tls/acceptor.h"
-#include "tls/rate.h"
 
 #include <stdio.h>
 
@@ -300,42 +299,6 @@ static void bounds_the_connections_of_a_client(void **state)
 	test_run(connect_too_many, NULL);
 }
 
-static void buckets_fill_and_empty(void **state)
-{
-	struct address client = test_ip("198.51.100.1", 1), other = test_ip("198.51.100.2", 1);
-	int64_t now_ns = 1000 * SECOND_NS;
-	for (int i = 0; i < 4; i++)
-		assert_true(tls_rate_take(&client, 10, 4, now_ns));
-	assert_false(tls_rate_take(&client, 10, 4, now_ns));
-	assert_true(tls_rate_take(&other, 10, 4, now_ns));
-	assert_false(tls_rate_take(&client, 10, 4, now_ns + SECOND_NS / 10 - 1));
-	assert_true(tls_rate_take(&client, 10, 4, now_ns + SECOND_NS / 10));
-	assert_false(tls_rate_take(&client, 10, 4, now_ns + SECOND_NS / 10));
-	// Never more than the burst, however long it was idle.
-	for (int i = 0; i < 4; i++)
-		assert_true(tls_rate_take(&client, 10, 4, now_ns + 100 * SECOND_NS));
-	assert_false(tls_rate_take(&client, 10, 4, now_ns + 100 * SECOND_NS));
-
-	struct address a = test_ip("2001:db8:9::1", 1), b = test_ip("2001:db8:9::2", 1);
-	assert_true(tls_rate_take(&a, 1, 1, now_ns));
-	assert_false(tls_rate_take(&b, 1, 1, now_ns)); // the same /64
-}
-
-// A flood from everywhere takes no memory, and costs nobody his handshake.
-static void forgets_the_longest_idle(void **state)
-{
-	int64_t now_ns = 5000 * SECOND_NS;
-	for (uint32_t i = 0; i < 100000; i++) {
-		char text[32];
-		(void)snprintf(text, sizeof text, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
-		struct address client = test_ip(text, 1);
-		assert_true(tls_rate_take(&client, 1, 1, now_ns));
-	}
-	struct address last = test_ip("203.0.113.1", 1);
-	assert_true(tls_rate_take(&last, 1, 1, now_ns));
-	assert_false(tls_rate_take(&last, 1, 1, now_ns));
-}
-
 // --- The end
 
 static void abort_all(void *argument)
@@ -387,8 +350,6 @@ int main(void)
 		cmocka_unit_test(closes_those_who_take_long),
 		cmocka_unit_test(bounds_the_rate_of_a_client),
 		cmocka_unit_test(bounds_the_connections_of_a_client),
-		cmocka_unit_test(buckets_fill_and_empty),
-		cmocka_unit_test(forgets_the_longest_idle),
 		cmocka_unit_test(aborts),
 	};
 	return cmocka_run_group_tests(tests, world_make, world_free);

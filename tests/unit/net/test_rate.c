@@ -1,6 +1,6 @@
 // Rates under a clock of the test's own; several threads at once, exact over all of them.
-#include "access/rate.h"
 #include "cmocka_all.h"
+#include "net/rate.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -66,12 +66,24 @@ static void test_it_is_exact_over_threads(void **state)
 	assert_in_range(atomic_load(&within), 790, 816);
 }
 
+// A flood from everywhere takes no memory, and costs nobody his turn.
+static void test_a_flood_from_everywhere(void **state)
+{
+	const struct rate one = {SECOND, 0};
+	int64_t now_ns = 5000 * SECOND;
+	for (uint32_t i = 0; i < 1000000; i++)
+		assert_true(rate_take(&one, rate_key(5, slice_from(&i, sizeof i)), now_ns).is_within);
+	assert_true(rate_take(&one, rate_key(5, SLICE("last")), now_ns).is_within);
+	assert_false(rate_take(&one, rate_key(5, SLICE("last")), now_ns).is_within);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_burst_and_the_steady_rate),
 		cmocka_unit_test(test_keys_are_apart),
 		cmocka_unit_test(test_it_is_exact_over_threads),
+		cmocka_unit_test(test_a_flood_from_everywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "access/rate.h"
+#include "net/rate.h"
 
 #include "base/hash.h"
 

@@ -1,10 +1,11 @@
 // Rates: how often something may happen, by the generic cell rate algorithm (GCRA, ITU-T I.371), which needs one time
 // for each key: when it would be through if all went at the steady rate.
 //
-// In a table of a fixed size that all threads share. A key that is not in it has done nothing of late; where there are
-// more keys than room, those that are nearest to that are forgotten.
-#ifndef USHER_ACCESS_RATE_H
-#define USHER_ACCESS_RATE_H
+// In a table of a fixed size that all threads and all rules share. A key that is not in it has done nothing of late;
+// where there are more keys than room, those that are nearest to that are forgotten: a flood from everywhere is not
+// held up by this, and nobody is refused because of others.
+#ifndef USHER_NET_RATE_H
+#define USHER_NET_RATE_H
 
 #include "base/slice.h"
 
@@ -24,7 +25,10 @@ struct rate_result {
 	int64_t full_ns; // until the whole burst is there again
 };
 
-// A key's hash; nobody outside can find two that collide.
+// Rules that are no route's.
+#define RATE_OF_HANDSHAKES UINT64_C(1)
+
+// A key's hash, of a rule and of whom it counts; nobody outside can find two that collide.
 uint64_t rate_key(uint64_t rule, struct slice who);
 
 // Counts one, when it is within. From any thread; now_ns is of one clock.
