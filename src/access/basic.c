@@ -12,9 +12,8 @@ bool basic_read(struct slice value, struct basic *ret_basic)
 		return false;
 	ret_basic->room[length] = '\0';
 	struct slice whole = slice_from(ret_basic->room, (size_t)length);
-	for (size_t i = 0; i < whole.length; i++)
-		if ((unsigned char)whole.data[i] < ' ' || whole.data[i] == 0x7f)
-			return false;
+	if (!slice_is_printable(whole))
+		return false;
 	if (!slice_cut(whole, ':', &ret_basic->user, &ret_basic->password))
 		return false;
 	ret_basic->room[ret_basic->user.length] = '\0';

@@ -17,14 +17,6 @@ static int compare(const void *left, const void *right)
 	return order ? order : a.length < b.length ? -1 : a.length > b.length;
 }
 
-static bool is_printable(struct slice text)
-{
-	for (size_t i = 0; i < text.length; i++)
-		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
-			return false;
-	return true;
-}
-
 enum hashes { HASHES_NEW, HASHES_OLD_TOO, HASHES_OF_KEYS };
 
 static bool is_digest(struct slice hash)
@@ -37,7 +29,7 @@ static bool is_digest(struct slice hash)
 
 static const char *fault_of(struct slice name, struct slice hash, enum hashes allowed)
 {
-	if (name.length == 0 || name.length > USERS_NAME_MAX || !is_printable(name))
+	if (name.length == 0 || name.length > USERS_NAME_MAX || !slice_is_printable(name))
 		return "expected NAME:HASH, with a name of 1 to 128 printable bytes";
 	if (allowed == HASHES_OF_KEYS)
 		return is_digest(hash) ? NULL
@@ -63,29 +55,10 @@ static const char *fault_of(struct slice name, struct slice hash, enum hashes al
 	return NULL;
 }
 
-static bool next_line(struct slice *rest, struct slice *ret_line)
-{
-	if (rest->length == 0)
-		return false;
-	if (!slice_cut(*rest, '\n', ret_line, rest))
-		*rest = SLICE_EMPTY;
-	if (slice_ends_with(*ret_line, SLICE("\r")))
-		ret_line->length--;
-	return true;
-}
-
 static bool is_passed_over(struct slice line)
 {
 	line = slice_trim(line);
 	return line.length == 0 || line.data[0] == '#';
-}
-
-static size_t count_lines(struct slice content)
-{
-	size_t count = 1;
-	for (size_t i = 0; i < content.length; i++)
-		count += content.data[i] == '\n';
-	return count;
 }
 
 static bool fail(unsigned line, const char *why, struct users_fault *ret_fault)
@@ -107,10 +80,10 @@ static bool read_hashes(struct users *users, struct slice content, enum hashes a
 {
 	struct slice rest = content, line, name, hash, more;
 	*users = (struct users){.digest = hash_fast(content)};
-	users->items = arena_alloc(arena, count_lines(content) * sizeof *users->items);
+	users->items = arena_alloc(arena, (slice_count(content, '\n') + 1) * sizeof *users->items);
 	if (!users->items)
 		return fail(0, "no memory", ret_fault);
-	for (unsigned number = 1; next_line(&rest, &line); number++) {
+	for (unsigned number = 1; slice_next_line(&rest, &line); number++) {
 		if (is_passed_over(line))
 			continue;
 		if (!slice_cut(line, ':', &name, &hash))
@@ -169,7 +142,7 @@ static bool add_group(struct users *users, struct slice name, struct slice group
 
 static bool is_group_name(struct slice group)
 {
-	return group.length > 0 && group.length <= USERS_NAME_MAX && is_printable(group) &&
+	return group.length > 0 && group.length <= USERS_NAME_MAX && slice_is_printable(group) &&
 	       slice_find(group, ',') == group.length;
 }
 
@@ -177,7 +150,7 @@ bool users_read_groups(struct users *users, struct slice content, struct arena *
 {
 	struct slice rest = content, line, group, names, name;
 	users->digest = hash_number(users->digest ^ hash_fast(content));
-	for (unsigned number = 1; next_line(&rest, &line); number++) {
+	for (unsigned number = 1; slice_next_line(&rest, &line); number++) {
 		if (is_passed_over(line))
 			continue;
 		bool has_names = slice_cut(line, ':', &group, &names);
@@ -198,7 +171,7 @@ bool users_read_second(struct users *users, struct slice content, struct arena *
 	struct slice rest = content, line, name, text;
 	struct totp_secret secret;
 	users->digest = hash_number(users->digest ^ hash_fast(content));
-	for (unsigned number = 1; next_line(&rest, &line); number++) {
+	for (unsigned number = 1; slice_next_line(&rest, &line); number++) {
 		if (is_passed_over(line))
 			continue;
 		if (!slice_cut(line, ':', &name, &text) || !totp_secret_read(slice_trim(text), &secret))

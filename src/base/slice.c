@@ -45,6 +45,33 @@ bool slice_cut(struct slice whole, char separator, struct slice *ret_before, str
 	return true;
 }
 
+bool slice_next_line(struct slice *rest, struct slice *ret_line)
+{
+	if (rest->length == 0)
+		return false;
+	if (!slice_cut(*rest, '\n', ret_line, rest))
+		*rest = SLICE_EMPTY;
+	if (slice_ends_with(*ret_line, SLICE("\r")))
+		ret_line->length--;
+	return true;
+}
+
+size_t slice_count(struct slice whole, char byte)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < whole.length; i++)
+		count += whole.data[i] == byte;
+	return count;
+}
+
+bool slice_is_printable(struct slice text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
+			return false;
+	return true;
+}
+
 // The index of the comma that ends the first member, or the length. In a quoted string a
 // backslash takes the meaning from what follows it (RFC 9110 section 5.6.4).
 static size_t find_member_end(struct slice list)

@@ -74,6 +74,16 @@ struct slice slice_trim(struct slice whole);
 // *ret_before.
 bool slice_cut(struct slice whole, char separator, struct slice *ret_before, struct slice *ret_after);
 
+// Takes the next line off the front of *rest, without its end ("\n" or "\r\n"). False at the end; what follows the last
+// end is a line unless it is empty.
+bool slice_next_line(struct slice *rest, struct slice *ret_line);
+
+// How often the byte stands in it.
+size_t slice_count(struct slice whole, char byte);
+
+// Whether it has no control characters (below a blank, and DEL); tabs are some.
+bool slice_is_printable(struct slice text);
+
 // Takes the next comma-separated member of an HTTP list (RFC 9110 section 5.6.1) off
 // the front of *rest, trimmed; empty members are passed over; commas in quoted strings
 // do not split. False at the end.

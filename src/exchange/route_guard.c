@@ -4,6 +4,7 @@
 #include "exchange/route_find.h"
 #include "exchange/route_match.h"
 #include "exchange/snapshot.h"
+#include "http/syntax.h"
 
 #include <string.h>
 
@@ -27,22 +28,13 @@ bool route_has_guard(const struct route *route)
 
 enum { DECODED_MAX = 3 }; // times, one after the other
 
-static int hex_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static size_t decode(char *path, size_t length)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < length; i++) {
-		int high = path[i] == '%' && i + 2 < length ? hex_of(path[i + 1]) : -1;
-		int low = high >= 0 ? hex_of(path[i + 2]) : -1;
-		path[kept++] = low >= 0 ? (char)(high * 16 + low) : path[i];
-		i += low >= 0 ? 2 : 0;
+		bool is_encoded = syntax_is_percent_encoded(path + i, path + length);
+		path[kept++] = is_encoded ? syntax_percent_value(path + i) : path[i];
+		i += is_encoded ? 2 : 0;
 	}
 	return kept;
 }

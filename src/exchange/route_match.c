@@ -34,23 +34,11 @@ static enum match_result header_holds(const struct match_value *wanted, const st
 	return MATCH_FAILS;
 }
 
-// The next byte of a part of a query as forms write it: "+" is a blank, and %XX a byte.
-static char query_byte(const char **at, const char *end)
-{
-	const char *here = *at;
-	if (syntax_is_percent_encoded(here, end)) {
-		*at += 3;
-		return (char)(syntax_hex_value(here[1]) << 4 | syntax_hex_value(here[2]));
-	}
-	(*at)++;
-	return *here == '+' ? ' ' : *here;
-}
-
 bool match_query_is(struct slice part, struct slice wanted)
 {
 	const char *at = part.data, *end = part.data + part.length;
 	for (size_t i = 0; i < wanted.length; i++)
-		if (at == end || query_byte(&at, end) != wanted.data[i])
+		if (at == end || syntax_form_byte(&at, end) != wanted.data[i])
 			return false;
 	return at == end;
 }
@@ -65,7 +53,7 @@ static enum match_result query_matches(struct slice part, const struct regex *re
 	if (!room)
 		return MATCH_GAVE_UP;
 	while (at < end)
-		room[length++] = query_byte(&at, end);
+		room[length++] = syntax_form_byte(&at, end);
 	return regex_match(regex, slice_from(room, length), NULL);
 }
 

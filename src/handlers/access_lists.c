@@ -74,11 +74,7 @@ static bool read_lines(struct config_load *load, struct list_config *list, const
 		       struct slice content)
 {
 	struct slice line;
-	unsigned number = 1;
-	for (bool more = true; more; number++) {
-		more = slice_cut(content, '\n', &line, &content);
-		if (slice_ends_with(line, SLICE("\r")))
-			line.length--;
+	for (unsigned number = 1; slice_next_line(&content, &line); number++) {
 		line = without_comment(line);
 		if (line.length == 0)
 			continue;
@@ -93,14 +89,6 @@ static bool read_lines(struct config_load *load, struct list_config *list, const
 	return true;
 }
 
-static size_t lines_of(struct slice content)
-{
-	size_t count = 1;
-	for (size_t i = 0; i < content.length; i++)
-		count += content.data[i] == '\n';
-	return count;
-}
-
 static bool load_list(struct config_load *load, struct list_config *list)
 {
 	size_t room = list->networks.count;
@@ -108,7 +96,7 @@ static bool load_list(struct config_load *load, struct list_config *list)
 	bool good = contents != NULL;
 	for (size_t i = 0; good && i < list->files.count; i++) {
 		good = config_read_watched(load, &list->files.items[i], &contents[i]);
-		room += good ? lines_of(contents[i]) : 0;
+		room += good ? slice_count(contents[i], '\n') + 1 : 0;
 	}
 	if (good && room > LIST_MAX) {
 		config_error(load, list->place, "the list has more than %d lines", LIST_MAX);

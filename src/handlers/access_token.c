@@ -32,15 +32,6 @@ static struct slice texts_of(struct arena *arena, const json_t *claim)
 	return texts;
 }
 
-// What goes into a field of a request.
-static bool is_printable(struct slice text)
-{
-	for (size_t i = 0; i < text.length; i++)
-		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
-			return false;
-	return true;
-}
-
 static const struct user *user_of(struct exchange *exchange, const struct login_tokens *tokens, const json_t *claims)
 {
 	struct arena *arena = exchange_arena(exchange);
@@ -50,8 +41,8 @@ static const struct user *user_of(struct exchange *exchange, const struct login_
 		return NULL;
 	user->name = texts_of(arena, name);
 	user->groups = texts_of(arena, json_object_get(claims, tokens->groups.text.data));
-	bool is_good = user->name.length > 0 && user->name.length <= USERS_NAME_MAX && is_printable(user->name) &&
-		       user->groups.data && is_printable(user->groups);
+	bool is_good = user->name.length > 0 && user->name.length <= USERS_NAME_MAX && slice_is_printable(user->name) &&
+		       user->groups.data && slice_is_printable(user->groups);
 	return is_good ? user : NULL;
 }
 

@@ -44,6 +44,22 @@ static inline bool syntax_is_percent_encoded(const char *at, const char *end)
 	return end - at >= 3 && at[0] == '%' && syntax_is(at[1], SYNTAX_HEX) && syntax_is(at[2], SYNTAX_HEX);
 }
 
+// The byte that such a one stands for.
+static inline char syntax_percent_value(const char *at)
+{
+	return (char)(syntax_hex_value(at[1]) << 4 | syntax_hex_value(at[2]));
+}
+
+// The next byte of what forms write (HTML's application/x-www-form-urlencoded): "+" is a blank, and %XX a byte. *at is
+// before the end, and moves on.
+static inline char syntax_form_byte(const char **at, const char *end)
+{
+	const char *here = *at;
+	bool is_encoded = syntax_is_percent_encoded(here, end);
+	*at += is_encoded ? 3 : 1;
+	return is_encoded ? syntax_percent_value(here) : *here == '+' ? ' ' : *here;
+}
+
 // The first byte in at..end that is not of the syntax, or end.
 static inline const char *syntax_skip(const char *at, const char *end, enum syntax syntax)
 {

@@ -24,11 +24,6 @@ static bool is_upper_hex(char digit)
 	return digit <= '9' || (digit >= 'A' && digit <= 'F');
 }
 
-static char decoded(const char *encoding)
-{
-	return (char)(syntax_hex_value(encoding[1]) << 4 | syntax_hex_value(encoding[2]));
-}
-
 // Whether the "/" at `slash` is followed by a dot segment: "." or "..".
 static bool dot_segment_follows(const char *slash, const char *end)
 {
@@ -55,7 +50,7 @@ static size_t normal_bound(struct slice path, const struct uri_normal_options *o
 				bound += 2;
 				normal = false;
 			} else if (!is_upper_hex(at[1]) || !is_upper_hex(at[2]) ||
-				   syntax_is(decoded(at), SYNTAX_UNRESERVED)) {
+				   syntax_is(syntax_percent_value(at), SYNTAX_UNRESERVED)) {
 				normal = false;
 			}
 		} else if (*at == '/') {
@@ -79,7 +74,7 @@ static size_t decode_unreserved(struct slice path, char *out)
 			continue;
 		}
 		bool encoded = syntax_is_percent_encoded(at, end);
-		uint8_t byte = encoded ? (uint8_t)decoded(at) : '%';
+		uint8_t byte = encoded ? (uint8_t)syntax_percent_value(at) : '%';
 		at += encoded ? 3 : 1;
 		if (syntax_is((char)byte, SYNTAX_UNRESERVED)) {
 			*next++ = (char)byte;

@@ -14,12 +14,8 @@ struct file_line {
 static bool next_line(struct slice *content, struct file_line *line)
 {
 	struct slice text;
-	if (content->length == 0)
+	if (!slice_next_line(content, &text))
 		return false;
-	if (!slice_cut(*content, '\n', &text, content)) {
-		text = *content;
-		*content = SLICE_EMPTY;
-	}
 	line->place.line++;
 	line->start = text.data;
 	line->rest = slice_first(text, slice_find(text, '#'));
@@ -105,20 +101,12 @@ static bool read_server(struct config_load *load, struct file_line *line, struct
 
 // --- The file
 
-static size_t count_lines(struct slice content)
-{
-	size_t count = 1;
-	for (size_t i = 0; i < content.length; i++)
-		count += content.data[i] == '\n';
-	return count;
-}
-
 bool server_file_load(struct config_load *load, struct pool_config *pool)
 {
 	struct slice content = pool->file.content;
 	if (!pool->file.path.text.data)
 		return true;
-	size_t most = pool->servers.count + count_lines(content), count = pool->servers.count;
+	size_t most = pool->servers.count + slice_count(content, '\n') + 1, count = pool->servers.count;
 	struct server_config *servers = config_alloc(load, most * sizeof(*servers));
 	if (!servers)
 		return false;

@@ -94,11 +94,34 @@ static void reads_numbers(void **state)
 	assert_true(number == UINT64_C(9999999999999999999));
 }
 
+static void lines(void **state)
+{
+	struct slice rest = SLICE("a\r\n\nb\rc\n d"), line;
+	static const char *const expected[] = {"a", "", "b\rc", " d"};
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(slice_next_line(&rest, &line));
+		assert_true(slice_equal(line, slice_from_string(expected[i])));
+	}
+	assert_false(slice_next_line(&rest, &line));
+	rest = SLICE("a\n");
+	assert_true(slice_next_line(&rest, &line) && !slice_next_line(&rest, &line));
+	assert_int_equal(slice_count(SLICE("a\n\nb\n"), '\n'), 3);
+	assert_int_equal(slice_count(SLICE(""), '\n'), 0);
+}
+
+static void printable(void **state)
+{
+	assert_true(slice_is_printable(SLICE("")) && slice_is_printable(SLICE("a ~\xc3\xbc")));
+	assert_false(slice_is_printable(SLICE("a\tb")) || slice_is_printable(SLICE("a\x7f")) ||
+		     slice_is_printable(SLICE("\0")) || slice_is_printable(SLICE("a\n")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(compares),	cmocka_unit_test(takes_apart),	 cmocka_unit_test(cuts),
-		cmocka_unit_test(splits_lists), cmocka_unit_test(reads_numbers),
+		cmocka_unit_test(splits_lists), cmocka_unit_test(reads_numbers), cmocka_unit_test(lines),
+		cmocka_unit_test(printable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
