@@ -1,6 +1,7 @@
 // Which type of page a visitor prefers (RFC 9110 section 12.5.1).
 #include "exchange/error_page.h"
 #include "http/fields.h"
+#include "http/preference.h"
 
 #include <stdint.h>
 
@@ -10,37 +11,6 @@ struct preference {
 	unsigned specificity; // 3: the type, 2: type/*, 1: */*, 0: not named
 	unsigned position;
 };
-
-// RFC 9110 section 12.4.2: 0 to 1 with at most three decimals; false for anything else.
-static bool parse_quality(struct slice text, unsigned *ret_thousandths)
-{
-	if (text.length == 0 || text.length > 5 || (text.data[0] != '0' && text.data[0] != '1') ||
-	    (text.length > 1 && text.data[1] != '.'))
-		return false;
-	unsigned value = (unsigned)(text.data[0] - '0') * 1000, unit = 100;
-	for (size_t i = 2; i < text.length; i++, unit /= 10) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
-		value += (unsigned)(text.data[i] - '0') * unit;
-	}
-	*ret_thousandths = value;
-	return value <= 1000;
-}
-
-// The media range of a member, and its weight; false when that is malformed.
-static bool parse_member(struct slice member, struct slice *ret_range, unsigned *ret_quality)
-{
-	struct slice parameters, parameter, name, value;
-	*ret_quality = 1000;
-	bool more = slice_cut(member, ';', &member, &parameters);
-	*ret_range = slice_trim(member);
-	while (more) {
-		more = slice_cut(parameters, ';', &parameter, &parameters);
-		if (slice_cut(slice_trim(parameter), '=', &name, &value) && slice_equal_nocase(name, SLICE("q")))
-			return parse_quality(value, ret_quality);
-	}
-	return true;
-}
 
 static unsigned specificity_of(struct slice range, enum page_type type)
 {
@@ -85,7 +55,7 @@ enum page_type page_type_accepted(const struct fields *fields)
 		if (fields->items[i].id != FIELD_ACCEPT)
 			continue;
 		for (; slice_next_member(&rest, &member); position++) {
-			if (!parse_member(member, &range, &quality))
+			if (!preference_read(member, &range, &quality))
 				continue;
 			for (size_t type = 0; type < PAGE_TYPES; type++) {
 				unsigned specificity = specificity_of(range, (enum page_type)type);
