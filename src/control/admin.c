@@ -5,6 +5,7 @@
 #include "fiber/offload.h"
 #include "http/body.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,25 +79,14 @@ static bool read_body(struct exchange *exchange, struct slice *ret_body)
 {
 	struct body *body = exchange_request(exchange)->body;
 	char *room = arena_alloc(exchange_arena(exchange), BODY_MAX);
-	size_t length = 0;
-	struct slice bytes;
+	int error = room ? body_read_whole(body, room, BODY_MAX, ret_body) : 0;
 	if (!room)
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "read request body", NULL);
-	while (room && body_read(body, &bytes) == 0) {
-		if (bytes.length == 0) {
-			*ret_body = slice_from(room, length);
-			return true;
-		}
-		if (bytes.length > BODY_MAX - length) {
-			exchange_fail(exchange, FAULT_BODY_TOO_LARGE, "read request body", NULL);
-			return false;
-		}
-		memcpy(room + length, bytes.data, bytes.length);
-		length += bytes.length;
-	}
-	if (!exchange_failed(exchange))
+	else if (error == -E2BIG)
+		exchange_fail(exchange, FAULT_BODY_TOO_LARGE, "read request body", NULL);
+	else if (error < 0)
 		exchange->transaction.fault = body->fault;
-	return false;
+	return !exchange_failed(exchange);
 }
 
 // --- Answering

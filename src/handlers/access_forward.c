@@ -107,20 +107,10 @@ static void let_in(struct asking *asking, const struct fields *answer)
 // All of the content, in the subrequest's memory; .data is NULL when it is too large, or breaks off.
 static struct slice read_page(struct exchange *subrequest)
 {
-	struct body *body = exchange_response(subrequest)->body;
-	char *page = arena_alloc(exchange_arena(subrequest), PAGE_MAX);
-	struct slice bytes;
-	size_t length = 0;
-	if (!page)
-		return (struct slice){0};
-	do {
-		if (body_read(body, &bytes) < 0 || bytes.length > PAGE_MAX - length)
-			return (struct slice){0};
-		if (bytes.length > 0)
-			memcpy(page + length, bytes.data, bytes.length);
-		length += bytes.length;
-	} while (bytes.length > 0);
-	return slice_from(page, length);
+	char *room = arena_alloc(exchange_arena(subrequest), PAGE_MAX);
+	struct slice page;
+	bool is_whole = room && body_read_whole(exchange_response(subrequest)->body, room, PAGE_MAX, &page) == 0;
+	return is_whole ? page : (struct slice){0};
 }
 
 // The page that a service shows, or where it sends him.

@@ -100,21 +100,10 @@ bool access_page_is_form(const struct exchange *exchange)
 	       slice_equal_nocase(slice_trim(type), SLICE("application/x-www-form-urlencoded"));
 }
 
-// The whole form, in `room`. False for one that is larger, and when the visitor breaks off.
+// False for one that is larger, and when the visitor breaks off.
 static bool read_form(struct exchange *exchange, char room[FORM_MAX], struct slice *ret_form)
 {
-	struct body *body = exchange_request(exchange)->body;
-	struct slice bytes;
-	size_t length = 0;
-	do {
-		if (body_read(body, &bytes) < 0 || bytes.length > FORM_MAX - length)
-			return false;
-		if (bytes.length > 0)
-			memcpy(room + length, bytes.data, bytes.length);
-		length += bytes.length;
-	} while (bytes.length > 0);
-	*ret_form = slice_from(room, length);
-	return true;
+	return body_read_whole(exchange_request(exchange)->body, room, FORM_MAX, ret_form) == 0;
 }
 
 // The host and port that the visitor's browser knows.

@@ -1,5 +1,26 @@
 #include "http/body.h"
 
+#include <errno.h>
+#include <string.h>
+
+int body_read_whole(struct body *body, char *room, size_t size, struct slice *ret_bytes)
+{
+	struct slice bytes;
+	size_t length = 0;
+	for (;;) {
+		if (body_read(body, &bytes) < 0)
+			return -1;
+		if (bytes.length == 0)
+			break;
+		if (bytes.length > size - length)
+			return -E2BIG;
+		memcpy(room + length, bytes.data, bytes.length);
+		length += bytes.length;
+	}
+	*ret_bytes = slice_from(room, length);
+	return 0;
+}
+
 static int bytes_read(struct body *body, struct slice *ret_bytes)
 {
 	struct body_bytes *bytes = (struct body_bytes *)body;

@@ -52,6 +52,9 @@ static inline int body_read(struct body *body, struct slice *ret_bytes)
 	return body->operations->read(body, ret_bytes);
 }
 
+// Reads all of it into the room: 0; -1 with body->fault filled in; -E2BIG where there is more. May suspend.
+int body_read_whole(struct body *body, char *room, size_t size, struct slice *ret_bytes);
+
 static inline enum body_look body_look(struct body *body)
 {
 	return body->operations->look ? body->operations->look(body) : BODY_WAITS;
