@@ -6,31 +6,16 @@
 #include "access/remembered.h"
 #include "access/session.h"
 #include "access/users.h"
+#include "measure.h"
 #include "net/address.h"
 #include "net/rate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ROUNDS = 20, NETWORKS = 100000, CALLS = 200000, TOKENS = 2000, KEYS = 1000 };
 
-static int64_t now_ns(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 static uint64_t state = 1;
-
-static uint32_t next_random(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 16);
-}
 
 static struct network_set set;
 static struct address addresses[1024];
@@ -160,7 +145,7 @@ int main(void)
 	int64_t began_ns = now_ns();
 	for (unsigned i = 0; i < NETWORKS; i++) {
 		char text[64];
-		uint32_t number = next_random();
+		uint32_t number = (uint32_t)(next_random(&state) >> 16);
 		size_t length = (size_t)snprintf(text, sizeof text, "%u.%u.%u.0/24", number >> 24, number >> 16 & 255,
 						 number >> 8 & 255);
 		set.count += network_parse(slice_from(text, length), &set.networks[set.count]);
@@ -169,7 +154,7 @@ int main(void)
 	printf("%u networks: read in %.0f ms\n", NETWORKS, (double)(now_ns() - began_ns) / 1e6);
 	for (unsigned i = 0; i < 1024; i++) {
 		char text[64];
-		uint32_t number = next_random();
+		uint32_t number = (uint32_t)(next_random(&state) >> 16);
 		size_t length = (size_t)snprintf(text, sizeof text, "%u.%u.%u.%u", number >> 24, number >> 16 & 255,
 						 number >> 8 & 255, number & 255);
 		if (!address_parse_ip(slice_from(text, length), 0, &addresses[i]))

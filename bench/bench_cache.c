@@ -5,6 +5,7 @@
 // bytes for each stored answer beyond its own; finding one among a thousand and a million; finding one and the same
 // from one and two threads; and the hit ratio on made traces beside that of LRU.
 #include "cache/store.h"
+#include "measure.h"
 
 #include <malloc.h>
 #include <math.h>
@@ -13,29 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { FINDS = 2000000, HOT_FINDS = 4000000, CONTENT = 1024, REQUESTS = 2000000, IDS = 200000, KEY_MAX = 64 };
 
 static const struct fields none;
 static const struct cache_directives silent = {.max_age = CACHE_ABSENT, .s_maxage = CACHE_ABSENT};
 
-static int64_t now_ns(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 static uint64_t state = 1;
-
-static uint64_t next_random(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
 
 // As a request makes it: in memory that is at hand.
 static struct slice write_key(char room[KEY_MAX], unsigned id)
@@ -128,7 +113,7 @@ static double measure(unsigned count)
 	for (unsigned round = 0; round < 5; round++) {
 		int64_t began_ns = now_ns();
 		for (unsigned i = 0; i < FINDS; i++)
-			found += find(store, write_key(room, (unsigned)(next_random() % count)));
+			found += find(store, write_key(room, (unsigned)(next_random(&state) % count)));
 		int64_t took_ns = now_ns() - began_ns;
 		best_ns = took_ns < best_ns ? took_ns : best_ns;
 	}
@@ -202,7 +187,7 @@ static unsigned *make_trace(const struct trace *trace, unsigned *ret_distinct)
 			distinct++;
 			continue;
 		}
-		double wanted = (double)(next_random() >> 11) / (double)(UINT64_C(1) << 53) * sum;
+		double wanted = (double)(next_random(&state) >> 11) / (double)(UINT64_C(1) << 53) * sum;
 		unsigned low = 0, high = IDS - 1;
 		while (low < high) {
 			unsigned middle = (low + high) / 2;

@@ -5,6 +5,7 @@
 #include "fiber/fiber.h"
 #include "fiber/kernel.h"
 #include "fiber/loop.h"
+#include "measure.h"
 #include "net/listener.h"
 #include "upstream/balancer.h"
 #include "upstream/connection.h"
@@ -16,18 +17,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 // The shortest of many short rounds counts: other programs disturb the rest.
 enum { ROUND = 4096, ROUNDS = 100 };
-
-static int64_t now_ns(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
 
 // A set with one pool of the given servers; weights are 1, 2, 3, 1, ...
 struct bench_pool {

@@ -7,12 +7,12 @@
 #include "exchange/exchange.h"
 #include "exchange/route_find.h"
 #include "exchange/snapshot.h"
+#include "measure.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // The shortest of many short rounds counts: other programs disturb the rest.
 enum { ROUND = 8192, ROUNDS = 200, TARGETS = 4096, TARGET_MAX = 96 };
@@ -26,13 +26,6 @@ static const struct handler_type answer = {
 static const struct handler_type *const handlers[] = {&answer, NULL};
 static const struct top_section_type *const sections[] = {NULL};
 static const struct snapshot_registry registry = {handlers, sections};
-
-static int64_t now_ns(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
 
 struct writer {
 	char *text;

@@ -10,6 +10,7 @@
 #include "fiber/fiber.h"
 #include "fiber/kernel.h"
 #include "fiber/loop.h"
+#include "measure.h"
 #include "net/listener.h"
 #include "net/tcp.h"
 #include "tls/server.h"
@@ -22,7 +23,6 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SIZE_MAX_BYTES = 64 * 1024, SOCKET_BUFFER = 4 * 1024 * 1024, IDLE_CONNECTIONS = 500 };
@@ -147,13 +147,6 @@ static void connection_close(struct connection *connection)
 }
 
 // --- Measuring
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * SECOND_NS + now.tv_nsec;
-}
 
 static int compare(const void *a, const void *b)
 {
