@@ -277,6 +277,9 @@ void h2_frames_receive(struct h2_connection *connection, struct slice bytes)
 enum {
 	// Answers to PING and SETTINGS that wait to be sent.
 	ACKS_MAX = 256,
+	// h2_limits counts CONTINUATION frames. nghttp2 counts each piece in which the head of one
+	// comes: its bound is to be out of the way of those that h2_limits lets pass.
+	CONTINUATION_PIECES_MAX = 16 * H2_FRAME_HEADER_BYTES,
 };
 
 bool h2_frames_set_up(nghttp2_session_callbacks **ret_callbacks, nghttp2_option **ret_options)
@@ -307,6 +310,7 @@ bool h2_frames_set_up(nghttp2_session_callbacks **ret_callbacks, nghttp2_option 
 		if (type != NGHTTP2_PRIORITY_UPDATE)
 			nghttp2_option_set_user_recv_extension_type(options, (uint8_t)type);
 	nghttp2_option_set_max_outbound_ack(options, ACKS_MAX);
+	nghttp2_option_set_max_continuations(options, CONTINUATION_PIECES_MAX);
 	*ret_callbacks = callbacks;
 	*ret_options = options;
 	return true;

@@ -6,8 +6,7 @@
 #include <nghttp2/nghttp2.h>
 
 enum {
-	// CONTINUATION frames in a header section. A section of 64 KiB needs three. One fewer
-	// than nghttp2 allows where it has a bound of its own.
+	// CONTINUATION frames in a header section. A section of 64 KiB needs three.
 	CONTINUATIONS_MAX = 7,
 	// Names, values and their overhead may be this many times limits.header before the
 	// section is taken for an attack: up to there it is answered with 431.

@@ -14,6 +14,9 @@ enum {
 	// What nghttp2 queues at most of acknowledgements while nothing can be written. Two visits
 	// may come before the writer runs, with more than what counts as a flood without work.
 	ACKNOWLEDGEMENTS_MAX = 3 * CONTROLS_MAX,
+	// A header section's 8 CONTINUATION frames, the heads of which (RFC 9113 section 4.1) may
+	// come in 9 pieces each: nghttp2 counts these.
+	CONTINUATION_PIECES_MAX = 8 * 9,
 	// What a request's header section may be; what visitors may send is limited by others.
 	SECTION_BYTES_MAX = 4 * 1024 * 1024,
 };
@@ -209,6 +212,7 @@ bool h2_link_session_new(struct h2_link *link)
 		// A promised stream is refused, also one that crosses ENABLE_PUSH on its way.
 		nghttp2_option_set_max_reserved_remote_streams(option, 0);
 		nghttp2_option_set_max_outbound_ack(option, ACKNOWLEDGEMENTS_MAX);
+		nghttp2_option_set_max_continuations(option, CONTINUATION_PIECES_MAX);
 		nghttp2_option_set_max_send_header_block_length(option, SECTION_BYTES_MAX);
 		made = nghttp2_session_client_new3(&link->session, callbacks, link, option, h2_memory()) == 0;
 	}

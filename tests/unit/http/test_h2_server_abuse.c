@@ -21,6 +21,20 @@ struct frame {
 	struct slice payload;
 };
 
+static bool drips; // each byte is read before the next one comes
+
+static void put_bytes(uint8_t *wire, size_t length)
+{
+	size_t piece = drips ? 1 : length;
+	for (size_t at = 0; at < length && !visitor.ended; at += piece) {
+		struct iovec part = {wire + at, piece};
+		if (stream_write_all(&visitor.tcp.stream, &part, 1, false, "test", PATIENCE_NS))
+			visitor.ended = true;
+		if (drips)
+			(void)fiber_sleep("test", loop_now() + MILLISECOND_NS);
+	}
+}
+
 static void put_frame(const struct frame *frame)
 {
 	uint8_t wire[9 + 16384];
@@ -35,9 +49,7 @@ static void put_frame(const struct frame *frame)
 		wire[5 + i] = (uint8_t)(frame->stream >> (24 - 8 * i));
 	if (length > 0)
 		memcpy(wire + 9, frame->payload.data, length);
-	struct iovec part = {wire, 9 + length};
-	if (!visitor.ended && stream_write_all(&visitor.tcp.stream, &part, 1, false, "test", PATIENCE_NS))
-		visitor.ended = true;
+	put_bytes(wire, 9 + length);
 }
 
 // GET / of a.example, by HPACK's static table and literals.
@@ -204,6 +216,24 @@ static void many_continuations_end(void *argument)
 	assert_int_equal(service_saw.served, 0);
 }
 
+// Frames are counted, not the pieces in which they come.
+static void slow_continuations_are_read(void *argument)
+{
+	struct h2_server *server = service_open(&service_standard);
+	int64_t before = metric_read(abuse_metric("continuations"));
+	open_visitor(server);
+	drips = true;
+	put_frame(&(struct frame){NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1, get});
+	for (int i = 0; i < 6; i++)
+		put_frame(&(struct frame){NGHTTP2_CONTINUATION, 0, 1, BYTES("\0\1x\1y")});
+	put_frame(&(struct frame){NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, 1, BYTES("")});
+	drips = false;
+	visitor_until(&visitor, service_saw.served == 1);
+	assert_int_equal(metric_read(abuse_metric("continuations")), before);
+	visitor_close(&visitor);
+	service_close(server);
+}
+
 static void large_sections_end(void *argument)
 {
 	static char payload[16000];
@@ -319,6 +349,7 @@ TEST(unread_answers_end)
 TEST(rapid_resets_end)
 TEST(resets_it_is_made_to_send_end)
 TEST(many_continuations_end)
+TEST(slow_continuations_are_read)
 TEST(large_sections_end)
 TEST(sections_that_expand_end)
 TEST(large_heads_are_answered)
@@ -334,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_rapid_resets_end),
 		cmocka_unit_test(test_resets_it_is_made_to_send_end),
 		cmocka_unit_test(test_many_continuations_end),
+		cmocka_unit_test(test_slow_continuations_are_read),
 		cmocka_unit_test(test_large_sections_end),
 		cmocka_unit_test(test_sections_that_expand_end),
 		cmocka_unit_test(test_large_heads_are_answered),
