@@ -161,7 +161,7 @@ int main(void)
 			abort();
 	}
 	session_key_make(SLICE("a secret of this benchmark"), &key);
-	const struct session session = {1, 2, 3, 4, SLICE("staff"), SLICE("ann")};
+	const struct session session = {1, 2, 3, 4, .login = SLICE("staff"), .user = SLICE("ann")};
 	cookie = session_write(&key, &session, SLICE("intranet.example.com"), room);
 	const struct remembered_login login = {7, SLICE("ann"), SLICE("correct horse battery staple")};
 	remembered_put(&login, INT64_MAX);

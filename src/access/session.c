@@ -10,10 +10,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { NONCE = 12, TAG = 16, VERSION = 1, PLAIN_MAX = 320 };
+enum { NONCE = 12, TAG = 16, VERSION = 2, TEXTS = 5 };
 
+// Of fixed size, in front of the texts.
 struct record {
-	uint8_t version, login_length, user_length, unused[5];
+	uint16_t version, lengths[TEXTS], unused[2];
 	uint64_t id;
 	int64_t created_s, seen_s;
 	uint64_t proof;
@@ -61,21 +62,26 @@ static bool run(const struct session_key *key, bool encrypts, const unsigned cha
 struct slice session_write(const struct session_key *key, const struct session *session, struct slice scope,
 			   char room[SESSION_TEXT_MAX])
 {
-	unsigned char plain[PLAIN_MAX], sealed[NONCE + PLAIN_MAX + TAG];
-	check(session->login.length <= USERS_NAME_MAX && session->user.length <= USERS_NAME_MAX);
-	const struct record record = {
+	unsigned char plain[SESSION_PLAIN_MAX], sealed[NONCE + SESSION_PLAIN_MAX + TAG];
+	const struct slice texts[TEXTS] = {session->login, session->user, session->groups, session->email,
+					   session->told};
+	struct record record = {
 		.version = VERSION,
-		.login_length = (uint8_t)session->login.length,
-		.user_length = (uint8_t)session->user.length,
 		.id = session->id,
 		.created_s = session->created_s,
 		.seen_s = session->seen_s,
 		.proof = session->proof,
 	};
+	size_t length = sizeof record;
+	for (size_t i = 0; i < TEXTS; i++) {
+		if (texts[i].length > sizeof plain - length)
+			return SLICE_EMPTY;
+		if (texts[i].length > 0)
+			memcpy(plain + length, texts[i].data, texts[i].length);
+		record.lengths[i] = (uint16_t)texts[i].length;
+		length += texts[i].length;
+	}
 	memcpy(plain, &record, sizeof record);
-	memcpy(plain + sizeof record, session->login.data, session->login.length);
-	memcpy(plain + sizeof record + session->login.length, session->user.data, session->user.length);
-	size_t length = sizeof record + session->login.length + session->user.length;
 	if (RAND_bytes(sealed, NONCE) != 1 ||
 	    !run(key, true, sealed, scope, plain, (int)length, sealed + NONCE, sealed + NONCE + length))
 		return SLICE_EMPTY;
@@ -85,7 +91,8 @@ struct slice session_write(const struct session_key *key, const struct session *
 bool session_read(const struct session_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
 		  struct session *ret_session)
 {
-	unsigned char sealed[NONCE + PLAIN_MAX + TAG];
+	unsigned char sealed[NONCE + SESSION_PLAIN_MAX + TAG];
+	struct slice texts[TEXTS];
 	struct record record;
 	int length = base64_decode(BASE64_URL, text, sealed, sizeof sealed);
 	if (length < NONCE + TAG + (int)sizeof record)
@@ -94,17 +101,23 @@ bool session_read(const struct session_key *key, struct slice text, struct slice
 	if (!run(key, false, sealed, scope, sealed + NONCE, length, (unsigned char *)room, sealed + NONCE + length))
 		return false;
 	memcpy(&record, room, sizeof record);
-	if (record.version != VERSION || (size_t)length != sizeof record + record.login_length + record.user_length)
-		return false;
+	struct slice rest = slice_from(room + sizeof record, (size_t)length - sizeof record);
+	for (size_t i = 0; i < TEXTS; i++) {
+		texts[i] = slice_first(rest, record.lengths[i]);
+		rest = slice_after(rest, texts[i].length);
+	}
 	*ret_session = (struct session){
 		.id = record.id,
 		.created_s = record.created_s,
 		.seen_s = record.seen_s,
 		.proof = record.proof,
-		.login = slice_from(room + sizeof record, record.login_length),
-		.user = slice_from(room + sizeof record + record.login_length, record.user_length),
+		.login = texts[0],
+		.user = texts[1],
+		.groups = texts[2],
+		.email = texts[3],
+		.told = texts[4],
 	};
-	return true;
+	return record.version == VERSION;
 }
 
 // --- Ended early

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SESSION_KEY_BYTES = 32, SESSION_TEXT_MAX = 512 };
+// Browsers keep cookies of up to 4096 bytes, name and attributes included (RFC 6265 section 6.1).
+enum { SESSION_KEY_BYTES = 32, SESSION_PLAIN_MAX = 2608, SESSION_TEXT_MAX = 3600 };
 
 struct session_key {
 	unsigned char bytes[SESSION_KEY_BYTES];
@@ -20,12 +21,15 @@ struct session {
 	int64_t created_s, seen_s; // of the wall clock; seen_s: about when it was used last
 	uint64_t proof;		   // of the user's hash: another password ends it
 	struct slice login, user;  // at most 128 bytes each
+	// What is kept of a user who stands in no file; as in struct user.
+	struct slice groups, email, told;
 };
 
 // From a secret of whatever length; an empty one makes a key that nobody has, and that is gone with the process.
 void session_key_make(struct slice secret, struct session_key *ret_key);
 
-// A cookie's value, in `room`. `scope` is the host or domain that it is for: elsewhere it is none.
+// A cookie's value, in `room`; empty when what is kept of the user is too much for one, or memory is out. `scope` is
+// the host or domain that it is for: elsewhere it is none.
 struct slice session_write(const struct session_key *key, const struct session *session, struct slice scope,
 			   char room[SESSION_TEXT_MAX]);
 

@@ -15,6 +15,8 @@ struct user {
 	struct slice name, hash; // with a NUL behind each; an API key's hash: SHA-256, in lower-case hexadecimal
 	struct slice groups;	 // separated by commas
 	struct slice second;	 // the secret of a second factor (access/totp.h); empty: he has none
+	struct slice email;	 // empty: not known
+	struct slice told;	 // fields of requests that servers get of him, "Name: value\n" each
 };
 
 struct users {

@@ -54,8 +54,10 @@ struct exchange {
 	struct slice scheme;	     // of the client's request, as trusted proxies say
 	struct slice forwarded_host; // the Host that a trusted proxy got, or empty
 	struct slice request_id;
-	struct slice user, groups; // who logged in, and the groups that he is in; empty: nobody did
-	int64_t retry_after_ns;	   // with a 429 or 503: when another try may succeed; 0: not known
+	// Who logged in, the groups that he is in, separated by commas, and his address of mail; empty: nobody did, or
+	// it is not known.
+	struct slice user, groups, email;
+	int64_t retry_after_ns; // with a 429 or 503: when another try may succeed; 0: not known
 	struct exchange_server_record server;
 	struct exchange_end *ends;
 	struct fields always; // set on whatever response is sent, an error page included

@@ -19,9 +19,10 @@ const char *const identity_user_fields[] = {
 const char *const identity_groups_fields[] = {
 	"X-Forwarded-Groups", "X-Remote-Groups", "Remote-Groups", "X-Auth-Groups", "X-Webauth-Groups", NULL,
 };
-static const char *const other_fields[] = {
-	"X-Forwarded-Email", "X-Forwarded-Preferred-Username", "Remote-Email", "Remote-Name", NULL,
+const char *const identity_email_fields[] = {
+	"X-Forwarded-Email", "X-Remote-Email", "Remote-Email", "X-Auth-Email", "X-Webauth-Email", NULL,
 };
+static const char *const other_fields[] = {"X-Forwarded-Preferred-Username", "Remote-Name", NULL};
 
 static bool is_among(struct slice name, const char *const names[])
 {
@@ -38,7 +39,7 @@ static bool is_identity(struct slice name)
 	if (first != 'x' && first != 'r')
 		return false;
 	return is_among(name, identity_user_fields) || is_among(name, identity_groups_fields) ||
-	       is_among(name, other_fields);
+	       is_among(name, identity_email_fields) || is_among(name, other_fields);
 }
 
 void identity_remove_fields(struct fields *fields)
@@ -50,13 +51,15 @@ void identity_remove_fields(struct fields *fields)
 	fields->count = kept;
 }
 
-bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field)
+static bool tell(struct exchange *exchange, const char *name, struct slice value)
 {
-	struct fields *fields = &exchange_request(exchange)->fields;
-	struct arena *arena = exchange_arena(exchange);
-	identity_remove_fields(fields);
-	return exchange->user.length == 0 ||
-	       (fields_add_name(fields, arena, slice_from_string(user_field), exchange->user) &&
-		(exchange->groups.length == 0 ||
-		 fields_add_name(fields, arena, slice_from_string(groups_field), exchange->groups)));
+	return value.length == 0 || fields_add_name(&exchange_request(exchange)->fields, exchange_arena(exchange),
+						    slice_from_string(name), value);
+}
+
+bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field, const char *email_field)
+{
+	identity_remove_fields(&exchange_request(exchange)->fields);
+	return tell(exchange, user_field, exchange->user) && tell(exchange, groups_field, exchange->groups) &&
+	       tell(exchange, email_field, exchange->email);
 }

@@ -13,9 +13,11 @@ void identity_remove_fields(struct fields *fields);
 // Names of such fields, from which a rule chooses: no client can send what is always taken off. They end with NULL.
 extern const char *const identity_user_fields[];
 extern const char *const identity_groups_fields[];
+extern const char *const identity_email_fields[];
 
-// Tells the exchange's user and groups in the fields with these names, in the place of any that are there. False when
-// memory is out.
-bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field);
+// Tells the exchange's user, groups and address of mail, as far as they are known, in the fields with these names, in
+// the place of any that are there. False when memory is out.
+bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field,
+		   const char *email_field);
 
 #endif

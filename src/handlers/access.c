@@ -32,7 +32,7 @@ static void note(struct exchange *exchange, const struct access_config *config, 
 static bool tell(struct exchange *exchange, const struct access_config *config)
 {
 	return identity_tell(exchange, identity_user_fields[config->user_field],
-			     identity_groups_fields[config->groups_field]);
+			     identity_groups_fields[config->groups_field], identity_email_fields[config->email_field]);
 }
 
 static void go_on(struct exchange *exchange, const struct access_config *config)
@@ -48,6 +48,7 @@ static void let_in(struct exchange *exchange, const struct access_config *config
 {
 	exchange->user = user->name;
 	exchange->groups = user->groups;
+	exchange->email = user->email;
 	note(exchange, config, user->name);
 	if (access_means(config, user))
 		go_on(exchange, config);

@@ -41,6 +41,7 @@ struct login {
 	bool old_hashes;
 	int64_t remember_ns;
 	bool basic, page;
+	bool has_others; // users that stand in no file: what is known of them comes with their login
 	struct login_session session;
 	struct access_pages pages;
 	struct login_tokens *tokens; // NULL: none are taken

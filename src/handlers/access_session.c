@@ -118,6 +118,22 @@ static bool holds(const struct login *login, const struct session *session)
 	       now_s() - session->seen_s < settings->idle_ns / SECOND_NS && !session_is_ended(session);
 }
 
+// The login's, as its file has him; or, when it knows of others, what was known when he logged in.
+static const struct user *user_of(const struct login *login, struct access_session *session)
+{
+	const struct session *said = &session->session;
+	const struct user *user = users_find(&login->users, said->user);
+	if (user || !login->has_others)
+		return user;
+	session->elsewhere = (struct user){
+		.name = said->user,
+		.groups = said->groups,
+		.email = said->email,
+		.told = said->told,
+	};
+	return &session->elsewhere;
+}
+
 // What the text says, as far as it is for that scope.
 static bool read_text(const struct login *login, struct slice text, struct slice scope, struct access_session *session)
 {
@@ -126,7 +142,7 @@ static bool read_text(const struct login *login, struct slice text, struct slice
 	    !holds(login, &session->session))
 		return false;
 	session->login = login;
-	session->user = users_find(&login->users, session->session.user);
+	session->user = user_of(login, session);
 	return session->user && proof_of(session->user) == session->session.proof;
 }
 
@@ -157,6 +173,7 @@ static bool send_cookie(struct exchange *exchange, const struct login *login, co
 
 static struct session make_session(const struct login *login, const struct user *user)
 {
+	bool is_of_file = users_find(&login->users, user->name) != NULL;
 	return (struct session){
 		.id = random_number(),
 		.created_s = now_s(),
@@ -164,6 +181,9 @@ static struct session make_session(const struct login *login, const struct user 
 		.proof = proof_of(user),
 		.login = login->name.text,
 		.user = user->name,
+		.groups = is_of_file ? SLICE_EMPTY : user->groups,
+		.email = is_of_file ? SLICE_EMPTY : user->email,
+		.told = is_of_file ? SLICE_EMPTY : user->told,
 	};
 }
 

@@ -10,7 +10,8 @@
 
 struct access_session {
 	const struct login *login;
-	const struct user *user; // of the login
+	const struct user *user; // of the login, or what the session says of him
+	struct user elsewhere;	 // the latter
 	struct session session;
 	char room[SESSION_TEXT_MAX]; // its texts
 };
