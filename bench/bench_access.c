@@ -3,6 +3,8 @@
 //	ninja -C build bench/bench_access && build/bench/bench_access
 #include "access/concurrent.h"
 #include "access/jwt.h"
+#include "access/jwt_kept.h"
+#include "access/jwt_sign.h"
 #include "access/remembered.h"
 #include "access/session.h"
 #include "access/users.h"
@@ -10,6 +12,8 @@
 #include "net/address.h"
 #include "net/rate.h"
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -97,6 +101,46 @@ static void remember_token(unsigned call)
 	read_token(remembered_has(&known_token, 1));
 }
 
+// --- Tokens for servers
+
+#define CLAIMS SLICE("{\"sub\":\"ann\",\"groups\":[\"makers\",\"admins\"]}")
+static struct jwt_signer *signer;
+
+static struct jwt_signer *make_signer(void)
+{
+	const char *why;
+	char *bytes;
+	EVP_PKEY *private = EVP_EC_gen("P-256");
+	BIO *pem = BIO_new(BIO_s_mem());
+	if (!private || !pem || PEM_write_bio_PrivateKey(pem, private, NULL, NULL, 0, NULL, NULL) != 1)
+		abort();
+	long length = BIO_get_mem_data(pem, &bytes);
+	struct jwt_signer *made = jwt_signer_by_key(slice_from(bytes, (size_t)length), &why);
+	BIO_free(pem);
+	EVP_PKEY_free(private);
+	return made;
+}
+
+static void sign_token(unsigned call)
+{
+	struct arena arena;
+	(void)call;
+	arena_init(&arena, 1 << 20);
+	found += jwt_sign(signer, SLICE("k1"), CLAIMS, &arena).length > 0;
+	arena_fini(&arena);
+}
+
+static void send_kept_token(unsigned call)
+{
+	struct arena arena;
+	(void)call;
+	arena_init(&arena, 1 << 20);
+	found += jwt_kept_find(7, CLAIMS, 1, &arena).length > 0;
+	arena_fini(&arena);
+}
+
+// --- API keys
+
 static struct users api_keys;
 
 static void find_key(unsigned call)
@@ -170,6 +214,8 @@ int main(void)
 	struct arena arena;
 	arena_init(&arena, 256 << 20);
 	make_keys(&arena);
+	signer = make_signer();
+	jwt_kept_put(7, CLAIMS, jwt_sign(signer, SLICE("k1"), CLAIMS, &arena), 2);
 	measure("an address among 100,000 networks", contains, CALLS);
 	measure("a session's cookie", read_session, CALLS);
 	measure("a rate", take_rate, CALLS);
@@ -178,5 +224,7 @@ int main(void)
 	measure("a token signed by ES256", verify_token, TOKENS);
 	measure("a token that is remembered", remember_token, CALLS);
 	measure("an API key among 1,000", find_key, CALLS);
+	measure("a token for servers, signed by ES256", sign_token, TOKENS);
+	measure("the same, signed before", send_kept_token, CALLS);
 	return found > 0 ? 0 : 1;
 }

@@ -10,11 +10,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { NONCE = 12, TAG = 16, VERSION = 2, TEXTS = 5 };
+enum { NONCE = 12, TAG = 16, VERSION = 2, TEXTS = 6 };
 
 // Of fixed size, in front of the texts.
 struct record {
-	uint16_t version, lengths[TEXTS], unused[2];
+	uint16_t version, lengths[TEXTS], unused;
 	uint64_t id;
 	int64_t created_s, seen_s;
 	uint64_t proof;
@@ -63,8 +63,8 @@ struct slice session_write(const struct session_key *key, const struct session *
 			   char room[SESSION_TEXT_MAX])
 {
 	unsigned char plain[SESSION_PLAIN_MAX], sealed[NONCE + SESSION_PLAIN_MAX + TAG];
-	const struct slice texts[TEXTS] = {session->login, session->user, session->groups, session->email,
-					   session->told};
+	const struct slice texts[TEXTS] = {session->login, session->user, session->groups,
+					   session->email, session->told, session->password};
 	struct record record = {
 		.version = VERSION,
 		.id = session->id,
@@ -116,6 +116,7 @@ bool session_read(const struct session_key *key, struct slice text, struct slice
 		.groups = texts[2],
 		.email = texts[3],
 		.told = texts[4],
+		.password = texts[5],
 	};
 	return record.version == VERSION;
 }

@@ -23,6 +23,7 @@ struct session {
 	struct slice login, user;  // at most 128 bytes each
 	// What is kept of a user who stands in no file; as in struct user.
 	struct slice groups, email, told;
+	struct slice password; // where servers get it; otherwise empty
 };
 
 // From a secret of whatever length; an empty one makes a key that nobody has, and that is gone with the process.

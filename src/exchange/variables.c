@@ -14,6 +14,7 @@ static const char *const names[VARIABLE_COUNT + 1] = {
 	[VARIABLE_SCHEME] = "scheme",
 	[VARIABLE_CLIENT] = "client",
 	[VARIABLE_METHOD] = "method",
+	[VARIABLE_USER] = "user",
 	[VARIABLE_REQUEST_ID] = "request_id",
 	[VARIABLE_TLS_VERSION] = "tls_version",
 	[VARIABLE_TLS_CIPHER] = "tls_cipher",
@@ -111,6 +112,7 @@ void variables_fill(const struct exchange *exchange, const struct slice *capture
 	ret_values[VARIABLE_SCHEME] = exchange->scheme;
 	ret_values[VARIABLE_CLIENT] = exchange->client_text;
 	ret_values[VARIABLE_METHOD] = request->method_name;
+	ret_values[VARIABLE_USER] = exchange->user;
 	ret_values[VARIABLE_REQUEST_ID] = exchange->request_id;
 	fill_in_tls(exchange, ret_values);
 	for (unsigned i = 0; i < 9; i++)

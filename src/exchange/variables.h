@@ -7,6 +7,7 @@
 //	$scheme      http or https
 //	$client      the client's address
 //	$method      GET, POST, ...
+//	$user        who has logged in; empty: nobody has
 //	$request_id  the request's id
 //	$tls_version, $tls_cipher, $tls_server_name
 //	             what the handshake agreed on, and the name that it was made for
@@ -37,6 +38,7 @@ enum variable {
 	VARIABLE_SCHEME,
 	VARIABLE_CLIENT,
 	VARIABLE_METHOD,
+	VARIABLE_USER,
 	VARIABLE_REQUEST_ID,
 	VARIABLE_TLS_VERSION,
 	VARIABLE_TLS_CIPHER,

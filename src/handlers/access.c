@@ -3,7 +3,6 @@
 
 #include "access/basic.h"
 #include "exchange/exchange.h"
-#include "exchange/identity.h"
 #include "exchange/snapshot.h"
 #include "handlers/access_config.h"
 #include "handlers/access_page.h"
@@ -29,29 +28,25 @@ static void note(struct exchange *exchange, const struct access_config *config, 
 	trace_note(&exchange->trace, "access", by, config->place.file, config->place.line, TRACE_NO_VALUE);
 }
 
-static bool tell(struct exchange *exchange, const struct access_config *config)
-{
-	return identity_tell(exchange, identity_user_fields[config->user_field],
-			     identity_groups_fields[config->groups_field], identity_email_fields[config->email_field]);
-}
-
-static void go_on(struct exchange *exchange, const struct access_config *config)
+// `password` is as access_tell takes it, here and below.
+static void go_on(struct exchange *exchange, const struct access_config *config, struct slice password)
 {
 	access_session_hide(exchange);
-	if (tell(exchange, config))
+	if (access_tell(exchange, &config->telling, password))
 		exchange_next(exchange);
 	else
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "tell who the visitor is", NULL);
 }
 
-static void let_in(struct exchange *exchange, const struct access_config *config, const struct user *user)
+static void let_in(struct exchange *exchange, const struct access_config *config, const struct user *user,
+		   struct slice password)
 {
 	exchange->user = user->name;
 	exchange->groups = user->groups;
 	exchange->email = user->email;
 	note(exchange, config, user->name);
 	if (access_means(config, user))
-		go_on(exchange, config);
+		go_on(exchange, config, password);
 	else
 		exchange_fail(exchange, FAULT_REFUSED, "log in", "access.users and access.groups do not mean him");
 }
@@ -67,7 +62,7 @@ static void take_basic(struct exchange *exchange, const struct access_config *co
 		}
 		if (!config->pass_password)
 			(void)fields_remove(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
-		let_in(exchange, config, user);
+		let_in(exchange, config, user, basic->password);
 		return;
 	case ACCESS_WRONG:
 		challenge(exchange, config, "the user name or the password is wrong");
@@ -106,7 +101,7 @@ static void log_in_by_token(struct exchange *exchange, const struct access_confi
 	}
 	if (!config->pass_password)
 		(void)fields_remove(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
-	let_in(exchange, config, user);
+	let_in(exchange, config, user, SLICE_EMPTY);
 }
 
 static void go_on_in_session(struct exchange *exchange, const struct access_config *config,
@@ -116,7 +111,7 @@ static void go_on_in_session(struct exchange *exchange, const struct access_conf
 		access_page_log_out(exchange, session);
 		return;
 	}
-	let_in(exchange, config, session->user);
+	let_in(exchange, config, session->user, session->session.password);
 	access_session_renew(exchange, session);
 }
 
@@ -145,7 +140,7 @@ static void log_in_by_key(struct exchange *exchange, const struct access_config 
 	}
 	if (!config->pass_password)
 		(void)fields_remove_name(&exchange_request(exchange)->fields, given->name);
-	let_in(exchange, config, user);
+	let_in(exchange, config, user, SLICE_EMPTY);
 }
 
 static void log_in(struct exchange *exchange, const struct access_config *config)
@@ -172,7 +167,7 @@ static void log_in(struct exchange *exchange, const struct access_config *config
 static void let_in_without_login(struct exchange *exchange, const struct access_config *config)
 {
 	note(exchange, config, exchange->client_text);
-	go_on(exchange, config);
+	go_on(exchange, config, SLICE_EMPTY);
 }
 
 static void ask_service(struct exchange *exchange, const struct access_config *config)
@@ -181,7 +176,7 @@ static void ask_service(struct exchange *exchange, const struct access_config *c
 	if (!access_forward_ask(exchange, config->forward, &told))
 		return;
 	note(exchange, config, exchange->user.length > 0 ? exchange->user : exchange->client_text);
-	bool good = tell(exchange, config);
+	bool good = access_tell(exchange, &config->telling, SLICE_EMPTY);
 	for (size_t i = 0; i < config->forward->take.count; i++)
 		(void)fields_remove_name(fields, config->forward->take.items[i].text);
 	for (uint32_t i = 0; i < told.count && good; i++)

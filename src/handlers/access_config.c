@@ -29,14 +29,20 @@ static const struct config_key access_keys[] = {
 	 "both: an address or a certificate that is allowed, and a login besides", .choices = require_words},
 	{"pass_password", CONFIG_BOOL, offsetof(struct access_config, pass_password), "false",
 	 "servers get the Authorization that the visitor logged in with; otherwise the password goes no further"},
-	{"user_field", CONFIG_CHOICE, offsetof(struct access_config, user_field), "X-Forwarded-User",
+	{"user_field", CONFIG_CHOICE, offsetof(struct access_config, telling.user_field), "X-Forwarded-User",
 	 "the field that tells servers who logged in; from outside none of these is ever passed on",
 	 .choices = identity_user_fields},
-	{"groups_field", CONFIG_CHOICE, offsetof(struct access_config, groups_field), "X-Forwarded-Groups",
+	{"groups_field", CONFIG_CHOICE, offsetof(struct access_config, telling.groups_field), "X-Forwarded-Groups",
 	 "the field that tells servers his groups, with commas between them", .choices = identity_groups_fields},
-	{"email_field", CONFIG_CHOICE, offsetof(struct access_config, email_field), "X-Forwarded-Email",
+	{"email_field", CONFIG_CHOICE, offsetof(struct access_config, telling.email_field), "X-Forwarded-Email",
 	 "the field that tells servers his address of mail, where the login knows it",
 	 .choices = identity_email_fields},
+	{"server_login", CONFIG_OPTIONAL, offsetof(struct access_config, telling.login),
+	 .help = "servers are logged in to by Basic: with the visitor's name and password, or with fixed ones",
+	 .section = &server_login_section},
+	{"server_token", CONFIG_OPTIONAL, offsetof(struct access_config, telling.token),
+	 .help = "servers get a token that usher signs, which tells who has logged in",
+	 .section = &server_token_section},
 	{"forward", CONFIG_OPTIONAL, offsetof(struct access_config, forward),
 	 .help = "in the place of `login`: an authentication service that is asked about each visitor",
 	 .section = &access_forward_section},
@@ -153,6 +159,30 @@ static bool load_certificate(struct config_load *load, struct access_config *con
 	return false;
 }
 
+// The visitor's own password has to be known with each of his requests.
+static bool load_telling(struct config_load *load, struct access_config *config)
+{
+	if (!access_telling_load(load, &config->telling))
+		return false;
+	if (!config->telling.login || !config->telling.login->is_own)
+		return true;
+	bool good = config->login_count > 0;
+	if (!good)
+		config_error(load, config_where(load, config, "server_login"),
+			     "`own` is the password that a visitor logs in with, and there is no `login` here");
+	for (size_t i = 0; i < config->login_count && good; i++) {
+		const struct login *login = config->logins[i];
+		good = !login->page || login->session.has_password;
+		if (!good)
+			config_error(
+				load, config_where(load, config, "server_login"),
+				"the login %.*s forgets passwords that its page takes; give it `session: {password: "
+				"true}`, which keeps them in the session, encrypted",
+				SLICE_ARGUMENTS(login->name.text));
+	}
+	return good;
+}
+
 bool access_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
 			const void **ret_config)
 {
@@ -163,6 +193,7 @@ bool access_config_load(struct config_load *load, struct snapshot *snapshot, con
 	return access_networks_load(load, snapshot, &config->allow_texts, &config->allow) &&
 	       access_networks_load(load, snapshot, &config->deny_texts, &config->deny) &&
 	       load_certificate(load, config) && check_rule(load, config) && load_logins(load, snapshot, config) &&
+	       load_telling(load, config) &&
 	       (!config->forward || access_forward_load(load, snapshot, route, config->forward));
 }
 

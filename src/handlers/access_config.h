@@ -9,6 +9,7 @@
 #include "handlers/access_forward.h"
 #include "handlers/access_lists.h"
 #include "handlers/access_logins.h"
+#include "handlers/access_tell.h"
 
 #include <stdbool.h>
 
@@ -20,9 +21,9 @@ struct access_config {
 	struct certificate_match_config *certificate_wants; // NULL: no certificate is enough
 	int require;
 	bool pass_password;
-	int user_field, groups_field, email_field; // of identity_user_fields and its like
-	struct config_text logout;		   // a path; empty: none
-	struct access_forward *forward;		   // NULL: there is none
+	struct access_telling telling;
+	struct config_text logout;	// a path; empty: none
+	struct access_forward *forward; // NULL: there is none
 	// Made of these.
 	struct access_networks allow, deny;
 	const struct certificate_match *certificate;

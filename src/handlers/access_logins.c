@@ -25,6 +25,8 @@ static const struct config_key session_keys[] = {
 	 "a session that is not used for so long ends", .min = 60 * INT64_C(1000000000)},
 	{"lifetime", CONFIG_DURATION, offsetof(struct login_session, lifetime_ns), "7d",
 	 "every session ends after so long", .min = 60 * INT64_C(1000000000)},
+	{"password", CONFIG_BOOL, offsetof(struct login_session, has_password), "false",
+	 "the password is kept in the session, encrypted, for servers that get it (`access.server_login: own`)"},
 	{"domain", CONFIG_TEXT, offsetof(struct login_session, domain),
 	 .help = "one login holds for all hosts of this domain; otherwise for the host that it was made at",
 	 .form = "a domain such as example.com"},

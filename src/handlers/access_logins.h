@@ -14,6 +14,7 @@
 struct login_session {
 	struct config_text secret, domain;
 	int64_t idle_ns, lifetime_ns;
+	bool has_password;	// it is kept in the session
 	struct session_key key; // of the secret
 };
 

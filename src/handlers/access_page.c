@@ -159,10 +159,11 @@ static const struct login *login_of(const struct access_config *config, const st
 }
 
 // Who has a second factor is asked for it now.
-static void let_in(struct exchange *exchange, const struct login *login, const struct user *user)
+static void let_in(struct exchange *exchange, const struct login *login, const struct user *user, struct slice password)
 {
 	bool has_second = user->second.length > 0;
-	if (has_second ? !access_pending_begin(exchange, login, user) : !access_session_begin(exchange, login, user))
+	if (has_second ? !access_pending_begin(exchange, login, user, password)
+		       : !access_session_begin(exchange, login, user, password))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
 	else if (has_second)
 		show_second(exchange, login, 401, ACCESS_REASON_NONE);
@@ -176,7 +177,7 @@ static void verify(struct exchange *exchange, const struct access_config *config
 	const struct user *user = NULL;
 	switch (access_verify(exchange, config->logins, config->login_count, name, password, &user)) {
 	case ACCESS_RIGHT:
-		let_in(exchange, login_of(config, user), user);
+		let_in(exchange, login_of(config, user), user, password);
 		return;
 	case ACCESS_WRONG:
 		access_page_show(exchange, config, 401, ACCESS_REASON_WRONG);
@@ -202,7 +203,7 @@ static void verify_second(struct exchange *exchange, const struct access_config 
 	}
 	switch (access_verify_second(exchange, pending.login, pending.user, digits)) {
 	case ACCESS_RIGHT:
-		if (access_session_begin(exchange, pending.login, pending.user))
+		if (access_session_begin(exchange, pending.login, pending.user, pending.session.password))
 			send_to(exchange, exchange->target);
 		else
 			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);

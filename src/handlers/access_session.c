@@ -171,7 +171,7 @@ static bool send_cookie(struct exchange *exchange, const struct login *login, co
 				      is_for_domain ? login->session.domain.text.data : NULL, "; SameSite=Lax");
 }
 
-static struct session make_session(const struct login *login, const struct user *user)
+static struct session make_session(const struct login *login, const struct user *user, struct slice password)
 {
 	bool is_of_file = users_find(&login->users, user->name) != NULL;
 	return (struct session){
@@ -184,12 +184,14 @@ static struct session make_session(const struct login *login, const struct user 
 		.groups = is_of_file ? SLICE_EMPTY : user->groups,
 		.email = is_of_file ? SLICE_EMPTY : user->email,
 		.told = is_of_file ? SLICE_EMPTY : user->told,
+		.password = login->session.has_password ? password : SLICE_EMPTY,
 	};
 }
 
-bool access_session_begin(struct exchange *exchange, const struct login *login, const struct user *user)
+bool access_session_begin(struct exchange *exchange, const struct login *login, const struct user *user,
+			  struct slice password)
 {
-	const struct session session = make_session(login, user);
+	const struct session session = make_session(login, user, password);
 	return send_cookie(exchange, login, &session);
 }
 
@@ -199,9 +201,10 @@ static struct slice pending_scope(struct exchange *exchange)
 	return arena_printf(exchange_arena(exchange), "second factor at %.*s", SLICE_ARGUMENTS(exchange->host));
 }
 
-bool access_pending_begin(struct exchange *exchange, const struct login *login, const struct user *user)
+bool access_pending_begin(struct exchange *exchange, const struct login *login, const struct user *user,
+			  struct slice password)
 {
-	const struct session session = make_session(login, user);
+	const struct session session = make_session(login, user, password);
 	struct slice scope = pending_scope(exchange);
 	char room[SESSION_TEXT_MAX];
 	struct slice text = scope.data ? session_write(&login->session.key, &session, scope, room) : SLICE_EMPTY;

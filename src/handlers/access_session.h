@@ -23,11 +23,14 @@ bool access_session_find(struct exchange *exchange, const struct access_config *
 // Takes usher's cookies out of the request.
 void access_session_hide(struct exchange *exchange);
 
-// Adds the cookie of a new session to the response. False when memory is out.
-bool access_session_begin(struct exchange *exchange, const struct login *login, const struct user *user);
+// Adds the cookie of a new session to the response; the password is kept in it where the login says so. False when
+// memory is out, or the session would be too large.
+bool access_session_begin(struct exchange *exchange, const struct login *login, const struct user *user,
+			  struct slice password);
 
 // The same for who has given his password, and has to give a second factor within five minutes. It is no session.
-bool access_pending_begin(struct exchange *exchange, const struct login *login, const struct user *user);
+bool access_pending_begin(struct exchange *exchange, const struct login *login, const struct user *user,
+			  struct slice password);
 bool access_pending_find(struct exchange *exchange, const struct access_config *config,
 			 struct access_session *ret_session);
 

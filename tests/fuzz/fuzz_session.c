@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.groups = slice_after(bytes, USERS_NAME_MAX),
 		.email = SLICE("a@example.com"),
 		.told = SLICE("X-Team: red\n"),
+		.password = SLICE("secret"),
 	};
 	struct slice text = session_write(&key, &session, scope, room);
 	if (text.length == 0) {
@@ -34,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(read.id == 1 && read.created_s == 2 && read.seen_s == 3 && read.proof == 4);
 	check(slice_equal(read.user, session.user) && slice_equal(read.login, session.login));
 	check(slice_equal(read.groups, session.groups) && slice_equal(read.email, session.email) &&
-	      slice_equal(read.told, session.told));
+	      slice_equal(read.told, session.told) && slice_equal(read.password, session.password));
 	check(!session_read(&key, text, SLICE("example.org"), texts, &read));
 	if (size == 0)
 		return 0;
