@@ -110,7 +110,8 @@ static bool own_all(struct subrequest *subrequest, const struct exchange *parent
 	struct arena *arena = exchange_arena(exchange);
 	struct slice *const slices[] = {&exchange->host,	&exchange->path,   &exchange->target,
 					&exchange->client_text, &exchange->scheme, &exchange->forwarded_host,
-					&exchange->request_id,	&exchange->user,   &exchange->groups};
+					&exchange->request_id,	&exchange->user,   &exchange->groups,
+					&exchange->email};
 	for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++)
 		if (!own(arena, slices[i]))
 			return false;

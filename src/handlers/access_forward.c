@@ -12,7 +12,10 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PAGE_MAX = 64 * 1024 }; // of the service's answer to the visitor
+enum {
+	PAGE_MAX = 64 * 1024,  // of the service's answer to the visitor
+	BODY_MAX = 256 * 1024, // of what the visitor sends
+};
 
 // --- Keys
 
@@ -27,6 +30,8 @@ static const struct config_key forward_keys[] = {
 	 "the field of its answer that tells the user's name"},
 	{"groups", CONFIG_TEXT, offsetof(struct access_forward, groups), "Remote-Groups",
 	 "the field of its answer that tells his groups, separated by commas"},
+	{"body", CONFIG_SIZE, offsetof(struct access_forward, body_bytes), "off",
+	 "the visitor's body goes to it, too, by POST; one that is larger is refused", .max = BODY_MAX},
 	{"take", CONFIG_TEXTS, offsetof(struct access_forward, take),
 	 .help = "fields of its answer that servers get; whoever asks cannot send them himself"},
 	{0},
@@ -151,12 +156,57 @@ static void take_answer(struct asking *asking, struct exchange *subrequest)
 	}
 }
 
+// --- The visitor's body
+
+static bool set_body(struct request *request, struct arena *arena, struct slice bytes)
+{
+	struct body_bytes *body = arena_alloc(arena, sizeof *body);
+	if (!body)
+		return false;
+	body_bytes_init(body, bytes);
+	request->body = &body->body;
+	return true;
+}
+
+// All of it is read, to be sent twice. False when the exchange has failed. Suspends.
+static bool read_body(struct exchange *exchange, size_t size, struct slice *ret_bytes)
+{
+	struct request *request = exchange_request(exchange);
+	struct body *body = request->body;
+	size_t room_size = body->length >= 0 && (size_t)body->length < size ? (size_t)body->length : size;
+	char *room = arena_alloc(exchange_arena(exchange), room_size + 1);
+	int error = room ? body_read_whole(body, room, room_size + 1, ret_bytes) : -ENOMEM;
+	if (error == 0 && ret_bytes->length > size)
+		error = -E2BIG;
+	if (error == 0 && set_body(request, exchange_arena(exchange), *ret_bytes)) {
+		request->body->length = body->length;
+		request->body->trailers = body->trailers;
+		request->expects_continue = false;
+		return true;
+	}
+	exchange_fail(exchange,
+		      error == -E2BIG			? FAULT_BODY_TOO_LARGE
+		      : error == -1 && body->fault.kind ? body->fault.kind
+							: FAULT_OUT_OF_MEMORY,
+		      "read request body", error == -E2BIG ? "it is larger than access.forward.body" : NULL);
+	return false;
+}
+
+static bool send_body(struct exchange *subrequest, struct slice bytes)
+{
+	struct request *request = exchange_request(subrequest);
+	struct slice own = arena_copy(exchange_arena(subrequest), bytes);
+	request->framing = BODY_LENGTH;
+	request->content_length = own.length;
+	return own.data && set_body(request, exchange_arena(subrequest), own);
+}
+
+// --- The request
+
 static bool prepare(struct exchange *subrequest, const struct access_forward *forward)
 {
 	static const enum field_id left_out[] = {
 		FIELD_CONTENT_LENGTH,
-		FIELD_CONTENT_TYPE,
-		FIELD_CONTENT_ENCODING,
 		FIELD_TRANSFER_ENCODING,
 		FIELD_EXPECT,
 		FIELD_UPGRADE,
@@ -172,8 +222,13 @@ static bool prepare(struct exchange *subrequest, const struct access_forward *fo
 	struct slice method = request->method_name, target = subrequest->target;
 	for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
 		(void)fields_remove(&request->fields, left_out[i]);
-	request->method = METHOD_GET;
-	request->method_name = SLICE("GET");
+	bool has_body = request->framing != BODY_NONE;
+	if (!has_body) {
+		(void)fields_remove(&request->fields, FIELD_CONTENT_TYPE);
+		(void)fields_remove(&request->fields, FIELD_CONTENT_ENCODING);
+	}
+	request->method = has_body ? METHOD_POST : METHOD_GET;
+	request->method_name = has_body ? SLICE("POST") : SLICE("GET");
 	subrequest->target = forward->path.text;
 	return fields_set_name(&request->fields, arena, SLICE("X-Forwarded-Method"), method) &&
 	       fields_set_name(&request->fields, arena, SLICE("X-Forwarded-Uri"), target);
@@ -212,10 +267,14 @@ static bool wait_for(struct exchange *exchange, struct asking *asking, const boo
 
 bool access_forward_ask(struct exchange *exchange, const struct access_forward *forward, struct fields *ret_told)
 {
-	bool done = false, is_let_in = false;
+	bool done = false, is_let_in = false,
+	     has_body = forward->body_bytes > 0 && exchange_request(exchange)->framing != BODY_NONE;
+	struct slice body;
+	if (has_body && !read_body(exchange, (size_t)forward->body_bytes, &body))
+		return false;
 	struct exchange *subrequest = subrequest_new(exchange);
 	struct asking *asking = subrequest ? arena_alloc(exchange_arena(subrequest), sizeof *asking) : NULL;
-	if (!asking) {
+	if (!asking || (has_body && !send_body(subrequest, body))) {
 		if (subrequest)
 			subrequest_free(subrequest);
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "ask an authentication service", NULL);

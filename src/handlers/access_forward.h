@@ -16,6 +16,7 @@ struct access_forward {
 	struct config_texts to;
 	struct config_text path, user, groups;
 	struct config_texts take;
+	int64_t body_bytes;	    // 0: the body does not go there
 	struct proxy_config *proxy; // made of `to`
 };
 

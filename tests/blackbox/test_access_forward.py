@@ -141,3 +141,60 @@ def test_mistakes_are_named(served, more, says):
     with pytest.raises(AssertionError) as caught:
         served(more=more)
     assert says in str(caught.value)
+
+
+# --- The body
+
+
+GOOD = "Cookie: good=1"
+
+
+def send(usher, *fields, **more):
+    return usher.ask("PUT", "/private", "X-Forwarded-For: 8.8.8.8", *fields, **more)
+
+
+def test_without_being_told_the_service_gets_no_body(served):
+    usher = served()
+    assert send(usher, GOOD, "Content-Type: text/plain", body=b"a letter").status == 200
+    asked, = usher.service.asked
+    assert asked.method == "GET" and asked.body == b"" and not asked.has("Content-Length") and not asked.has("Content-Type")
+    assert usher.site.last().body == b"a letter"
+
+
+def test_the_service_gets_the_body_and_so_does_the_server(served):
+    usher = served("body: 1KiB")
+    assert send(usher, GOOD, "Content-Type: text/plain", body=b"x" * 1024).status == 200
+    asked, = usher.service.asked
+    assert asked.method == "POST" and asked.body == b"x" * 1024 and asked.get("Content-Type") == "text/plain"
+    assert asked.get("X-Forwarded-Method") == "PUT" and asked.get("X-Forwarded-Uri") == "/private"
+    assert usher.site.last().method == "PUT" and usher.site.last().body == b"x" * 1024
+    assert usher.ask("GET", "/private", "X-Forwarded-For: 8.8.8.8", GOOD).status == 200
+    assert usher.service.asked[-1].method == "GET" and not usher.service.asked[-1].has("Content-Length")
+
+
+def test_a_body_in_chunks_with_expectation_and_trailers(served):
+    usher = served("body: 1KiB")
+    with usher.connect() as client:
+        client.send(f"PUT /private HTTP/1.1\r\nHost: test.example\r\nX-Forwarded-For: 8.8.8.8\r\n{GOOD}\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\nTE: trailers\r\nConnection: TE\r\nTrailer: X-Sum\r\n\r\n")
+        assert client.response_head().status == 100
+        client.send("4\r\nhalf\r\n6\r\nanothe\r\n1\r\nr\r\n0\r\nX-Sum: 11\r\n\r\n")
+        assert client.response().status == 200
+    assert usher.service.asked[0].body == b"halfanother" and usher.site.last().body == b"halfanother"
+
+
+def test_a_body_that_is_too_large_is_refused_unasked(served):
+    usher = served("body: 1KiB")
+    assert send(usher, GOOD, body=b"x" * 1025).status == 413
+    assert send(usher, GOOD, body=b"x" * 100_000).status == 413
+    with usher.connect() as client:
+        client.send(f"PUT /private HTTP/1.1\r\nHost: test.example\r\nX-Forwarded-For: 8.8.8.8\r\n{GOOD}\r\nTransfer-Encoding: chunked\r\n\r\n" + "400\r\n" + "x" * 1024 + "\r\n1\r\nx\r\n0\r\n\r\n")
+        assert client.response().status == 413
+    assert not usher.service.asked and not usher.site.requests
+
+
+def test_a_body_that_breaks_off_reaches_nobody(served):
+    usher = served("body: 1KiB")
+    with usher.connect() as client:
+        client.send(f"PUT /private HTTP/1.1\r\nHost: test.example\r\nX-Forwarded-For: 8.8.8.8\r\n{GOOD}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+        assert client.response().status == 400
+    assert not usher.service.asked and not usher.site.requests
