@@ -1,6 +1,7 @@
 """Who gets in: by address, and by user name and password."""
 
 import base64
+import collections
 import re
 import subprocess
 import threading
@@ -299,6 +300,38 @@ def test_many_who_guess_are_no_burden_to_others(guarded):
     for thread in threads:
         thread.join(60)
     assert set(statuses) <= {401, 429, 503} and statuses.count(401) >= 10
+
+
+def guess_in_crowds(usher, first, results):
+    """A share of 10,000 addresses, ten passwords each, a few requests on their way at a time."""
+    with usher.connect() as client:
+        for address in range(first, 10_000, 4):
+            origin = f"X-Forwarded-For: 20.{address >> 8}.{address & 255}.1"
+            for number in range(10):
+                client.request("GET", "/", origin, basic(f"user{address % 50}" if number % 2 else "ann", f"x{address}-{number}"))
+            results.update(client.response().status for _ in range(10))
+
+
+def test_a_hundred_thousand_wrong_passwords(guarded):
+    """From ten thousand addresses: memory is bounded, and people inside, and those who are known, notice nothing."""
+    usher = guarded("{allow: [10.0.0.0/8], login: staff}")
+    assert visit(usher, "7.7.7.7", basic("bob", "hidden")).status == 200
+    before, results = usher.resident_bytes(), [collections.Counter() for _ in range(4)]
+    threads = [threading.Thread(target=guess_in_crowds, args=(usher, first, results[first])) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    served = 0
+    while any(thread.is_alive() for thread in threads):
+        assert visit(usher, "10.0.0.1").status == 200
+        assert visit(usher, "7.7.7.7", basic("bob", "hidden")).status == 200
+        served += 1
+    for thread in threads:
+        thread.join()
+    counts = sum(results, collections.Counter())
+    assert counts.total() == 100_000 and set(counts) <= {401, 429, 503} and counts[429] > 50_000
+    assert served > 0 and usher.resident_bytes() - before < 64 << 20
+    assert visit(usher, "10.0.0.2").status == 200
+    assert visit(usher, "6.6.6.6", basic("Zoë", "schön")).status == 200  # whom nobody guessed at
 
 
 # --- Doors that stay shut
