@@ -63,15 +63,15 @@ class Proxy:
     """One proxy under test, running on its core."""
 
     def __init__(self, name, directory, origin_port, certificate=None, sites=0, environment=None, connections=12000,
-                 cached=False):
+                 cached=False, guarded=None):
         self.name = name
         self.port = free_port()
         self.tls = certificate is not None
         values = {"PORT": str(self.port), "ORIGIN": str(origin_port), "DIR": str(directory),
-                  "CONNECTIONS": str(connections), "CERTIFICATE": str(certificate)}
+                  "CONNECTIONS": str(connections), "CERTIFICATE": str(certificate), "USERS": str(guarded)}
 
         def filled(template):
-            lines = {"TLS" if self.tls else "PLAIN"} | ({"CACHED"} if cached else set())
+            lines = {"TLS" if self.tls else "PLAIN"} | ({"CACHED"} if cached else set()) | ({"GUARDED"} if guarded else set())
             return self.fill(template, directory, values, lines, sites)
 
         command = {
@@ -96,11 +96,11 @@ class Proxy:
 
     @staticmethod
     def fill(name, directory, values, kept, sites=0):
-        """A template's values, and those of its lines that are for what is kept: PLAIN, TLS, CACHED."""
+        """A template's values, and those of its lines that are for what is kept: PLAIN, TLS, CACHED, GUARDED."""
         text = (BENCH / name).read_text()
-        for lines in {"PLAIN", "TLS", "CACHED"} - kept:
+        for lines in {"PLAIN", "TLS", "CACHED", "GUARDED"} - kept:
             text = re.sub(rf"(?m)^@{lines}@.*\n", "", text)
-        text = re.sub(r"(?m)^@(PLAIN|TLS|CACHED)@ ?", "", text)
+        text = re.sub(r"(?m)^@(PLAIN|TLS|CACHED|GUARDED)@ ?", "", text)
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         if sites:
