@@ -18,6 +18,7 @@ struct cache_fetch {
 	_Atomic uint32_t references;
 	_Atomic bool is_forgotten;
 	bool is_listed; // under the shard's lock
+	bool is_shared; // others may join
 	uint64_t hash, variant;
 	struct slice key;
 	struct line readers_line, fetcher_line;
@@ -84,7 +85,8 @@ static void unref(struct cache_fetch *fetch)
 // Those that have an answer serve only whom it suits.
 static bool join(struct cache_fetch *fetch, const struct cache_wanted *wanted)
 {
-	if (fetch->hash != wanted->hash || fetch->variant != wanted->variant || !slice_equal(fetch->key, wanted->key))
+	if (!fetch->is_shared || fetch->hash != wanted->hash || fetch->variant != wanted->variant ||
+	    !slice_equal(fetch->key, wanted->key))
 		return false;
 	pthread_mutex_lock(&fetch->lock);
 	bool suits = !fetch->object || cache_object_matches(fetch->object, wanted->request);
@@ -106,7 +108,8 @@ bool cache_fetch_join(struct cache_reader *reader, const struct cache_wanted *wa
 		for (fetch = shard->first; fetch && !join(fetch, wanted);)
 			fetch = fetch->next;
 	*ret_is_first = !fetch;
-	if (!fetch && (fetch = fetch_new(wanted)) && is_shared) {
+	if (!fetch && (fetch = fetch_new(wanted))) {
+		fetch->is_shared = is_shared;
 		fetch->next = shard->first;
 		shard->first = fetch;
 		fetch->is_listed = true;
@@ -511,6 +514,14 @@ struct cache_object *cache_fetch_take(struct cache_fetch *fetch)
 	}
 	struct slice content = slice_from(fetch->object->body.data, fetch->filled);
 	return cache_object_with(fetch->object, content, 0);
+}
+
+const struct cache_object *cache_fetch_beginning(const struct cache_fetch *fetch, struct slice *ret_content)
+{
+	if (fetch->piece_number > 0 || fetch->spool || !fetch->object)
+		return NULL;
+	*ret_content = slice_from(fetch->object->body.data, fetch->filled);
+	return fetch->object;
 }
 
 // The text may be of the fetcher's memory.

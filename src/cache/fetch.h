@@ -63,7 +63,7 @@ struct cache_reader {
 // --- Those who read
 
 // Joins a fetch that is under way, or makes one (*ret_is_first), which whoever made it has to end by
-// cache_fetch_end. Without is_shared, always a new one that nobody else can join. False when memory is out.
+// cache_fetch_end. Without is_shared, always a new one that nobody else joins. False when memory is out.
 bool cache_fetch_join(struct cache_reader *reader, const struct cache_wanted *wanted, bool is_shared,
 		      bool *ret_is_first);
 
@@ -106,6 +106,9 @@ int cache_fetch_fill(struct cache_fetch *fetch, struct slice bytes);
 // large for memory: then it is stored on the disk already. NULL when there was more than may be stored, or memory is
 // out. May suspend.
 struct cache_object *cache_fetch_take(struct cache_fetch *fetch);
+
+// What has come so far, where all of that is in memory, and the object it came into, lent to the fetcher; else NULL.
+const struct cache_object *cache_fetch_beginning(const struct cache_fetch *fetch, struct slice *ret_content);
 
 // The end, in one of the states but ASKS and FILLS. WHOLE: with an object in the place of what was told by
 // cache_fetch_answer (NULL: that one); one with its content in a file, readers read themselves. Others: with the

@@ -124,9 +124,9 @@ static bool is_whole(struct slice bytes, uint64_t number, struct record *ret_rec
 	memcpy(ret_record, bytes.data, sizeof *ret_record);
 	memcpy(&sum, bytes.data + bytes.length - sizeof sum, sizeof sum);
 	return ret_record->kind == KIND && ret_record->bytes == bytes.length - sizeof sum &&
-	       ret_record->place.number == number && ret_record->field_count <= FIELDS_MAX &&
-	       ret_record->vary_count <= ret_record->field_count && ret_record->by <= CACHE_BY_OPERATOR &&
-	       sum == XXH3_64bits(bytes.data, bytes.length - sizeof sum);
+	       ret_record->place.number == number && ret_record->status != 206 &&
+	       ret_record->field_count <= FIELDS_MAX && ret_record->vary_count <= ret_record->field_count &&
+	       ret_record->by <= CACHE_BY_OPERATOR && sum == XXH3_64bits(bytes.data, bytes.length - sizeof sum);
 }
 
 static struct cache_object *make(const struct record *record, struct slice key, const struct fields *all,

@@ -291,20 +291,37 @@ static struct fields make_list(const struct cache_object *object, uint32_t more)
 	return list;
 }
 
+static void merge(const struct cache_object *object, const struct fields *response, struct fields *merged)
+{
+	for (uint32_t i = 0; i < object->field_count; i++) {
+		struct field stored = cache_object_field(object, i);
+		if (!is_replaced(&stored, response))
+			merged->items[merged->count++] = stored;
+	}
+	for (uint32_t i = 0; i < response->count; i++)
+		if (!describes_content(response->items[i].id))
+			merged->items[merged->count++] = response->items[i];
+}
+
+bool cache_object_merge(const struct cache_object *object, const struct fields *response, struct arena *arena,
+			struct fields *ret_fields)
+{
+	struct fields merged = {.capacity = object->field_count + response->count + 1};
+	merged.items = arena_alloc(arena, merged.capacity * sizeof *merged.items);
+	if (!merged.items)
+		return false;
+	merge(object, response, &merged);
+	*ret_fields = merged;
+	return true;
+}
+
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
 					    const struct cache_times *times)
 {
 	struct fields merged = make_list(object, response->count);
 	if (!merged.items)
 		return NULL;
-	for (uint32_t i = 0; i < object->field_count; i++) {
-		struct field stored = cache_object_field(object, i);
-		if (!is_replaced(&stored, response))
-			merged.items[merged.count++] = stored;
-	}
-	for (uint32_t i = 0; i < response->count; i++)
-		if (!describes_content(response->items[i].id))
-			merged.items[merged.count++] = response->items[i];
+	merge(object, response, &merged);
 	struct slice content = object->file ? SLICE_EMPTY : object->body;
 	struct cache_object *refreshed = renew(object, &merged, times, content, object->file, 0);
 	free(merged.items);

@@ -86,6 +86,10 @@ void cache_object_unref(struct cache_object *object); // NULL is allowed
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
 					    const struct cache_times *times);
 
+// The fields that it has when the response says so anew, lent, in a list of the arena's. False when memory is out.
+bool cache_object_merge(const struct cache_object *object, const struct fields *response, struct arena *arena,
+			struct fields *ret_fields);
+
 // The same with its content in a file, of which it takes a reference of its own.
 struct cache_object *cache_object_with_file(const struct cache_object *object, struct cache_file *file);
 

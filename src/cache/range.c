@@ -1,5 +1,6 @@
 #include "cache/range.h"
 
+#include "base/check.h"
 #include "base/date.h"
 
 // A date is a strong validator a minute later (RFC 9110 section 8.8.2.2).
@@ -90,6 +91,44 @@ enum cache_range cache_range_read(struct slice value, uint64_t size, struct cach
 		return CACHE_RANGE_UNSATISFIABLE;
 	*ret_parts = parts;
 	return CACHE_RANGE_PARTS;
+}
+
+bool cache_range_is_single(struct slice value)
+{
+	struct slice unit, rest, member, other;
+	struct range_spec spec;
+	return slice_cut(value, '=', &unit, &rest) && slice_equal_nocase(unit, SLICE("bytes")) &&
+	       slice_next_member(&rest, &member) && read_spec(member, &spec) && !slice_next_member(&rest, &other);
+}
+
+// --- Content-Range
+
+static bool read_known(struct slice digits, uint64_t *ret_position)
+{
+	bool has;
+	return read_position(digits, &has, ret_position) && has && digits.length <= POSITION_DIGITS;
+}
+
+bool cache_run_read(struct slice value, struct cache_run *ret_run)
+{
+	struct slice unit, rest, range, size, first_digits, last_digits;
+	uint64_t first, last, total;
+	if (!slice_cut(value, ' ', &unit, &rest) || !slice_equal_nocase(unit, SLICE("bytes")) ||
+	    !slice_cut(rest, '/', &range, &size) || !slice_cut(range, '-', &first_digits, &last_digits))
+		return false;
+	if (!read_known(first_digits, &first) || !read_known(last_digits, &last) || !read_known(size, &total) ||
+	    first > last || last >= total)
+		return false;
+	*ret_run = (struct cache_run){first, last - first + 1, total};
+	return true;
+}
+
+struct cache_run cache_run_of(const struct cache_object *object, uint64_t length)
+{
+	struct cache_run run = {0, length, length};
+	if (object->status == 206)
+		check(cache_run_read(cache_object_value(object, FIELD_CONTENT_RANGE), &run));
+	return run;
 }
 
 // --- If-Range

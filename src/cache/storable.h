@@ -20,6 +20,7 @@
 	row(AUTHORIZATION, "RFC 9111 section 3.5", "the request has Authorization, and the answer does not say that it is for all") \
 	row(SET_COOKIE, "RFC 6265 section 3", "the answer sets a cookie: it is taken for one visitor's alone") \
 	row(VARY_ANY, "RFC 9111 section 4.1", "the answer varies with everything (Vary: *)") \
+	row(PART, "RFC 9111 section 3.4", "it is a part that cannot be combined with what is stored, or will be") \
 	row(TOO_LARGE, "max_object", "the answer is larger than max_object") \
 	row(ENDLESS, "HTML section 9.2", "the answer is a stream of events without an end") \
 	row(NO_STORE_RULE, "no_store", "the operator's no_store means the request") \

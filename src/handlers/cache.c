@@ -13,9 +13,12 @@
 #include "handlers/cache_disk.h"
 #include "handlers/cache_fetching.h"
 #include "handlers/cache_freshen.h"
+#include "handlers/cache_gap.h"
 #include "handlers/cache_invalidate.h"
 #include "handlers/cache_judge.h"
 #include "handlers/cache_key.h"
+#include "handlers/cache_parts.h"
+#include "handlers/cache_status.h"
 #include "handlers/cache_wish.h"
 #include "handlers/handlers.h"
 
@@ -49,6 +52,7 @@ struct caching {
 	struct cache_directives request_says;
 	struct cache_asked asked;
 	struct cache_object *object; // that was found; holds a reference
+	bool suffices;		     // it has all that is asked for
 	bool is_marked;		     // answers to this request were not for others
 	const char *told;	     // of what was done; NULL: nothing yet
 	enum cache_result result;
@@ -131,34 +135,18 @@ static struct caching *begin(struct exchange *exchange, const struct cache_confi
 	return caching;
 }
 
-// For Cache-Status (RFC 9211) and the trace.
 static void tell(struct caching *caching, const char *what)
 {
-	struct exchange *exchange = caching->exchange;
-	trace_note(&exchange->trace, "cache", slice_from_string(what), NULL, 0, TRACE_NO_VALUE);
+	cache_status_note(caching->exchange, what);
 	caching->told = what;
-}
-
-// RFC 9211 section 2: behind what the caches nearer to the server say.
-static void tell_visitor(struct caching *caching)
-{
-	struct exchange *exchange = caching->exchange;
-	struct arena *arena = exchange_arena(exchange);
-	const struct fields *fields = &exchange_response(exchange)->fields;
-	struct slice status = SLICE_EMPTY;
-	for (uint32_t i = 0; i < fields->count && !exchange_failed(exchange); i++)
-		if (slice_equal_nocase(fields->items[i].name, SLICE("Cache-Status")))
-			status = arena_printf(arena, "%.*s%.*s, ", SLICE_ARGUMENTS(status),
-					      SLICE_ARGUMENTS(fields->items[i].value));
-	status = arena_printf(arena, "%.*susher; %s", SLICE_ARGUMENTS(status), caching->told);
-	if (status.data)
-		exchange_always(exchange, SLICE("Cache-Status"), status);
 }
 
 // RFC 9211 section 2.2.
 static const char *why_forwarded(const struct caching *caching)
 {
-	return caching->asked.forbids == CACHE_BYPASS_RULE ? "bypass" : caching->object ? "stale" : "miss";
+	if (caching->asked.forbids == CACHE_BYPASS_RULE)
+		return "bypass";
+	return !caching->object ? "miss" : caching->suffices ? "stale" : "partial";
 }
 
 // That the request went to a server, and what more there is to say.
@@ -196,8 +184,13 @@ static void find(struct caching *caching)
 		cache_store_find(caching->store, caching->key, caching->hash, caching->variant, &caching->request);
 	if (!caching->object)
 		caching->object = find_on_disk(caching);
-	if (!caching->object || caching->object->status != CACHE_MARK)
+	if (!caching->object)
 		return;
+	if (caching->object->status != CACHE_MARK) {
+		caching->suffices = cache_parts_suffice(caching->exchange, &caching->request, caching->object,
+							caching->object->body.length, cache_now_s());
+		return;
+	}
 	caching->is_marked = cache_object_is_fresh(caching->object, cache_now_s());
 	cache_object_unref(caching->object);
 	caching->object = NULL;
@@ -205,7 +198,7 @@ static void find(struct caching *caching)
 
 static bool is_fresh(const struct caching *caching)
 {
-	if (!caching->object)
+	if (!caching->object || !caching->suffices)
 		return false;
 	return caching->config->obey ? cache_wish_holds(&caching->request_says, caching->object, cache_now_s(),
 							exchange_arena(caching->exchange))
@@ -221,7 +214,7 @@ static void answer_stored(struct caching *caching)
 
 static bool serves_errors(const struct caching *caching, unsigned status)
 {
-	return caching->object && cache_status_is_error(status) &&
+	return caching->object && caching->suffices && cache_status_is_error(status) &&
 	       cache_object_serves_errors(caching->object, cache_now_s());
 }
 
@@ -305,10 +298,11 @@ static bool is_for_all(const struct caching *caching)
 }
 
 // Takes part in the fetch that is under way, or begins one. False when memory is out.
-static bool join(struct caching *caching, struct cache_reader *reader, struct fetching **visitor, bool *ret_is_first)
+static bool join(struct caching *caching, const struct cache_gap *gap, struct cache_reader *reader,
+		 struct fetching **visitor, bool *ret_is_first)
 {
 	const struct cache_wanted wanted = {caching->key, caching->hash, caching->variant, &caching->request};
-	bool is_shared = is_for_all(caching);
+	bool is_shared = is_for_all(caching) && !gap->is_his;
 	if (!cache_fetch_join(reader, &wanted, is_shared, ret_is_first))
 		return false;
 	const struct fetching_order order = {
@@ -319,6 +313,8 @@ static bool join(struct caching *caching, struct cache_reader *reader, struct fe
 		.hash = caching->hash,
 		.variant = caching->variant,
 		.stale = caching->object,
+		.gap = *gap,
+		.is_for_all = is_for_all(caching),
 		.is_shared = is_shared,
 		.fetch = reader->fetch,
 		.left_out = &caching->left_out,
@@ -346,10 +342,7 @@ static void answer_fetched(struct caching *caching, bool is_first)
 	tell_forwarded(caching, is_validated ? is_first ? "; fwd-status=304; stored" : "; fwd-status=304; collapsed"
 				: is_first   ? "; stored"
 					     : "; collapsed");
-	if (reader->state == CACHE_FETCH_WHOLE && reader->object->file)
-		cache_answer(caching->exchange, &caching->request, reader->object, cache_now_s());
-	else
-		cache_answer_stream(caching->exchange, &caching->request, &caching->reader, cache_now_s());
+	cache_answer_stream(caching->exchange, &caching->request, &caching->reader, cache_now_s());
 	add_left_out(caching);
 }
 
@@ -390,7 +383,7 @@ static void answer_unstored(struct caching *caching)
 		answer_in_error(caching, outcome->fault.kind, status);
 	else if (failed)
 		answer_failure(caching);
-	else if (caching->fetching && !fields_find(&caching->request, FIELD_RANGE))
+	else if (caching->fetching && fetching_is_for_visitor(caching->fetching))
 		answer_passed(caching);
 	else
 		pass_alone(caching);
@@ -406,15 +399,28 @@ static void give_up_waiting(struct caching *caching, int error)
 		exchange_fail(caching->exchange, FAULT_RESPONSE_TIMEOUT, "wait for a fetch", NULL);
 }
 
+static struct cache_gap find_gap(const struct caching *caching)
+{
+	return cache_gap_find(&(struct cache_gap_question){
+		.request = &caching->request,
+		.object = caching->object,
+		.suffices = caching->suffices,
+		.wants_whole = caching->config->whole,
+		.bounds = fetching_bounds(caching->config, caching->store),
+		.now_s = cache_now_s(),
+	});
+}
+
 static void fetch(struct caching *caching)
 {
 	struct exchange *exchange = caching->exchange;
+	struct cache_gap gap = find_gap(caching);
 	caching->result = CACHE_MISS;
 	int64_t total_ns = exchange->route->timeouts->total_ns;
 	int64_t deadline_ns = total_ns > 0 ? exchange->transaction.started_ns + total_ns : FIBER_NEVER;
 	for (unsigned round = 0; round < FETCH_ROUNDS; round++) {
 		bool is_first;
-		if (!join(caching, &caching->reader, &caching->fetching, &is_first)) {
+		if (!join(caching, &gap, &caching->reader, &caching->fetching, &is_first)) {
 			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "fetch", NULL);
 			return;
 		}
@@ -428,7 +434,8 @@ static void fetch(struct caching *caching)
 			return;
 		}
 		if (is_first || cache_object_matches(caching->reader.object, &caching->request)) {
-			if (cache_answer_suits(exchange, &caching->request, &caching->reader, cache_now_s()))
+			if (cache_answer_suits(exchange, &caching->request, &caching->reader, gap.is_his,
+					       cache_now_s()))
 				answer_fetched(caching, is_first);
 			else
 				pass_alone(caching);
@@ -444,9 +451,10 @@ static void fetch(struct caching *caching)
 static void renew(struct caching *caching)
 {
 	struct cache_reader reader;
+	struct cache_gap gap = cache_gap_renewal(caching->object);
 	bool is_first;
 	if (!caching->asked.forbids && cache_object_claim_renewal(caching->object, cache_now_s()) &&
-	    join(caching, &reader, NULL, &is_first))
+	    join(caching, &gap, &reader, NULL, &is_first))
 		cache_reader_leave(&reader);
 }
 
@@ -456,7 +464,7 @@ static bool is_due(const struct caching *caching)
 {
 	const struct cache_object *object = caching->object;
 	int64_t lifetime_s = object->times.lifetime_s;
-	if (!caching->config->refresh || lifetime_s < HOT_LIFETIME_S ||
+	if (!caching->config->refresh || object->status == 206 || lifetime_s < HOT_LIFETIME_S ||
 	    atomic_load_explicit(&object->hits, memory_order_relaxed) < HOT_HITS)
 		return false;
 	int64_t lead_s = (lifetime_s + 19) / 20 + (int64_t)(object->hash % (uint64_t)(lifetime_s / 10 + 1));
@@ -474,7 +482,8 @@ static void answer_hit(struct caching *caching)
 static bool serves_meanwhile(const struct caching *caching)
 {
 	int64_t now_s = cache_now_s();
-	return caching->object && cache_object_serves_meanwhile(caching->object, now_s) &&
+	return caching->object && caching->object->status != 206 &&
+	       cache_object_serves_meanwhile(caching->object, now_s) &&
 	       (!caching->config->obey || cache_wish_holds_meanwhile(&caching->request_says, caching->object, now_s));
 }
 
@@ -497,7 +506,7 @@ static void refuse_to_ask(struct caching *caching)
 	exchange_answer(caching->exchange, 504, SLICE_EMPTY, SLICE_EMPTY);
 }
 
-// Whose answer is of no use to the cache: a part is not stored, nor is the whole asked for on this visitor's account.
+// Whose answer is of no use to the cache.
 static bool passes(struct caching *caching)
 {
 	int64_t min_uses = caching->config->min_uses;
@@ -506,7 +515,8 @@ static bool passes(struct caching *caching)
 		caching->asked.forbids = CACHE_FEW_USES;
 	return caching->asked.forbids || caching->is_marked ||
 	       exchange_request(caching->exchange)->method != METHOD_GET ||
-	       (fields_find(&caching->request, FIELD_RANGE) && !caching->config->whole) ||
+	       (fields_find(&caching->request, FIELD_RANGE) && !caching->config->whole &&
+		!cache_range_is_single(fields_value(&caching->request, FIELD_RANGE))) ||
 	       cache_says(&caching->request_says, CACHE_NO_STORE);
 }
 
@@ -571,7 +581,7 @@ static void cache_handle(struct exchange *exchange, const void *value)
 	else
 		pass_and_invalidate(caching);
 	if (caching && caching->told && config->status)
-		tell_visitor(caching);
+		cache_status_tell(exchange, caching->told);
 }
 
 const struct handler_type cache_handler = {

@@ -17,13 +17,20 @@ static bool is_for_caches(const struct field *field)
 	return field->id == FIELD_SURROGATE_KEY || field->id == FIELD_CACHE_TAG;
 }
 
+// What is told of the part that is stored is not what is told of the one that is asked for.
+static bool is_of_part(const struct cache_object *object, const struct field *field)
+{
+	return object->status == 206 && field->id == FIELD_CONTENT_RANGE;
+}
+
 // The fields in memory of the exchange's own, so that others may change them.
 static bool copy_fields(struct exchange *exchange, const struct cache_object *object, bool only_of_304)
 {
 	struct fields *to = &exchange_response(exchange)->fields;
 	for (uint32_t i = 0; i < object->field_count; i++) {
 		struct field field = cache_object_field(object, i);
-		if ((only_of_304 && !cache_goes_with_304(&field)) || is_for_caches(&field))
+		if ((only_of_304 && !cache_goes_with_304(&field)) || is_for_caches(&field) ||
+		    is_of_part(object, &field))
 			continue;
 		if (to->count == to->capacity && !fields_grow(to, exchange_arena(exchange)))
 			return false;
@@ -37,7 +44,8 @@ static bool begin(struct exchange *exchange, const struct fields *request, const
 		  bool is_fetched, int64_t now_s, bool *ret_is_304)
 {
 	struct cache_validators validators = cache_object_validators(object);
-	bool is_304 = object->status == 200 && cache_is_not_modified(request, &validators, now_s);
+	bool is_304 =
+		(object->status == 200 || object->status == 206) && cache_is_not_modified(request, &validators, now_s);
 	*exchange_response(exchange) = (struct response){
 		.status = is_304 ? 304 : (uint16_t)object->status,
 		.version_major = 1,
@@ -67,6 +75,13 @@ void cache_answer(struct exchange *exchange, const struct fields *request, const
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "answer from the cache", NULL);
 }
 
+// Whether the object has all that there is: it is not being filled.
+static bool is_there(const struct cache_reader *reader)
+{
+	return reader->state == CACHE_FETCH_WHOLE &&
+	       (reader->object->file || cache_reader_outcome(reader)->status == 304);
+}
+
 static bool answer_stream(struct exchange *exchange, const struct fields *request, struct cache_reader *reader,
 			  int64_t now_s)
 {
@@ -76,6 +91,8 @@ static bool answer_stream(struct exchange *exchange, const struct fields *reques
 		return false;
 	if (is_304)
 		return true;
+	if (is_there(reader))
+		return cache_parts_choose(exchange, request, reader->object, now_s);
 	struct cache_stream *stream = arena_alloc(exchange_arena(exchange), sizeof *stream);
 	struct cache_part part;
 	if (!stream || !cache_parts_tell(exchange, request, reader->object, reader->length, now_s, &part))
@@ -88,10 +105,14 @@ static bool answer_stream(struct exchange *exchange, const struct fields *reques
 }
 
 bool cache_answer_suits(const struct exchange *exchange, const struct fields *request,
-			const struct cache_reader *reader, int64_t now_s)
+			const struct cache_reader *reader, bool is_his, int64_t now_s)
 {
-	bool is_read_at_once = reader->state == CACHE_FETCH_WHOLE && reader->object->file;
-	return is_read_at_once || cache_parts_begin_soon(exchange, request, reader->object, reader->length, now_s);
+	const struct cache_object *object = reader->object;
+	uint64_t length = is_there(reader) ? object->body.length : (uint64_t)reader->length;
+	if (!cache_parts_suffice(exchange, request, object, length, now_s))
+		return false;
+	return is_there(reader) || is_his || object->status == 206 ||
+	       cache_parts_begin_soon(exchange, request, object, reader->length, now_s);
 }
 
 void cache_answer_stream(struct exchange *exchange, const struct fields *request, struct cache_reader *reader,

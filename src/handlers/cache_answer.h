@@ -16,9 +16,10 @@ void cache_answer(struct exchange *exchange, const struct fields *request, const
 		  int64_t now_s);
 
 // The same for an object that is being fetched, as it comes: the whole of it, a part that begins soon, or that it has
-// not changed; what suits. The reader must live as long as the exchange.
+// not changed; what suits (where the server was asked for what this visitor asks (is_his), whatever came). The reader
+// must live as long as the exchange.
 bool cache_answer_suits(const struct exchange *exchange, const struct fields *request,
-			const struct cache_reader *reader, int64_t now_s);
+			const struct cache_reader *reader, bool is_his, int64_t now_s);
 void cache_answer_stream(struct exchange *exchange, const struct fields *request, struct cache_reader *reader,
 			 int64_t now_s);
 

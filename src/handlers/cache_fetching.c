@@ -25,7 +25,7 @@ struct fetching {
 	struct cache_directives request_says;
 	struct cache_asked asked;
 	struct cache_judgement judgement;
-	bool validates;	       // what is stored
+	struct slice range;    // that was sent
 	bool is_on_disk;       // the object, already
 	uint64_t asked_after;  // of the purges
 	struct fields varying; // of the response: Vary, in memory that stays while the content is read
@@ -80,11 +80,26 @@ enum cache_verdict fetching_verdict(const struct fetching *fetching)
 	return fetching->judgement.verdict;
 }
 
+bool fetching_is_for_visitor(const struct fetching *fetching)
+{
+	unsigned status = fetching->exchange->transaction.response.status;
+	switch (fetching->order.gap.kind) {
+	case CACHE_GAP_ALL:
+		return !fields_find(&fetching->request, FIELD_RANGE);
+	case CACHE_GAP_AS_ASKED:
+		return true;
+	case CACHE_GAP_MISSING:
+		return status != 206 && status != 416;
+	}
+	return false;
+}
+
 void fetching_release(struct fetching *fetching)
 {
 	*fetching->handle = NULL;
 	fetching->visitor = NULL;
-	fiber_wake(fetching->fiber);
+	if (fetching->fiber) // it may not have run yet
+		fiber_wake(fetching->fiber);
 }
 
 // --- What becomes of the answer
@@ -106,7 +121,7 @@ static void put(struct fetching *fetching, struct cache_object *object)
 	const struct fetching_order *order = &fetching->order;
 	struct cache_disk *disk = cache_shared_disk();
 	if (!cache_fetch_is_forgotten(order->fetch)) {
-		if (disk && object->status != CACHE_MARK && !fetching->is_on_disk)
+		if (disk && object->status != CACHE_MARK && object->status != 206 && !fetching->is_on_disk)
 			cache_disk_put(disk, object);
 		(void)cache_store_put(order->store, object, &fetching->request);
 	}
@@ -132,6 +147,19 @@ static struct cache_object *make_object(const struct fetching *fetching, unsigne
 	});
 }
 
+// The fields of an answer of which this is stored.
+static bool tell_run(struct fetching *fetching, const struct cache_run *run, struct fields *fields)
+{
+	struct arena *arena = exchange_arena(fetching->exchange);
+	(void)fields_remove(fields, FIELD_CONTENT_RANGE);
+	if (cache_run_is_whole(run))
+		return true;
+	struct slice told =
+		arena_printf(arena, "bytes %llu-%llu/%llu", (unsigned long long)run->from,
+			     (unsigned long long)(run->from + run->length - 1), (unsigned long long)run->total);
+	return told.data && fields_set(fields, arena, FIELD_CONTENT_RANGE, told);
+}
+
 // For a while nobody waits to see whether the answer is for all; of those for whom it varies likewise.
 static void mark(struct fetching *fetching)
 {
@@ -148,12 +176,17 @@ static void mark(struct fetching *fetching)
 }
 
 // The response is the visitor's until he has done with it, whatever else ends.
-static void pass(struct fetching *fetching)
+static void wait_for_visitor(struct fetching *fetching)
 {
-	mark(fetching);
 	end(fetching, CACHE_FETCH_PASSES, NULL);
 	while (fetching->visitor)
 		fiber_wait_steadfast("visitor");
+}
+
+static void pass(struct fetching *fetching)
+{
+	mark(fetching);
+	wait_for_visitor(fetching);
 }
 
 static void fail(struct fetching *fetching)
@@ -171,7 +204,8 @@ static void take_304(struct fetching *fetching)
 	struct cache_object *refreshed = NULL;
 	struct fields stored;
 	if (cache_object_fields(stale, exchange_arena(fetching->exchange), &stored)) {
-		cache_judge_304(&fetching->asked, stale->status, &stored, response, &fetching->judgement);
+		unsigned status = stale->status == 206 ? 200 : stale->status;
+		cache_judge_304(&fetching->asked, status, &stored, response, &fetching->judgement);
 		refreshed = cache_object_refreshed(stale, response, &fetching->judgement.times);
 	}
 	if (!refreshed) {
@@ -188,25 +222,47 @@ static void take_304(struct fetching *fetching)
 	cache_object_unref(refreshed);
 }
 
-// Pulls the content, whoever reads it: 0, or -1 with the fault noted.
-static int fill(struct fetching *fetching)
+// What is stored of an answer: what comes, between what is stored already.
+struct content {
+	int64_t length; // of all; -1: not known
+	struct slice before, after;
+	uint64_t expected; // of what comes; UINT64_MAX: whatever it is
+};
+
+static int fill_with(struct fetching *fetching, struct slice bytes)
+{
+	int error = bytes.length > 0 ? cache_fetch_fill(fetching->order.fetch, bytes) : 0;
+	if (error)
+		exchange_fail(fetching->exchange, error == -ENOMEM ? FAULT_OUT_OF_MEMORY : FAULT_CLIENT_GONE,
+			      "store an answer", NULL);
+	return error ? -1 : 0;
+}
+
+// Pulls the content, whoever reads it: 0, or -1 with the fault noted. A part has as many bytes as it says, lest what
+// follows be taken for what it is not.
+static int fill(struct fetching *fetching, const struct content *content)
 {
 	struct exchange *exchange = fetching->exchange;
 	struct body *body = exchange_response(exchange)->body;
+	uint64_t left = content->expected;
 	struct slice bytes;
+	if (fill_with(fetching, content->before) < 0)
+		return -1;
 	do {
 		if (body_read(body, &bytes) < 0) {
 			exchange->transaction.fault = body->fault;
 			return -1;
 		}
-		int error = bytes.length > 0 ? cache_fetch_fill(fetching->order.fetch, bytes) : 0;
-		if (error) {
-			exchange_fail(exchange, error == -ENOMEM ? FAULT_OUT_OF_MEMORY : FAULT_CLIENT_GONE,
-				      "store an answer", NULL);
+		if (bytes.length > left || (bytes.length == 0 && left > 0 && left != UINT64_MAX)) {
+			exchange_fail(exchange, bytes.length > 0 ? FAULT_RESPONSE_BAD : FAULT_RESPONSE_TRUNCATED,
+				      "read a part of a response", "Content-Range tells another length");
 			return -1;
 		}
+		left -= left == UINT64_MAX ? 0 : bytes.length;
+		if (fill_with(fetching, bytes) < 0)
+			return -1;
 	} while (bytes.length > 0);
-	return 0;
+	return fill_with(fetching, content->after);
 }
 
 // What is not stored is the visitor's alone. False when memory is out.
@@ -227,6 +283,12 @@ static bool give_left_out(struct fetching *fetching)
 	return true;
 }
 
+static void refuse(struct fetching *fetching, enum cache_verdict verdict)
+{
+	fetching->judgement.verdict = verdict;
+	pass(fetching);
+}
+
 // As it turned out.
 static void mark_too_large(struct fetching *fetching)
 {
@@ -235,42 +297,67 @@ static void mark_too_large(struct fetching *fetching)
 }
 
 // What is too large for memory goes to the disk, if there is one.
-static struct cache_fetch_bounds bounds_of(const struct fetching *fetching)
+struct cache_fetch_bounds fetching_bounds(const struct cache_config *config, const struct cache_store *store)
 {
-	uint64_t most = (uint64_t)fetching->order.config->max_object_bytes;
-	uint64_t largest = cache_store_largest(fetching->order.store), memory = largest - largest / 16;
+	uint64_t most = (uint64_t)config->max_object_bytes;
+	uint64_t largest = cache_store_largest(store), memory = largest - largest / 16;
 	struct cache_disk *disk = cache_shared_disk();
 	memory = memory < most ? memory : most;
 	return (struct cache_fetch_bounds){memory, disk ? most : memory, disk};
 }
 
 // With room for all of it, or some to begin with.
-static struct cache_object *make_empty(const struct fetching *fetching, int64_t length, uint64_t memory_bytes)
+static struct cache_object *make_empty(const struct fetching *fetching, unsigned status, const struct fields *fields,
+				       int64_t length, uint64_t memory_bytes)
 {
-	const struct response *response = exchange_response(fetching->exchange);
 	uint64_t first = memory_bytes < ROOM_FIRST ? memory_bytes : ROOM_FIRST;
 	uint64_t room = length < 0 ? first : (uint64_t)length <= memory_bytes ? (uint64_t)length : 0;
-	return make_object(fetching, response->status, &response->fields, SLICE_EMPTY, room);
+	return make_object(fetching, status, fields, SLICE_EMPTY, room);
 }
 
-static void store(struct fetching *fetching)
+// RFC 9111 section 3.3: what came of an answer that broke off is of use to whoever asks for the rest of the same.
+static void keep_beginning(struct fetching *fetching, int64_t length)
 {
-	int64_t length = exchange_response(fetching->exchange)->body->length;
-	struct cache_fetch_bounds bounds = bounds_of(fetching);
-	if (length >= 0 && (uint64_t)length > bounds.most_bytes) {
-		fetching->judgement.verdict = CACHE_TOO_LARGE;
-		pass(fetching);
+	enum fault_kind fault = fetching->exchange->transaction.fault.kind;
+	bool is_cut = fault == FAULT_RESPONSE_TRUNCATED || fault == FAULT_RESPONSE_BODY_TIMEOUT ||
+		      fault == FAULT_SERVER_CLOSED;
+	struct slice came;
+	const struct cache_object *object = cache_fetch_beginning(fetching->order.fetch, &came);
+	struct fields fields;
+	if (!is_cut || !object || length < 0 || came.length == 0 || (object->status != 200 && object->status != 206) ||
+	    !cache_etag_is_strong(cache_object_value(object, FIELD_ETAG)) ||
+	    !cache_object_fields(object, exchange_arena(fetching->exchange), &fields))
+		return;
+	struct cache_run run = cache_run_of(object, (uint64_t)length);
+	run.length = came.length;
+	cache_directives_of_response(&fields, &fetching->judgement.says);
+	struct cache_object *beginning = NULL;
+	if (tell_run(fetching, &run, &fields))
+		beginning = make_object(fetching, 206, &fields, came, 0);
+	if (beginning)
+		put(fetching, beginning);
+	cache_object_unref(beginning);
+}
+
+static void store(struct fetching *fetching, unsigned status, const struct fields *fields,
+		  const struct content *content)
+{
+	struct cache_fetch_bounds bounds = fetching_bounds(fetching->order.config, fetching->order.store);
+	if (status == 206)
+		bounds = (struct cache_fetch_bounds){bounds.memory_bytes, bounds.memory_bytes, NULL};
+	if (content->length >= 0 && (uint64_t)content->length > bounds.most_bytes) {
+		refuse(fetching, CACHE_TOO_LARGE);
 		return;
 	}
-	struct cache_object *object = make_empty(fetching, length, bounds.memory_bytes);
+	struct cache_object *object = make_empty(fetching, status, fields, content->length, bounds.memory_bytes);
 	if (!object || !give_left_out(fetching)) {
 		cache_object_unref(object);
-		fetching->judgement.verdict = CACHE_NO_MEMORY;
-		pass(fetching);
+		refuse(fetching, CACHE_NO_MEMORY);
 		return;
 	}
-	cache_fetch_answer(fetching->order.fetch, object, length, &bounds);
-	if (fill(fetching) < 0) {
+	cache_fetch_answer(fetching->order.fetch, object, content->length, &bounds);
+	if (fill(fetching, content) < 0) {
+		keep_beginning(fetching, content->length);
 		end(fetching, CACHE_FETCH_CUT, NULL);
 		return;
 	}
@@ -286,26 +373,39 @@ static void store(struct fetching *fetching)
 
 // --- Asking
 
-static bool has_validator(const struct cache_object *object)
+// RFC 9110 section 13.1.5: just this part, or the whole where that is another one by now.
+static bool ask_for_missing(struct fetching *fetching)
 {
-	return cache_object_value(object, FIELD_ETAG).data || cache_object_value(object, FIELD_LAST_MODIFIED).data;
+	struct fields *request = &exchange_request(fetching->exchange)->fields;
+	struct arena *arena = exchange_arena(fetching->exchange);
+	const struct cache_part *part = &fetching->order.gap.part;
+	struct slice range = arena_printf(arena, "bytes=%llu-%llu", (unsigned long long)part->from,
+					  (unsigned long long)(part->from + part->length - 1));
+	return range.data && fields_set(request, arena, FIELD_RANGE, range) &&
+	       fields_set(request, arena, FIELD_IF_RANGE, cache_object_value(fetching->order.stale, FIELD_ETAG));
 }
 
-// Asks for the whole, or whether what is stored has changed (RFC 9111 section 4.3.1), in the place of what the visitor
-// asked about his own copy.
+// Asks for what there is to be, or whether what is stored has changed (RFC 9111 section 4.3.1), in the place of what
+// the visitor asked about his own copy.
 static bool set_conditions(struct fetching *fetching)
 {
 	struct fields *request = &exchange_request(fetching->exchange)->fields;
 	struct arena *arena = exchange_arena(fetching->exchange);
-	(void)fields_remove(request, FIELD_RANGE);
-	(void)fields_remove(request, FIELD_IF_RANGE);
-	if (!fetching->order.is_shared && !fetching->validates)
+	const struct fetching_order *order = &fetching->order;
+	if (order->gap.kind != CACHE_GAP_AS_ASKED) {
+		(void)fields_remove(request, FIELD_RANGE);
+		(void)fields_remove(request, FIELD_IF_RANGE);
+	}
+	if (order->is_for_all || order->gap.validates || order->gap.kind == CACHE_GAP_MISSING) {
+		(void)fields_remove(request, FIELD_IF_NONE_MATCH);
+		(void)fields_remove(request, FIELD_IF_MODIFIED_SINCE);
+	}
+	if (order->gap.kind == CACHE_GAP_MISSING && !ask_for_missing(fetching))
+		return false;
+	fetching->range = fields_value(request, FIELD_RANGE);
+	if (!order->gap.validates)
 		return true;
-	(void)fields_remove(request, FIELD_IF_NONE_MATCH);
-	(void)fields_remove(request, FIELD_IF_MODIFIED_SINCE);
-	if (!fetching->validates)
-		return true;
-	const struct cache_object *stale = fetching->order.stale;
+	const struct cache_object *stale = order->stale;
 	struct slice etag = cache_object_value(stale, FIELD_ETAG);
 	struct slice modified = cache_object_value(stale, FIELD_LAST_MODIFIED);
 	return (!etag.data || fields_set(request, arena, FIELD_IF_NONE_MATCH, etag)) &&
@@ -334,6 +434,75 @@ static bool note_varying(struct fetching *fetching)
 	return true;
 }
 
+// RFC 9111 section 3.4: the fields of the part that came stand in the place of those that are stored.
+static bool join_fields(struct fetching *fetching, const struct cache_run *run, struct fields *ret_fields)
+{
+	const struct response *response = exchange_response(fetching->exchange);
+	struct arena *arena = exchange_arena(fetching->exchange);
+	bool done = fetching->order.gap.kind == CACHE_GAP_MISSING
+			    ? cache_object_merge(fetching->order.stale, &response->fields, arena, ret_fields)
+			    : cache_copy_fields(arena, &response->fields, ret_fields);
+	return done && tell_run(fetching, run, ret_fields);
+}
+
+// What cannot be combined is nobody's answer: all ask for themselves, and for all of it.
+static void refuse_part(struct fetching *fetching, enum cache_verdict verdict)
+{
+	const struct fetching_order *order = &fetching->order;
+	if (order->gap.kind == CACHE_GAP_MISSING)
+		(void)cache_store_drop(order->store, order->key, order->hash);
+	fetching->judgement.verdict = verdict;
+	wait_for_visitor(fetching);
+}
+
+// Of two parts of the same that do not touch, the larger one stays.
+static bool is_outdone(const struct fetching *fetching, const struct cache_run *run)
+{
+	const struct cache_object *stored = fetching->order.stale;
+	return fetching->order.gap.kind == CACHE_GAP_AS_ASKED && stored && stored->status == 206 &&
+	       cache_object_is_fresh(stored, cache_now_s()) && stored->body.length > run->length &&
+	       slice_equal(cache_object_value(stored, FIELD_ETAG),
+			   fields_value(&exchange_response(fetching->exchange)->fields, FIELD_ETAG));
+}
+
+static void take_206(struct fetching *fetching)
+{
+	const struct fetching_order *order = &fetching->order;
+	struct response joined = *exchange_response(fetching->exchange);
+	struct cache_run brought;
+	if (!cache_gap_is_filled(&order->gap, fetching->range, &joined, order->stale, &brought)) {
+		refuse_part(fetching, CACHE_PART);
+		return;
+	}
+	struct cache_join join = cache_gap_join(&order->gap, order->stale, &brought);
+	if (!join_fields(fetching, &join.run, &joined.fields)) {
+		refuse(fetching, CACHE_NO_MEMORY);
+		return;
+	}
+	// What is said of a part is said of the whole.
+	joined.status = 200;
+	cache_judge(&fetching->asked, &joined, &fetching->judgement);
+	if (fetching->judgement.verdict == CACHE_MAY_STORE && is_outdone(fetching, &join.run))
+		fetching->judgement.verdict = CACHE_PART;
+	if (fetching->judgement.verdict != CACHE_MAY_STORE) {
+		refuse_part(fetching, fetching->judgement.verdict);
+		return;
+	}
+	const struct content content = {(int64_t)join.run.length, join.before, join.after, brought.length};
+	store(fetching, cache_run_is_whole(&join.run) ? 200 : 206, &joined.fields, &content);
+}
+
+static void take_answer(struct fetching *fetching)
+{
+	const struct response *response = exchange_response(fetching->exchange);
+	const struct content content = {.length = response->body->length, .expected = UINT64_MAX};
+	cache_judge(&fetching->asked, response, &fetching->judgement);
+	if (fetching->judgement.verdict == CACHE_MAY_STORE && !is_error_to_hide(fetching))
+		store(fetching, response->status, &response->fields, &content);
+	else
+		pass(fetching);
+}
+
 static void fetch(struct fetching *fetching)
 {
 	struct exchange *exchange = fetching->exchange;
@@ -346,14 +515,14 @@ static void fetch(struct fetching *fetching)
 	tell_visitor(fetching);
 	if (exchange_failed(exchange)) {
 		fail(fetching);
-	} else if (fetching->validates && exchange_response(exchange)->status == 304) {
+	} else if (fetching->order.gap.validates && exchange_response(exchange)->status == 304) {
 		take_304(fetching);
+	} else if (fetching->order.gap.kind != CACHE_GAP_ALL && exchange_response(exchange)->status == 206) {
+		take_206(fetching);
+	} else if (fetching->order.gap.kind == CACHE_GAP_MISSING && exchange_response(exchange)->status == 416) {
+		refuse_part(fetching, CACHE_PART);
 	} else {
-		cache_judge(&fetching->asked, exchange_response(exchange), &fetching->judgement);
-		if (fetching->judgement.verdict == CACHE_MAY_STORE && !is_error_to_hide(fetching))
-			store(fetching);
-		else
-			pass(fetching);
+		take_answer(fetching);
 	}
 }
 
@@ -379,7 +548,6 @@ static struct fetching *make(const struct fetching_order *order, struct exchange
 	fetching->order.key = arena_copy(arena, order->key);
 	cache_directives_of_request(&fetching->request, &fetching->request_says);
 	fetching->asked_after = cache_store_asked_after(order->store);
-	fetching->validates = order->stale && has_validator(order->stale);
 	fetching->asked = (struct cache_asked){order->config,		METHOD_GET,    &fetching->request,
 					       &fetching->request_says, cache_now_s(), CACHE_MAY_STORE};
 	exchange_request(exchange)->method = METHOD_GET;

@@ -11,6 +11,7 @@
 #include "cache/store.h"
 #include "exchange/exchange.h"
 #include "handlers/cache_config.h"
+#include "handlers/cache_gap.h"
 
 struct fetching;
 
@@ -20,8 +21,10 @@ struct fetching_order {
 	struct cache_store *store;
 	struct slice key;
 	uint64_t hash, variant;
-	struct cache_object *stale; // what is stored, to be validated; NULL: nothing
-	bool is_shared;		    // else the visitor's own conditions go to the server
+	struct cache_object *stale; // what is stored, to be validated or combined; NULL: nothing
+	struct cache_gap gap;	    // what is asked for
+	bool is_for_all;	    // else the visitor's own conditions go to the server
+	bool is_shared;		    // others may wait for it
 	struct cache_fetch *fetch;  // which it has to end
 	struct fields *left_out;    // for the visitor: the fields that are not stored, in his exchange's memory
 };
@@ -34,6 +37,12 @@ void fetching_start(const struct fetching_order *order, struct fetching **visito
 // In the state PASSES, for the visitor: the server's response, in the subrequest's memory, and why it is not stored.
 const struct response *fetching_response(const struct fetching *fetching);
 enum cache_verdict fetching_verdict(const struct fetching *fetching);
+
+// Whether that response is one to what the visitor asks.
+bool fetching_is_for_visitor(const struct fetching *fetching);
+
+// How much content is stored, by the configuration.
+struct cache_fetch_bounds fetching_bounds(const struct cache_config *config, const struct cache_store *store);
 
 // The visitor needs it no more.
 void fetching_release(struct fetching *fetching);

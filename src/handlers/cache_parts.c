@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "cache/range.h"
+#include "handlers/cache_condition.h"
 #include "handlers/cache_content.h"
 #include "http/body.h"
 
@@ -17,9 +18,11 @@ static void set_body(struct exchange *exchange, struct body *body)
 	response->body = body;
 }
 
-static bool set_content(struct exchange *exchange, const struct cache_object *object, const struct cache_part *part)
+// Where the object has less than the whole, its content begins with the run.
+static bool set_content(struct exchange *exchange, const struct cache_object *object, const struct cache_run *run,
+			const struct cache_part *part)
 {
-	struct body *body = cache_content_body(exchange_arena(exchange), object, part->from, part->length);
+	struct body *body = cache_content_body(exchange_arena(exchange), object, part->from - run->from, part->length);
 	if (body)
 		set_body(exchange, body);
 	return body != NULL;
@@ -27,7 +30,8 @@ static bool set_content(struct exchange *exchange, const struct cache_object *ob
 
 static bool set_whole(struct exchange *exchange, const struct cache_object *object)
 {
-	return set_content(exchange, object, &(struct cache_part){0, object->body.length});
+	const struct cache_run run = {0, object->body.length, object->body.length};
+	return set_content(exchange, object, &run, &(struct cache_part){0, run.length});
 }
 
 static struct slice content_range(struct exchange *exchange, const struct cache_part *part, uint64_t length)
@@ -43,19 +47,20 @@ static bool set_field(struct exchange *exchange, enum field_id id, struct slice 
 
 // --- One part
 
-static bool answer_one(struct exchange *exchange, const struct cache_object *object, const struct cache_part *part)
+static bool answer_one(struct exchange *exchange, const struct cache_object *object, const struct cache_run *run,
+		       const struct cache_part *part)
 {
 	exchange_response(exchange)->status = 206;
-	return set_field(exchange, FIELD_CONTENT_RANGE, content_range(exchange, part, object->body.length)) &&
-	       set_content(exchange, object, part);
+	return set_field(exchange, FIELD_CONTENT_RANGE, content_range(exchange, part, run->total)) &&
+	       set_content(exchange, object, run, part);
 }
 
-static bool answer_none(struct exchange *exchange, const struct cache_object *object)
+static bool answer_none(struct exchange *exchange, const struct cache_object *object, const struct cache_run *run)
 {
 	exchange_response(exchange)->status = 416;
 	return set_field(exchange, FIELD_CONTENT_RANGE,
-			 arena_printf(exchange_arena(exchange), "bytes */%zu", object->body.length)) &&
-	       set_content(exchange, object, &(struct cache_part){0});
+			 arena_printf(exchange_arena(exchange), "bytes */%llu", (unsigned long long)run->total)) &&
+	       set_content(exchange, object, run, &(struct cache_part){run->from, 0});
 }
 
 // --- Several, as multipart/byteranges (section 14.6)
@@ -98,33 +103,33 @@ static enum body_look look_multipart(struct body *body)
 static const struct body_operations multipart_operations = {.read = read_multipart, .look = look_multipart};
 
 static bool add_part(struct exchange *exchange, struct multipart *multipart, const struct cache_object *object,
-		     const struct cache_part *part, struct slice boundary, struct slice type)
+		     const struct cache_run *run, const struct cache_part *part, struct slice boundary)
 {
 	struct arena *arena = exchange_arena(exchange);
-	struct slice range = content_range(exchange, part, object->body.length);
+	struct slice type = cache_object_value(object, FIELD_CONTENT_TYPE);
+	struct slice range = content_range(exchange, part, run->total);
+	uint64_t from = part->from - run->from;
 	uint32_t place = multipart->count++;
 	struct slice head = arena_printf(arena, "%s--%.*s\r\n%s%.*s%sContent-Range: %.*s\r\n\r\n", place ? "\r\n" : "",
 					 SLICE_ARGUMENTS(boundary), type.length ? "Content-Type: " : "",
 					 SLICE_ARGUMENTS(type), type.length ? "\r\n" : "", SLICE_ARGUMENTS(range));
 	multipart->heads[place] = head;
 	multipart->body.length += (int64_t)(head.length + part->length);
-	multipart->contents[place] =
-		(struct cache_content){object, part->from, part->from + part->length, multipart->block};
+	multipart->contents[place] = (struct cache_content){object, from, from + part->length, multipart->block};
 	return range.data && head.data;
 }
 
-static bool answer_several(struct exchange *exchange, const struct cache_object *object,
+static bool answer_several(struct exchange *exchange, const struct cache_object *object, const struct cache_run *run,
 			   const struct cache_parts *parts)
 {
 	struct arena *arena = exchange_arena(exchange);
-	struct slice type = cache_object_value(object, FIELD_CONTENT_TYPE);
 	struct multipart *multipart = arena_zalloc(arena, sizeof *multipart);
 	// Nobody who made the content knew it.
 	struct slice boundary = arena_printf(arena, "%016llx%016llx", (unsigned long long)random_number(),
 					     (unsigned long long)random_number());
 	bool good = multipart && boundary.data && cache_content_room(arena, object, &multipart->block);
 	for (uint32_t i = 0; good && i < parts->count; i++)
-		good = add_part(exchange, multipart, object, &parts->parts[i], boundary, type);
+		good = add_part(exchange, multipart, object, run, &parts->parts[i], boundary);
 	struct slice end = arena_printf(arena, "\r\n--%.*s--\r\n", SLICE_ARGUMENTS(boundary));
 	if (!good || !end.data)
 		return false;
@@ -142,24 +147,44 @@ static bool counts(const struct exchange *exchange, const struct fields *request
 		   int64_t now_s)
 {
 	struct cache_validators stored = cache_object_validators(object);
-	return fields_find(request, FIELD_RANGE) && object->status == 200 &&
+	return fields_find(request, FIELD_RANGE) && (object->status == 200 || object->status == 206) &&
 	       exchange->transaction.request.method == METHOD_GET && cache_range_is_allowed(request, &stored, now_s);
+}
+
+bool cache_parts_suffice(const struct exchange *exchange, const struct fields *request,
+			 const struct cache_object *object, uint64_t length, int64_t now_s)
+{
+	struct cache_parts parts;
+	struct cache_validators validators = cache_object_validators(object);
+	if (object->status != 206)
+		return true;
+	struct cache_run run = cache_run_of(object, length);
+	if (cache_is_not_modified(request, &validators, now_s))
+		return exchange->transaction.request.method == METHOD_GET;
+	if (!counts(exchange, request, object, now_s))
+		return false;
+	enum cache_range range = cache_range_read(fields_value(request, FIELD_RANGE), run.total, &parts);
+	for (uint32_t i = 0; range == CACHE_RANGE_PARTS && i < parts.count; i++)
+		if (!cache_run_has(&run, &parts.parts[i]))
+			return false;
+	return range != CACHE_RANGE_WHOLE;
 }
 
 bool cache_parts_choose(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 			int64_t now_s)
 {
 	struct cache_parts parts;
+	struct cache_run run = cache_run_of(object, object->body.length);
 	if (!counts(exchange, request, object, now_s))
 		return set_whole(exchange, object);
-	switch (cache_range_read(fields_value(request, FIELD_RANGE), object->body.length, &parts)) {
+	switch (cache_range_read(fields_value(request, FIELD_RANGE), run.total, &parts)) {
 	case CACHE_RANGE_WHOLE:
 		return set_whole(exchange, object);
 	case CACHE_RANGE_PARTS:
-		return parts.count == 1 ? answer_one(exchange, object, &parts.parts[0])
-					: answer_several(exchange, object, &parts);
+		return parts.count == 1 ? answer_one(exchange, object, &run, &parts.parts[0])
+					: answer_several(exchange, object, &run, &parts);
 	case CACHE_RANGE_UNSATISFIABLE:
-		return answer_none(exchange, object);
+		return answer_none(exchange, object, &run);
 	}
 	return false;
 }
@@ -184,11 +209,14 @@ bool cache_parts_tell(struct exchange *exchange, const struct fields *request, c
 {
 	struct cache_parts parts;
 	*ret_part = (struct cache_part){0, length >= 0 ? (uint64_t)length : UINT64_MAX};
-	if (length < 0 || !counts(exchange, request, object, now_s) ||
-	    cache_range_read(fields_value(request, FIELD_RANGE), (uint64_t)length, &parts) != CACHE_RANGE_PARTS)
+	if (length < 0 || !counts(exchange, request, object, now_s))
 		return true;
-	check(parts.count == 1);
-	*ret_part = parts.parts[0];
+	struct cache_run run = cache_run_of(object, (uint64_t)length);
+	if (cache_range_read(fields_value(request, FIELD_RANGE), run.total, &parts) != CACHE_RANGE_PARTS)
+		return true;
+	check(parts.count == 1 && cache_run_has(&run, &parts.parts[0]));
+	struct slice told = content_range(exchange, &parts.parts[0], run.total);
+	*ret_part = (struct cache_part){parts.parts[0].from - run.from, parts.parts[0].length};
 	exchange_response(exchange)->status = 206;
-	return set_field(exchange, FIELD_CONTENT_RANGE, content_range(exchange, ret_part, (uint64_t)length));
+	return set_field(exchange, FIELD_CONTENT_RANGE, told);
 }

@@ -9,8 +9,13 @@
 
 #include <stdint.h>
 
-// What of the object the request asks for: sets the response's body, and, where it is not the whole, its status and the
-// fields that tell the parts. The body lends the object's memory. False when memory is out.
+// Whether the object, which has so many bytes of content, has all that the request asks for: the whole, or, where it is
+// a part of the answer itself (status 206), what Range names.
+bool cache_parts_suffice(const struct exchange *exchange, const struct fields *request,
+			 const struct cache_object *object, uint64_t length, int64_t now_s);
+
+// What of the object, which suffices, the request asks for: sets the response's body, and, where it is not the whole,
+// its status and the fields that tell the parts. The body lends the object's memory. False when memory is out.
 bool cache_parts_choose(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 			int64_t now_s);
 
@@ -19,8 +24,8 @@ bool cache_parts_choose(struct exchange *exchange, const struct fields *request,
 bool cache_parts_begin_soon(const struct exchange *exchange, const struct fields *request,
 			    const struct cache_object *object, int64_t length, int64_t now_s);
 
-// Then: which part it is; where it is not the whole, the response is told so. Its length is UINT64_MAX when it is not
-// known. False when memory is out.
+// Then, or where it suffices: which part of what comes it is; where it is not the whole, the response is told so. Its
+// length is UINT64_MAX when it is not known. False when memory is out.
 bool cache_parts_tell(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 		      int64_t length, int64_t now_s, struct cache_part *ret_part);
 

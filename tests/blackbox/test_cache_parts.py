@@ -35,8 +35,16 @@ def test_rfc_9110_section_14_6_several_parts(cached, more):
     assert usher.get("/", "Range: bytes=6-7,0-1").get("Content-Type") != answer.get("Content-Type")
 
 
-def test_parts_of_what_is_not_stored_pass(cached):
+def test_parts_of_what_is_not_stored_are_asked_for(cached):
+    """A server that knows no parts sends the whole, which is stored."""
     usher, site = cached("Cache-Control: max-age=60")
-    assert usher.get("/", "Range: bytes=0-0").get("Cache-Status") == "usher; fwd=miss"
+    assert usher.get("/", "Range: bytes=0-0").get("Cache-Status") == "usher; fwd=miss; stored"
     assert site.asked[0].get("Range") == "bytes=0-0"
+    assert usher.get().body == b"1"
+
+
+def test_several_parts_of_what_is_not_stored_pass(cached):
+    usher, site = cached("Cache-Control: max-age=60")
+    assert usher.get("/", "Range: bytes=0-0,2-2").get("Cache-Status") == "usher; fwd=miss"
+    assert site.asked[0].get("Range") == "bytes=0-0,2-2"
     assert usher.get().body == b"2"

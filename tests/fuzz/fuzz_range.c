@@ -1,4 +1,4 @@
-// Range: whatever the bytes, parts lie within the content, and are no more than it.
+// Range and Content-Range: whatever the bytes, parts lie within the content, and are no more than it.
 #include "cache/range.h"
 #include "support.h"
 
@@ -11,6 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(exact != NULL);
 	if (size > 0)
 		memcpy(exact, data, size);
+	struct cache_run run;
+	if (cache_run_read(slice_from(exact, size), &run))
+		check(run.length > 0 && run.from < run.total && run.length <= run.total - run.from);
+	(void)cache_range_is_single(slice_from(exact, size));
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		struct cache_parts parts;
 		uint64_t length = 0;

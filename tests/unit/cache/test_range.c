@@ -5,6 +5,53 @@
 
 #include <stdio.h>
 
+// Section 14.4.
+static void reads_content_ranges(void **state)
+{
+	static const struct {
+		const char *value;
+		bool good;
+		struct cache_run run;
+	} rows[] = {
+		{"bytes 0-0/1", true, {0, 1, 1}},
+		{"bytes 5-9/10", true, {5, 5, 10}},
+		{"BYTES 0-9/10", true, {0, 10, 10}},
+		{"bytes 5-10/10", false, {0}},
+		{"bytes 9-5/10", false, {0}},
+		{"bytes */10", false, {0}},
+		{"bytes 0-9/*", false, {0}},
+		{"bytes 0-9/0", false, {0}},
+		{"bytes=0-9/10", false, {0}},
+		{"lines 0-9/10", false, {0}},
+		{"bytes -9/10", false, {0}},
+		{"bytes 0-/10", false, {0}},
+		{"bytes 0-9/", false, {0}},
+		{"bytes 0-9", false, {0}},
+		{"bytes 0-9/10, 10-11/12", false, {0}},
+		{"bytes 0-18446744073709551615/18446744073709551616", false, {0}},
+		{"", false, {0}},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct cache_run run = {0};
+		bool good = cache_run_read(slice_from_string(rows[i].value), &run);
+		if (good != rows[i].good || run.from != rows[i].run.from || run.length != rows[i].run.length ||
+		    run.total != rows[i].run.total)
+			fail_msg("%s", rows[i].value);
+	}
+}
+
+static void knows_single_ranges(void **state)
+{
+	(void)state;
+	static const char *const single[] = {"bytes=0-1", "bytes=5-", "bytes=-5", "bytes=0-1,"};
+	static const char *const others[] = {"bytes=0-1,5-6", "bytes=", "lines=0-1", "bytes=5-1", "bytes=x-", ""};
+	for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
+		assert_true(cache_range_is_single(slice_from_string(single[i])));
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_false(cache_range_is_single(slice_from_string(others[i])));
+}
+
 static void reads_ranges(void **state)
 {
 	static const struct {
@@ -110,6 +157,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_ranges),
+		cmocka_unit_test(reads_content_ranges),
+		cmocka_unit_test(knows_single_ranges),
 		cmocka_unit_test(reads_several),
 		cmocka_unit_test(only_parts_of_what_is_meant),
 	};
