@@ -6,7 +6,6 @@
 #include "cache/storable.h"
 #include "cache/store.h"
 #include "exchange/exchange.h"
-#include "exchange/snapshot.h"
 #include "fiber/fiber.h"
 #include "handlers/cache_answer.h"
 #include "handlers/cache_config.h"
@@ -30,16 +29,6 @@ enum {
 	HOT_LIFETIME_S = 10 // at least
 };
 
-const struct top_section_type cache_memory_section = {
-	.key = {.name = "cache_memory",
-		.kind = CONFIG_SIZE,
-		.standard = "64MiB",
-		.min = 1 << 20,
-		.max = INT64_C(1) << 40,
-		.help = "how much memory stored answers may take, all of theirs counted",
-		.form = "a size such as 64MiB or 2GiB"},
-};
-
 // --- One exchange
 
 struct caching {
@@ -61,16 +50,6 @@ struct caching {
 	struct fields left_out;	   // of it: what is his alone
 	struct exchange_end end;
 };
-
-// With the budget of this configuration.
-static struct cache_store *store_of(const struct exchange *exchange)
-{
-	const int64_t *budget_bytes = snapshot_section(exchange->snapshot, &cache_memory_section);
-	struct cache_store *store = cache_shared_store();
-	if (store && budget_bytes)
-		cache_store_set_budget(store, (uint64_t)*budget_bytes);
-	return store;
-}
 
 // The text of a fault may be of a fetch's memory, which goes before the log is written.
 static void own_fault(struct exchange *exchange)
@@ -114,7 +93,7 @@ static struct caching *begin(struct exchange *exchange, const struct cache_confi
 		return NULL;
 	caching->exchange = exchange;
 	caching->config = config;
-	caching->store = store_of(exchange);
+	caching->store = cache_store_of(exchange);
 	caching->key = cache_key(exchange, &config->key);
 	if (!caching->store || !caching->key.data ||
 	    !cache_key_variant(exchange, config, caching->store, &caching->variant))
@@ -141,11 +120,19 @@ static void tell(struct caching *caching, const char *what)
 	caching->told = what;
 }
 
+// By the operator's word. What the server says to it still tells whether what is stored is what it was.
+static bool is_for_server(const struct caching *caching)
+{
+	return !caching->config->answers_head && exchange_request(caching->exchange)->method == METHOD_HEAD;
+}
+
 // RFC 9211 section 2.2.
 static const char *why_forwarded(const struct caching *caching)
 {
 	if (caching->asked.forbids == CACHE_BYPASS_RULE)
 		return "bypass";
+	if (is_for_server(caching))
+		return "method";
 	return !caching->object ? "miss" : caching->suffices ? "stale" : "partial";
 }
 
@@ -528,7 +515,9 @@ static void serve(struct caching *caching)
 		return;
 	}
 	find(caching);
-	if (is_fresh(caching))
+	if (is_for_server(caching))
+		pass(caching);
+	else if (is_fresh(caching))
 		answer_hit(caching);
 	else if (serves_meanwhile(caching))
 		answer_meanwhile(caching);

@@ -8,8 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct exchange;
+
 // The store, made at first use. NULL when memory is out.
 struct cache_store *cache_shared_store(void);
+
+// The same, with the budget of the configuration that the exchange began with.
+struct cache_store *cache_store_of(const struct exchange *exchange);
 
 // The key that the handler stores a URL's answers by (http or https, whatever port it names; the scheme and the host in
 // either case), in the room given. False for what is no such URL, or has no room.

@@ -122,9 +122,14 @@ static const struct config_key cache_keys[] = {
 	{"obey", CONFIG_BOOL, offsetof(struct cache_config, obey), "false",
 	 "visitors' no-cache, max-age, min-fresh and max-stale count (RFC 9111 section 5.2.1), so that a reload in the "
 	 "browser asks the server; otherwise only no-store and only-if-cached do"},
+	{"methods", CONFIG_TEXTS, offsetof(struct cache_config, method_texts), "[GET, HEAD]",
+	 "the methods that are answered from the cache: GET, and HEAD from what GET stored; without HEAD, the server "
+	 "is "
+	 "asked for that",
+	 .form = "GET or HEAD"},
 	{"whole", CONFIG_BOOL, offsetof(struct cache_config, whole), "false",
-	 "a part that is asked for (Range) makes the whole be fetched and stored, and is taken from it; otherwise such "
-	 "requests go to the server until somebody asks for the whole"},
+	 "a part that is asked for (Range) makes the whole be fetched and stored, and is taken from it; otherwise only "
+	 "the part is"},
 	{"bypass", CONFIG_LIST, offsetof(struct cache_config, bypass_list),
 	 .help = "requests that are not answered from the cache, and whose answers are not stored: as in `match`",
 	 .section = &route_match_section},
@@ -230,6 +235,43 @@ static bool load_matches(struct config_load *load, const struct cache_config *co
 	return true;
 }
 
+// Why a method is none that the cache answers; NULL: it is one.
+static const char *refusal_of(struct slice method)
+{
+	if (slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD")))
+		return NULL;
+	if (slice_equal_nocase(method, SLICE("GET")) || slice_equal_nocase(method, SLICE("HEAD")))
+		return "methods are written in capitals";
+	if (slice_equal_nocase(method, SLICE("POST")))
+		return "what is posted has to reach the server each time, as it may change something there (RFC 9110 "
+		       "section 9.3.3)";
+	if (slice_equal_nocase(method, SLICE("QUERY")))
+		return "its answer depends on the request's content, which is no part of the key";
+	return "answers to it are nothing that could be used again (RFC 9110 section 9.2.3)";
+}
+
+static bool load_methods(struct config_load *load, struct cache_config *config)
+{
+	const struct config_texts *texts = &config->method_texts;
+	bool has_get = false;
+	for (size_t i = 0; i < texts->count; i++) {
+		const struct config_text *method = &texts->items[i];
+		const char *refusal = refusal_of(method->text);
+		if (refusal) {
+			config_error(load, method->place, "the cache does not answer %.*s: %s; expected GET or HEAD",
+				     SLICE_ARGUMENTS(method->text), refusal);
+			return false;
+		}
+		has_get = has_get || slice_equal(method->text, SLICE("GET"));
+		config->answers_head = config->answers_head || slice_equal(method->text, SLICE("HEAD"));
+	}
+	if (!has_get)
+		config_error(load, texts->count > 0 ? texts->items[0].place : config->place,
+			     "without GET there is nothing to answer from: HEAD is answered from what GET stored; to "
+			     "have no cache here, write cache: false");
+	return has_get;
+}
+
 static bool load_purgers(struct config_load *load, struct cache_config *config)
 {
 	if (config->purge_texts.count == 0)
@@ -263,7 +305,7 @@ bool cache_config_load(struct config_load *load, struct snapshot *snapshot, cons
 	*ret_config = config;
 	if (!config->counts)
 		return false;
-	return load_status_ttls(load, config) && load_purgers(load, config) &&
+	return load_status_ttls(load, config) && load_methods(load, config) && load_purgers(load, config) &&
 	       load_matches(load, config, &config->bypass_list, &config->bypass) &&
 	       load_matches(load, config, &config->no_store_list, &config->no_store);
 }

@@ -62,8 +62,9 @@ struct cache_config {
 	int64_t min_uses;
 	struct config_pairs status_ttl_texts;
 	struct config_list bypass_list, no_store_list;
-	struct config_texts purge_texts;
+	struct config_texts purge_texts, method_texts;
 	// Of these, made by loading.
+	bool answers_head; // else HEAD goes to the server
 	struct cache_status_ttl *status_ttls;
 	uint32_t status_ttl_count;
 	struct cache_matches bypass, no_store;

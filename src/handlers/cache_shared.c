@@ -1,8 +1,11 @@
 // The cache's store: one for the process, whatever the configuration; and what the operator does with it.
 #include "base/text.h"
+#include "exchange/exchange.h"
+#include "exchange/snapshot.h"
 #include "handlers/cache.h"
 #include "handlers/cache_disk.h"
 #include "handlers/cache_fetching.h"
+#include "handlers/handlers.h"
 #include "http/uri.h"
 
 #include <errno.h>
@@ -26,6 +29,25 @@ struct cache_store *cache_shared_store(void)
 {
 	(void)pthread_once(&store_once, make_store);
 	return store;
+}
+
+const struct top_section_type cache_memory_section = {
+	.key = {.name = "cache_memory",
+		.kind = CONFIG_SIZE,
+		.standard = "64MiB",
+		.min = 1 << 20,
+		.max = INT64_C(1) << 40,
+		.help = "how much memory stored answers may take, all of theirs counted",
+		.form = "a size such as 64MiB or 2GiB"},
+};
+
+struct cache_store *cache_store_of(const struct exchange *exchange)
+{
+	const int64_t *budget_bytes = snapshot_section(exchange->snapshot, &cache_memory_section);
+	struct cache_store *shared = cache_shared_store();
+	if (shared && budget_bytes)
+		cache_store_set_budget(shared, (uint64_t)*budget_bytes);
+	return shared;
 }
 
 void cache_read_status(struct cache_store_status *ret_status)

@@ -48,6 +48,26 @@ def test_min_uses(cached):
     assert [usher.get().body for _ in range(4)] == [b"2", b"3", b"3", b"3"]
 
 
+def test_methods_without_head(cached):
+    usher, site = cached("Cache-Control: max-age=60", 'ETag: "a"', cache="{status: true, methods: GET}", body="body")
+    usher.get()
+    for _ in range(2):
+        head = usher.ask("HEAD", "/")
+        assert head.get("Cache-Status").startswith("usher; fwd=method") and head.get("Content-Length") == "4"
+    assert [request.method for request in site.asked] == ["GET", "HEAD", "HEAD"]
+    assert usher.get().get("Cache-Status") == "usher; hit"
+    site.fields[1] = 'ETag: "b"'  # RFC 9111 section 4.3.5
+    usher.ask("HEAD", "/")
+    assert usher.get().get("Cache-Status").startswith("usher; fwd=stale")
+
+
+@pytest.mark.parametrize("cache", ["true", "{status: true, methods: [HEAD, GET]}"])
+def test_methods_with_head(cached, cache):
+    usher, site = cached("Cache-Control: max-age=60", cache=cache, body="body")
+    usher.get()
+    assert usher.ask("HEAD", "/").get("Content-Length") == "4" and len(site.asked) == 1
+
+
 def test_off_and_absent(cached):
     usher, _ = cached("Cache-Control: max-age=60", cache="false")
     assert twice(usher) == (b"1", b"2")
@@ -55,6 +75,8 @@ def test_off_and_absent(cached):
 
 @pytest.mark.parametrize("cache,says", [("{tll: 1m}", 'did you mean "ttl"'), ("maybe", "cache"), ("{max_object: 0}", "max_object"),
     ("{ttl_by_status: {99: 1s}}", "is no status"), ("{ttl_by_status: {404: 1ms}}", "no time to be fresh"), ("{ttl_by_status: {404: x}}", "no time to be fresh"),
+    ("{methods: [GET, POST]}", "has to reach the server each time"), ("{methods: [GET, QUERY]}", "no part of the key"), ("{methods: DELETE}", "used again"),
+    ("{methods: [get]}", "in capitals"), ("{methods: HEAD}", "without GET"), ("{methods: []}", "without GET"),
     ("{purge: [10.0.0.0/33]}", "10.0.0.0/33"), ("{bypass: {}}", "says nothing"), ("{no_store: [{}]}", "says nothing"), ("{min_uses: 0}", "min_uses")])
 def test_mistakes_are_named(tmp_path, cache, says):
     path = tmp_path / "usher.yaml"
