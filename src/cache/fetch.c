@@ -1,6 +1,7 @@
 #include "cache/fetch.h"
 
 #include "base/check.h"
+#include "cache/interim.h"
 #include "fiber/fiber.h"
 #include "fiber/line.h"
 #include "fiber/offload.h"
@@ -36,6 +37,7 @@ struct cache_fetch {
 	uint32_t piece_number;
 	uint32_t pending; // readers who have not done with the piece
 	struct slice piece;
+	struct cache_interims interims;
 	struct cache_outcome outcome;
 	char detail[DETAIL_BYTES];
 };
@@ -77,6 +79,7 @@ static void unref(struct cache_fetch *fetch)
 	line_fini(&fetch->readers_line);
 	line_fini(&fetch->fetcher_line);
 	pthread_mutex_destroy(&fetch->lock);
+	cache_interims_clear(&fetch->interims);
 	cache_object_unref(fetch->object);
 	cache_file_unref(fetch->file);
 	free(fetch);
@@ -207,9 +210,10 @@ static bool give_back_piece(struct cache_reader *reader)
 	return --reader->fetch->pending == 0;
 }
 
-static bool is_decided(struct cache_fetch *fetch, void *argument)
+static bool is_told(struct cache_fetch *fetch, void *argument)
 {
-	return fetch->state != CACHE_FETCH_ASKS;
+	const struct cache_reader *reader = argument;
+	return fetch->state != CACHE_FETCH_ASKS || reader->interims < fetch->interims.count;
 }
 
 // With the lock held.
@@ -228,13 +232,23 @@ static void look_again(struct cache_reader *reader)
 int cache_reader_wait(struct cache_reader *reader, int64_t deadline_ns)
 {
 	struct cache_fetch *fetch = reader->fetch;
-	int error = wait_until(fetch, &fetch->readers_line, is_decided, NULL, "answer of a fetch", deadline_ns);
+	int error = wait_until(fetch, &fetch->readers_line, is_told, reader, "answer of a fetch", deadline_ns);
 	if (error)
 		return error;
 	pthread_mutex_lock(&fetch->lock);
 	look_again(reader);
 	pthread_mutex_unlock(&fetch->lock);
 	return 0;
+}
+
+const struct response *cache_reader_interim(struct cache_reader *reader)
+{
+	struct cache_fetch *fetch = reader->fetch;
+	pthread_mutex_lock(&fetch->lock);
+	bool has_next = reader->interims < fetch->interims.count;
+	const struct response *interim = has_next ? fetch->interims.items[reader->interims++] : NULL;
+	pthread_mutex_unlock(&fetch->lock);
+	return interim;
 }
 
 static bool has_more(struct cache_fetch *fetch, void *argument)
@@ -353,6 +367,14 @@ void cache_reader_leave(struct cache_reader *reader)
 
 // --- The one who fetches
 
+void cache_fetch_inform(struct cache_fetch *fetch, const struct response *interim)
+{
+	pthread_mutex_lock(&fetch->lock);
+	cache_interims_add(&fetch->interims, interim);
+	pthread_mutex_unlock(&fetch->lock);
+	call(&fetch->readers_line);
+}
+
 void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length,
 			const struct cache_fetch_bounds *bounds)
 {
@@ -370,7 +392,16 @@ void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, 
 	call(&fetch->readers_line);
 }
 
-// Only the fetcher replaces the object, so it may read it without the lock.
+// Only the fetcher does, so it may read the object without the lock.
+static void replace_object(struct cache_fetch *fetch, struct cache_object *object)
+{
+	struct cache_object *former = fetch->object;
+	pthread_mutex_lock(&fetch->lock);
+	fetch->object = object;
+	pthread_mutex_unlock(&fetch->lock);
+	cache_object_unref(former);
+}
+
 static int make_room(struct cache_fetch *fetch, uint64_t more)
 {
 	uint64_t room = fetch->object->room_bytes, most = fetch->bounds.memory_bytes;
@@ -379,13 +410,10 @@ static int make_room(struct cache_fetch *fetch, uint64_t more)
 	while (room < fetch->filled + more)
 		room = room * 2 > most ? most : room * 2 + 1;
 	struct slice so_far = slice_from(fetch->object->body.data, fetch->filled);
-	struct cache_object *grown = cache_object_with(fetch->object, so_far, room), *former = fetch->object;
+	struct cache_object *grown = cache_object_with(fetch->object, so_far, room);
 	if (!grown)
 		return -ENOMEM;
-	pthread_mutex_lock(&fetch->lock);
-	fetch->object = grown;
-	pthread_mutex_unlock(&fetch->lock);
-	cache_object_unref(former);
+	replace_object(fetch, grown);
 	return 0;
 }
 
@@ -497,6 +525,14 @@ static void put_spool(void *argument)
 	struct spooling *spooling = argument;
 	struct cache_fetch *fetch = spooling->fetch;
 	spooling->whole = cache_spool_put(fetch->spool, fetch->object, fetch->object->asked_after);
+}
+
+void cache_fetch_trail(struct cache_fetch *fetch, const struct fields *trailers)
+{
+	struct slice so_far = slice_from(fetch->object->body.data, fetch->in_memory);
+	struct cache_object *object = cache_object_with_trailers(fetch->object, so_far, trailers);
+	if (object)
+		replace_object(fetch, object);
 }
 
 struct cache_object *cache_fetch_take(struct cache_fetch *fetch)

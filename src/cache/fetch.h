@@ -19,6 +19,7 @@
 #include "base/slice.h"
 #include "cache/disk.h"
 #include "cache/object.h"
+#include "http/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@
 struct cache_fetch;
 
 enum cache_fetch_state {
-	CACHE_FETCH_ASKS,   // no answer yet
+	CACHE_FETCH_ASKS,   // no answer yet, but for interim ones
 	CACHE_FETCH_FILLS,  // the object is there; its content comes
 	CACHE_FETCH_WHOLE,  // the object is there, whole
 	CACHE_FETCH_CUT,    // its content broke off
@@ -57,6 +58,7 @@ struct cache_reader {
 	uint64_t position;	      // in the content
 	char *block;		      // of what is read from a file; NULL
 	uint32_t piece;		      // the last one that it was lent
+	uint32_t interims;	      // that it has seen
 	bool holds_piece;
 };
 
@@ -67,8 +69,12 @@ struct cache_reader {
 bool cache_fetch_join(struct cache_reader *reader, const struct cache_wanted *wanted, bool is_shared,
 		      bool *ret_is_first);
 
-// Suspends until it is decided what becomes of the answer (any state but ASKS): 0; -ETIMEDOUT or -ECANCELED.
+// Suspends until it is decided what becomes of the answer (any state but ASKS), or an interim answer is there: 0;
+// -ETIMEDOUT or -ECANCELED.
 int cache_reader_wait(struct cache_reader *reader, int64_t deadline_ns);
+
+// The next interim answer that it has not seen yet, which lives until the reader leaves; NULL.
+const struct response *cache_reader_interim(struct cache_reader *reader);
 
 // The next bytes of the content, lent until the next call; empty at its end. May suspend: -ECANCELED; -EPIPE when
 // it broke off, for the reason in cache_reader_outcome; -EIO when the disk failed, or memory is out.
@@ -92,6 +98,10 @@ struct cache_fetch_bounds {
 	struct cache_disk *disk; // NULL: there is none, and most_bytes is memory_bytes
 };
 
+// An interim answer (1xx), for those who wait and those who join before the answer is there. What is more than a few is
+// left out, as is what there is no memory for.
+void cache_fetch_inform(struct cache_fetch *fetch, const struct response *interim);
+
 // The answer's head: FILLS, with an object that nobody else has yet and without content; its room is for all of it,
 // when its length (-1: not known) is known and within memory_bytes. Takes the reference.
 void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length,
@@ -101,6 +111,10 @@ void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, 
 // on for those who read already, but no faster than they take it. -EPIPE when nobody reads what is not stored either;
 // -ECANCELED; -ENOMEM.
 int cache_fetch_fill(struct cache_fetch *fetch, struct slice bytes);
+
+// The trailers behind the content, once all of that has come: who takes them reads them from the object at the end.
+// They are lost where memory is out.
+void cache_fetch_trail(struct cache_fetch *fetch, const struct fields *trailers);
 
 // The whole object, with a reference of its own, in room that fits; with its content in a file, where that was too
 // large for memory: then it is stored on the disk already. NULL when there was more than may be stored, or memory is

@@ -19,15 +19,21 @@ struct record {
 	struct cache_head_place place;
 	uint64_t variant, asked_after;
 	int64_t received_s, initial_age_s, lifetime_s, stale_error_s, stale_while_s;
-	uint32_t by, is_outdated, must_validate, status, key_length, field_count, vary_count, unused;
+	uint32_t by, is_outdated, must_validate, status, key_length, field_count, vary_count, trailer_count;
 };
 
 // --- Writing
 
+// Of the response, of the request, and the trailers.
+static uint32_t fields_of(const struct cache_object *object)
+{
+	return object->field_count + object->vary_count + object->trailer_count;
+}
+
 static size_t size_of(const struct cache_object *object, const struct cache_head_place *place)
 {
 	size_t size = sizeof(struct record) + object->key.length + (place->body_number ? 0 : object->body.length);
-	for (uint32_t i = 0; i < object->field_count + object->vary_count; i++) {
+	for (uint32_t i = 0; i < fields_of(object); i++) {
 		struct field field = cache_object_field(object, i);
 		size += 2 * sizeof(uint32_t) + field.name.length + field.value.length;
 	}
@@ -74,12 +80,13 @@ char *cache_head_write(const struct cache_object *object, const struct cache_hea
 		.must_validate = object->must_validate,
 		.status = object->status,
 		.key_length = (uint32_t)object->key.length,
-		.field_count = object->field_count + object->vary_count,
+		.field_count = fields_of(object),
 		.vary_count = object->vary_count,
+		.trailer_count = object->trailer_count,
 	};
 	to = put(to, &record, sizeof record);
 	to = put(to, object->key.data, object->key.length);
-	for (uint32_t i = 0; i < object->field_count + object->vary_count; i++) {
+	for (uint32_t i = 0; i < fields_of(object); i++) {
 		struct field field = cache_object_field(object, i);
 		to = put_field(to, &field);
 	}
@@ -126,17 +133,20 @@ static bool is_whole(struct slice bytes, uint64_t number, struct record *ret_rec
 	return ret_record->kind == KIND && ret_record->bytes == bytes.length - sizeof sum &&
 	       ret_record->place.number == number && ret_record->status != 206 &&
 	       ret_record->field_count <= FIELDS_MAX && ret_record->vary_count <= ret_record->field_count &&
+	       ret_record->trailer_count <= ret_record->field_count - ret_record->vary_count &&
 	       ret_record->by <= CACHE_BY_OPERATOR && sum == XXH3_64bits(bytes.data, bytes.length - sizeof sum);
 }
 
 static struct cache_object *make(const struct record *record, struct slice key, const struct fields *all,
 				 struct slice content, uint64_t hash)
 {
-	struct fields response = *all, request = *all;
+	struct fields response = *all, request = *all, trailers = *all;
 	struct cache_directives says;
-	response.count -= record->vary_count;
+	response.count -= record->vary_count + record->trailer_count;
 	request.items += response.count;
 	request.count = record->vary_count;
+	trailers.items += response.count + request.count;
+	trailers.count = record->trailer_count;
 	cache_directives_of_response(&response, &says);
 	struct cache_object *object = cache_object_new(&(struct cache_object_parts){
 		.key = key,
@@ -144,6 +154,7 @@ static struct cache_object *make(const struct record *record, struct slice key, 
 		.variant = record->variant,
 		.status = record->status,
 		.response = &response,
+		.trailers = &trailers,
 		.request = &request,
 		.says = &says,
 		.body = content,

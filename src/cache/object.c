@@ -77,7 +77,7 @@ static struct slice put(struct builder *builder, struct slice bytes)
 static struct cache_field *add_field(struct builder *builder, struct slice name, enum field_id id)
 {
 	struct cache_object *object = builder->object;
-	uint32_t index = object->field_count + object->vary_count;
+	uint32_t index = object->field_count + object->vary_count + object->trailer_count;
 	struct cache_field *field = (struct cache_field *)(object + 1) + index;
 	check(index < builder->capacity);
 	*field = (struct cache_field){
@@ -93,7 +93,6 @@ static void put_field(struct builder *builder, const struct field *field)
 {
 	struct cache_field *packed = add_field(builder, field->name, field->id);
 	packed->value_length = (uint32_t)put(builder, field->value).length;
-	builder->object->field_count++;
 }
 
 static void put_varying(struct builder *builder, const struct fields *request, struct slice name)
@@ -142,6 +141,10 @@ static struct measure measure_of(const struct cache_object_parts *parts)
 		measure_field(&measure, name, combined_length(parts->request, name));
 	// Values are kept once for each name: many names would be many times the request.
 	measure.fits = measure.fits && varying <= VARYING_MAX;
+	for (uint32_t i = 0; parts->trailers && i < parts->trailers->count; i++)
+		if (is_stored(&parts->trailers->items[i], parts->says))
+			measure_field(&measure, parts->trailers->items[i].name, parts->trailers->items[i].value.length);
+	measure.fits = measure.fits && (!parts->trailers || parts->trailers->count <= UINT16_MAX);
 	return measure;
 }
 
@@ -168,12 +171,21 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 	};
 	struct builder builder = {object, measure.fields, (char *)object + head};
 	object->key = put(&builder, parts->key);
-	for (uint32_t i = 0; i < parts->response->count; i++)
-		if (is_stored(&parts->response->items[i], parts->says))
-			put_field(&builder, &parts->response->items[i]);
+	for (uint32_t i = 0; i < parts->response->count; i++) {
+		if (!is_stored(&parts->response->items[i], parts->says))
+			continue;
+		put_field(&builder, &parts->response->items[i]);
+		object->field_count++;
+	}
 	struct slice rest = SLICE_EMPTY, name;
 	for (uint32_t at = 0; next_varying(parts->response, &at, &rest, &name);)
 		put_varying(&builder, parts->request, name);
+	for (uint32_t i = 0; parts->trailers && i < parts->trailers->count; i++) {
+		if (!is_stored(&parts->trailers->items[i], parts->says))
+			continue;
+		put_field(&builder, &parts->trailers->items[i]);
+		object->trailer_count++;
+	}
 	check(builder.text == (char *)object + object->size_bytes - room);
 	object->body = parts->file ? (struct slice){NULL, parts->file->length} : put(&builder, parts->body);
 	if (parts->file)
@@ -199,15 +211,27 @@ static void unpack(const struct cache_object *object, uint32_t from, uint32_t co
 		to->items[to->count++] = cache_object_field(object, from + i);
 }
 
-bool cache_object_fields(const struct cache_object *object, struct arena *arena, struct fields *ret_fields)
+static bool list_fields(const struct cache_object *object, uint32_t from, uint32_t count, struct arena *arena,
+			struct fields *ret_fields)
 {
-	struct fields fields = {.items = arena_alloc(arena, (object->field_count + 1) * sizeof *fields.items)};
+	struct fields fields = {.items = arena_alloc(arena, (count + 1) * sizeof *fields.items)};
 	if (!fields.items)
 		return false;
-	fields.capacity = object->field_count;
-	unpack(object, 0, object->field_count, &fields);
+	fields.capacity = count;
+	unpack(object, from, count, &fields);
 	*ret_fields = fields;
 	return true;
+}
+
+bool cache_object_fields(const struct cache_object *object, struct arena *arena, struct fields *ret_fields)
+{
+	return list_fields(object, 0, object->field_count, arena, ret_fields);
+}
+
+bool cache_object_trailers(const struct cache_object *object, struct arena *arena, struct fields *ret_trailers)
+{
+	return list_fields(object, object->field_count + object->vary_count, object->trailer_count, arena,
+			   ret_trailers);
 }
 
 struct cache_validators cache_object_validators(const struct cache_object *object)
@@ -257,15 +281,25 @@ static bool is_replaced(const struct field *stored, const struct fields *respons
 	return false;
 }
 
-// Another one for the same request, of which the object knows what its Vary names. `response` has room for those behind
-// its own.
-static struct cache_object *renew(const struct cache_object *object, const struct fields *response,
-				  const struct cache_times *times, struct slice body, struct cache_file *file,
-				  size_t room_bytes)
+// What another one has in the place of the object's own.
+struct renewal {
+	const struct fields *response, *trailers; // trailers NULL: its own
+	struct cache_times times;
+	struct slice body;
+	struct cache_file *file;
+	size_t room_bytes;
+};
+
+// Another one for the same request, of which the object knows what its Vary names. `response` has room for those and
+// the trailers behind its own.
+static struct cache_object *renew(const struct cache_object *object, const struct renewal *renewal)
 {
+	const struct fields *response = renewal->response;
 	struct fields request = {.items = response->items + response->count};
+	struct fields trailers = {.items = request.items + object->vary_count};
 	struct cache_directives says;
 	unpack(object, object->field_count, object->vary_count, &request);
+	unpack(object, object->field_count + object->vary_count, object->trailer_count, &trailers);
 	cache_directives_of_response(response, &says);
 	return cache_object_new(&(struct cache_object_parts){
 		.key = object->key,
@@ -273,12 +307,13 @@ static struct cache_object *renew(const struct cache_object *object, const struc
 		.variant = object->variant,
 		.status = object->status,
 		.response = response,
+		.trailers = renewal->trailers ? renewal->trailers : &trailers,
 		.request = &request,
 		.says = &says,
-		.body = body,
-		.file = file,
-		.room_bytes = room_bytes,
-		.times = *times,
+		.body = renewal->body,
+		.file = renewal->file,
+		.room_bytes = renewal->room_bytes,
+		.times = renewal->times,
 		.asked_after = object->asked_after,
 	});
 }
@@ -286,7 +321,8 @@ static struct cache_object *renew(const struct cache_object *object, const struc
 // A list with room for all of the object's fields, and so many more; to be freed.
 static struct fields make_list(const struct cache_object *object, uint32_t more)
 {
-	struct fields list = {.capacity = object->field_count + object->vary_count + more + 1};
+	uint32_t own = object->field_count + object->vary_count + object->trailer_count;
+	struct fields list = {.capacity = own + more + 1};
 	list.items = malloc(list.capacity * sizeof *list.items);
 	return list;
 }
@@ -323,19 +359,21 @@ struct cache_object *cache_object_refreshed(const struct cache_object *object, c
 		return NULL;
 	merge(object, response, &merged);
 	struct slice content = object->file ? SLICE_EMPTY : object->body;
-	struct cache_object *refreshed = renew(object, &merged, times, content, object->file, 0);
+	struct cache_object *refreshed = renew(
+		object, &(struct renewal){.response = &merged, .times = *times, .body = content, .file = object->file});
 	free(merged.items);
 	return refreshed;
 }
 
-static struct cache_object *same(const struct cache_object *object, struct slice body, struct cache_file *file,
-				 size_t room_bytes)
+static struct cache_object *same(const struct cache_object *object, struct renewal renewal)
 {
 	struct fields response = make_list(object, 0);
 	if (!response.items)
 		return NULL;
 	unpack(object, 0, object->field_count, &response);
-	struct cache_object *copy = renew(object, &response, &object->times, body, file, room_bytes);
+	renewal.response = &response;
+	renewal.times = object->times;
+	struct cache_object *copy = renew(object, &renewal);
 	free(response.items);
 	if (!copy)
 		return NULL;
@@ -346,12 +384,18 @@ static struct cache_object *same(const struct cache_object *object, struct slice
 
 struct cache_object *cache_object_with_file(const struct cache_object *object, struct cache_file *file)
 {
-	return same(object, SLICE_EMPTY, file, 0);
+	return same(object, (struct renewal){.file = file});
+}
+
+struct cache_object *cache_object_with_trailers(const struct cache_object *object, struct slice body,
+						const struct fields *trailers)
+{
+	return same(object, (struct renewal){.trailers = trailers, .body = body});
 }
 
 struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes)
 {
-	return same(object, body, NULL, room_bytes);
+	return same(object, (struct renewal){.body = body, .room_bytes = room_bytes});
 }
 
 // --- Vary

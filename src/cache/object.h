@@ -49,6 +49,7 @@ struct cache_object {
 	uint64_t asked_after;	  // the number of the purge before it was asked for, or was looked at (cache/purge.h)
 	uint32_t field_count;	  // of the response
 	uint32_t vary_count;	  // of the request, of those that Vary names: they follow
+	uint16_t trailer_count;	  // of the response's trailers: they follow, too
 	_Atomic bool is_outdated; // by a purge: stale whatever its age
 	bool must_validate;	  // before each use: no-cache
 	bool is_main;		  // which of the store's queues it is in
@@ -67,6 +68,7 @@ struct cache_object_parts {
 	uint64_t hash, variant;
 	unsigned status;
 	const struct fields *response; // fields that are not to be stored are left out here
+	const struct fields *trailers; // of the response; NULL: none
 	const struct fields *request;
 	const struct cache_directives *says; // whose no-cache and private fields are left out, too
 	struct slice body;
@@ -93,6 +95,10 @@ bool cache_object_merge(const struct cache_object *object, const struct fields *
 // The same with its content in a file, of which it takes a reference of its own.
 struct cache_object *cache_object_with_file(const struct cache_object *object, struct cache_file *file);
 
+// The same with the content, and trailers in the place of its own.
+struct cache_object *cache_object_with_trailers(const struct cache_object *object, struct slice body,
+						const struct fields *trailers);
+
 // The same with the content and room for so much of it.
 struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes);
 
@@ -111,7 +117,8 @@ bool cache_object_leaves_out(const struct field *field, const struct cache_direc
 // Whether the caller is to fetch it anew, while it is used: one in a second is.
 bool cache_object_claim_renewal(struct cache_object *object, int64_t now_s);
 
-// The one with the index, those of the request behind those of the response; it lends the object's memory.
+// The one with the index, those of the request behind those of the response, the trailers behind these; it lends the
+// object's memory.
 static inline struct field cache_object_field(const struct cache_object *object, uint32_t index)
 {
 	const struct cache_field *packed = (const struct cache_field *)(object + 1) + index;
@@ -127,6 +134,9 @@ struct slice cache_object_value(const struct cache_object *object, enum field_id
 
 // All fields of the response, lent, in a list of the arena's. False when memory is out.
 bool cache_object_fields(const struct cache_object *object, struct arena *arena, struct fields *ret_fields);
+
+// The same of its trailers.
+bool cache_object_trailers(const struct cache_object *object, struct arena *arena, struct fields *ret_trailers);
 
 // By which two are the same, and which conditions ask for.
 struct cache_validators {

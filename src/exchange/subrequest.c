@@ -17,6 +17,8 @@ struct subrequest {
 	struct service_fiber fiber;
 	void (*run)(struct exchange *subrequest, void *argument);
 	void *argument;
+	void (*inform)(const struct response *interim, void *argument); // NULL: nobody is told
+	void *inform_argument;
 };
 
 // --- Copying
@@ -119,10 +121,14 @@ static bool own_all(struct subrequest *subrequest, const struct exchange *parent
 	       own_client(subrequest, parent->transaction.client);
 }
 
-// --- Nobody is at the other end
+// --- No client is at the other end
 
-static int inform_nobody(struct transaction *transaction, const struct response *interim)
+static int inform_handler(struct transaction *transaction, const struct response *interim)
 {
+	struct exchange *exchange = LIST_ENTRY((void *)transaction, struct exchange, transaction);
+	const struct subrequest *subrequest = (const struct subrequest *)exchange;
+	if (subrequest->inform)
+		subrequest->inform(interim, subrequest->inform_argument);
 	return 0;
 }
 
@@ -131,7 +137,7 @@ static int respond_to_nobody(struct transaction *transaction)
 	return 0;
 }
 
-static const struct transaction_operations operations = {.inform = inform_nobody, .respond = respond_to_nobody};
+static const struct transaction_operations operations = {.inform = inform_handler, .respond = respond_to_nobody};
 
 // --- Its life
 
@@ -181,6 +187,14 @@ struct exchange *subrequest_new(const struct exchange *parent)
 		return exchange;
 	end(subrequest);
 	return NULL;
+}
+
+void subrequest_on_interim(struct exchange *exchange, void (*inform)(const struct response *interim, void *argument),
+			   void *argument)
+{
+	struct subrequest *subrequest = (struct subrequest *)exchange;
+	subrequest->inform = inform;
+	subrequest->inform_argument = argument;
 }
 
 bool subrequest_start(struct exchange *exchange, void (*run)(struct exchange *subrequest, void *argument),

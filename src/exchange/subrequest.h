@@ -13,6 +13,11 @@
 // memory is out.
 struct exchange *subrequest_new(const struct exchange *parent);
 
+// Calls `inform` with each interim response (1xx) that comes, whose memory is good for that call only; else they are
+// left out. To be told before it starts.
+void subrequest_on_interim(struct exchange *subrequest, void (*inform)(const struct response *interim, void *argument),
+			   void *argument);
+
 // Calls `run` on a fiber of its own, which calls exchange_next and reads what response or fault there is, then
 // ends the subrequest and frees it. False when no fiber can be had: it is freed at once, and run is not called.
 bool subrequest_start(struct exchange *subrequest, void (*run)(struct exchange *subrequest, void *argument),

@@ -398,6 +398,21 @@ static struct cache_gap find_gap(const struct caching *caching)
 	});
 }
 
+// Interim answers go to who waits for the answer (RFC 9110 section 15.2).
+static int wait_for_answer(struct caching *caching, int64_t deadline_ns)
+{
+	struct cache_reader *reader = &caching->reader;
+	const struct response *interim;
+	int error;
+	do {
+		error = cache_reader_wait(reader, deadline_ns);
+		while (error == 0 && (interim = cache_reader_interim(reader)))
+			if (exchange_inform(caching->exchange, interim) < 0)
+				error = -ECANCELED;
+	} while (error == 0 && reader->state == CACHE_FETCH_ASKS);
+	return error;
+}
+
 static void fetch(struct caching *caching)
 {
 	struct exchange *exchange = caching->exchange;
@@ -411,7 +426,7 @@ static void fetch(struct caching *caching)
 			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "fetch", NULL);
 			return;
 		}
-		int error = cache_reader_wait(&caching->reader, deadline_ns);
+		int error = wait_for_answer(caching, deadline_ns);
 		if (error) {
 			give_up_waiting(caching, error);
 			return;

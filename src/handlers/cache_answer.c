@@ -97,7 +97,11 @@ static bool answer_stream(struct exchange *exchange, const struct fields *reques
 	struct cache_part part;
 	if (!stream || !cache_parts_tell(exchange, request, reader->object, reader->length, now_s, &part))
 		return false;
-	cache_stream_init(stream, reader, &part);
+	bool has_trailers = response->status != 206 && cache_parts_take_trailers(exchange, request);
+	// As it is known already that there are trailers, HTTP/1.1 has to have chunks for them.
+	if (has_trailers && reader->object->trailer_count > 0 && exchange->transaction.request.version_major == 1)
+		part.length = UINT64_MAX;
+	cache_stream_init(stream, reader, &part, has_trailers ? exchange_arena(exchange) : NULL);
 	response->framing = stream->body.length >= 0 ? BODY_LENGTH : BODY_CHUNKED;
 	response->content_length = stream->body.length >= 0 ? (uint64_t)stream->body.length : 0;
 	response->body = &stream->body;

@@ -12,7 +12,9 @@
 
 enum {
 	ROOM_FIRST = 16 * 1024, // for content whose length is not known
-	MARK_S = 60,		// so long what is not stored is asked for without waiting for others
+	TRAILERS_MAX = 32,
+	TRAILER_BYTES_MAX = 4096,
+	MARK_S = 60, // so long what is not stored is asked for without waiting for others
 };
 
 struct fetching {
@@ -238,6 +240,16 @@ static int fill_with(struct fetching *fetching, struct slice bytes)
 	return error ? -1 : 0;
 }
 
+// RFC 9111 section 3.1: apart from the header. Too many are left out.
+static void keep_trailers(struct fetching *fetching, const struct fields *trailers)
+{
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < trailers->count; i++)
+		bytes += trailers->items[i].name.length + trailers->items[i].value.length;
+	if (trailers->count > 0 && trailers->count <= TRAILERS_MAX && bytes <= TRAILER_BYTES_MAX)
+		cache_fetch_trail(fetching->order.fetch, trailers);
+}
+
 // Pulls the content, whoever reads it: 0, or -1 with the fault noted. A part has as many bytes as it says, lest what
 // follows be taken for what it is not.
 static int fill(struct fetching *fetching, const struct content *content)
@@ -262,6 +274,8 @@ static int fill(struct fetching *fetching, const struct content *content)
 		if (fill_with(fetching, bytes) < 0)
 			return -1;
 	} while (bytes.length > 0);
+	if (content->expected == UINT64_MAX)
+		keep_trailers(fetching, &body->trailers);
 	return fill_with(fetching, content->after);
 }
 
@@ -536,6 +550,11 @@ static void run(struct exchange *exchange, void *argument)
 		*fetching->handle = NULL;
 }
 
+static void inform(const struct response *interim, void *argument)
+{
+	cache_fetch_inform(argument, interim);
+}
+
 static struct fetching *make(const struct fetching_order *order, struct exchange *exchange)
 {
 	struct arena *arena = exchange_arena(exchange);
@@ -550,6 +569,7 @@ static struct fetching *make(const struct fetching_order *order, struct exchange
 	fetching->asked_after = cache_store_asked_after(order->store);
 	fetching->asked = (struct cache_asked){order->config,		METHOD_GET,    &fetching->request,
 					       &fetching->request_says, cache_now_s(), CACHE_MAY_STORE};
+	subrequest_on_interim(exchange, inform, order->fetch);
 	exchange_request(exchange)->method = METHOD_GET;
 	exchange_request(exchange)->method_name = SLICE("GET");
 	return fetching->order.key.data ? fetching : NULL;

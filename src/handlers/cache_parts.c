@@ -28,10 +28,32 @@ static bool set_content(struct exchange *exchange, const struct cache_object *ob
 	return body != NULL;
 }
 
-static bool set_whole(struct exchange *exchange, const struct cache_object *object)
+bool cache_parts_take_trailers(const struct exchange *exchange, const struct fields *request)
+{
+	const struct request *asked = &exchange->transaction.request;
+	return asked->method == METHOD_GET &&
+	       (asked->version_major >= 2 ||
+		(asked->version_minor >= 1 && fields_list_has(request, FIELD_TE, SLICE("trailers"))));
+}
+
+// In HTTP/1.1 only chunks have them: without a length, the body comes in these.
+static bool add_trailers(struct exchange *exchange, const struct fields *request, const struct cache_object *object)
+{
+	struct body *body = exchange_response(exchange)->body;
+	if (object->trailer_count == 0 || !cache_parts_take_trailers(exchange, request))
+		return true;
+	if (!cache_object_trailers(object, exchange_arena(exchange), &body->trailers))
+		return false;
+	if (exchange->transaction.request.version_major == 1)
+		body->length = BODY_LENGTH_UNKNOWN;
+	return true;
+}
+
+static bool set_whole(struct exchange *exchange, const struct fields *request, const struct cache_object *object)
 {
 	const struct cache_run run = {0, object->body.length, object->body.length};
-	return set_content(exchange, object, &run, &(struct cache_part){0, run.length});
+	return set_content(exchange, object, &run, &(struct cache_part){0, run.length}) &&
+	       add_trailers(exchange, request, object);
 }
 
 static struct slice content_range(struct exchange *exchange, const struct cache_part *part, uint64_t length)
@@ -176,10 +198,10 @@ bool cache_parts_choose(struct exchange *exchange, const struct fields *request,
 	struct cache_parts parts;
 	struct cache_run run = cache_run_of(object, object->body.length);
 	if (!counts(exchange, request, object, now_s))
-		return set_whole(exchange, object);
+		return set_whole(exchange, request, object);
 	switch (cache_range_read(fields_value(request, FIELD_RANGE), run.total, &parts)) {
 	case CACHE_RANGE_WHOLE:
-		return set_whole(exchange, object);
+		return set_whole(exchange, request, object);
 	case CACHE_RANGE_PARTS:
 		return parts.count == 1 ? answer_one(exchange, object, &run, &parts.parts[0])
 					: answer_several(exchange, object, &run, &parts);

@@ -14,6 +14,9 @@
 bool cache_parts_suffice(const struct exchange *exchange, const struct fields *request,
 			 const struct cache_object *object, uint64_t length, int64_t now_s);
 
+// Whether the visitor takes trailers behind the content (RFC 9110 section 6.5.1).
+bool cache_parts_take_trailers(const struct exchange *exchange, const struct fields *request);
+
 // What of the object, which suffices, the request asks for: sets the response's body, and, where it is not the whole,
 // its status and the fields that tell the parts. The body lends the object's memory. False when memory is out.
 bool cache_parts_choose(struct exchange *exchange, const struct fields *request, const struct cache_object *object,

@@ -10,11 +10,14 @@
 struct cache_stream {
 	struct body body;
 	struct cache_reader *reader;
-	uint64_t skip, left; // of the content
+	uint64_t skip, left;	     // of the content
+	struct arena *trailer_arena; // NULL: they are left out
 };
 
 // The reader, whose head is there, must live as long as the body is read.
-// The part's length is UINT64_MAX for all of what comes, however much.
-void cache_stream_init(struct cache_stream *stream, struct cache_reader *reader, const struct cache_part *part);
+// The part's length is UINT64_MAX for all of what comes, however much. Trailers are told where there is an arena for
+// them.
+void cache_stream_init(struct cache_stream *stream, struct cache_reader *reader, const struct cache_part *part,
+		       struct arena *trailer_arena);
 
 #endif
