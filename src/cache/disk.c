@@ -26,6 +26,7 @@ static void free_disk(struct cache_disk *disk)
 	close(disk->root);
 	pthread_mutex_destroy(&disk->scanning);
 	pthread_mutex_destroy(&disk->saving);
+	pthread_mutex_destroy(&disk->syncing);
 	pthread_mutex_destroy(&disk->lock);
 	pthread_cond_destroy(&disk->changed);
 	free(disk);
@@ -64,6 +65,7 @@ int cache_disk_open(int directory, uint64_t budget_bytes, struct cache_purges *p
 	atomic_init(&disk->next_number, first_number());
 	pthread_mutex_init(&disk->scanning, NULL);
 	pthread_mutex_init(&disk->saving, NULL);
+	pthread_mutex_init(&disk->syncing, NULL);
 	pthread_mutex_init(&disk->lock, NULL);
 	pthread_cond_init(&disk->changed, NULL);
 	list_init(&disk->jobs);
@@ -120,9 +122,11 @@ void disk_drop_entry(struct cache_disk *disk, struct disk_entry *entry)
 	struct disk_name name = entry->name;
 	bool has_body = entry->has_body;
 	disk_index_remove(&disk->index, entry);
+	disk_unlink_begins(disk, name.hash);
 	pthread_mutex_unlock(&disk->lock);
-	disk_unlink(disk, &name, has_body);
+	disk_unlink_noted(disk, &name, has_body);
 	pthread_mutex_lock(&disk->lock);
+	disk_unlink_ends(disk, name.hash);
 }
 
 void disk_drop(struct cache_disk *disk, const struct disk_name *name)
@@ -151,10 +155,8 @@ static void outdate(struct cache_disk *disk, const struct disk_name *name)
 	struct cache_object *object;
 	if (disk_read(disk, name, 0, &object) < 0)
 		return;
-	struct disk_job job = {.object = object, .hash = name->hash, .asked_after = object->asked_after};
 	atomic_store(&object->is_outdated, true);
-	disk_job_add(disk, &job, true);
-	(void)disk_job_run(disk, &job);
+	disk_outdate(disk, object, name, true);
 	cache_object_unref(object);
 }
 
@@ -178,7 +180,10 @@ unsigned cache_disk_drop(struct cache_disk *disk, struct slice key, bool is_soft
 		outdate(disk, &name);
 		pthread_mutex_lock(&disk->lock);
 	}
+	bool must_sync = count > 0 || disk_may_come_back(disk, hash);
 	pthread_mutex_unlock(&disk->lock);
+	if (must_sync)
+		(void)disk_sync(disk, hash);
 	return count;
 }
 
@@ -359,7 +364,9 @@ void cache_disk_read_status(struct cache_disk *disk, struct cache_disk_status *r
 		.written = atomic_load(&disk->written),
 		.unwritten = atomic_load(&disk->unwritten),
 		.broken = atomic_load(&disk->broken),
+		.purged = atomic_load(&disk->purged),
 		.is_known = is_known,
+		.is_sweeping = disk->must_sweep || disk->is_sweeping,
 	};
 	pthread_mutex_unlock(&disk->lock);
 }

@@ -81,7 +81,9 @@ struct cache_disk_status {
 	uint64_t found;		     // by cache_disk_find
 	uint64_t written, unwritten; // unwritten: the disk was full, or did not keep up
 	uint64_t broken;	     // files that were not what was written
+	uint64_t purged;	     // files that sweeps after purges found to be meant
 	bool is_known;		     // all of the directory
+	bool is_sweeping;	     // a purge's sweep is not at its end
 };
 void cache_disk_read_status(struct cache_disk *disk, struct cache_disk_status *ret_status);
 

@@ -59,7 +59,7 @@ static bool read_name(const char *text, struct disk_name *ret_name, bool *ret_is
 	       read_hex(slice_first(slice_after(rest, 2 * HEX + 2), HEX), &ret_name->number);
 }
 
-static const char *directory_path(char room[DISK_NAME_MAX], uint64_t hash)
+const char *disk_directory(char room[DISK_NAME_MAX], uint64_t hash)
 {
 	struct text text;
 	text_init(&text, room, DISK_NAME_MAX);
@@ -101,7 +101,7 @@ int disk_files_begin(struct cache_disk *disk)
 	if (error == 0)
 		error = read_key(disk);
 	for (uint64_t i = 0; i < DISK_DIRECTORIES && error == 0; i++)
-		if (mkdirat(disk->root, directory_path(room, i), 0700) < 0 && errno != EEXIST)
+		if (mkdirat(disk->root, disk_directory(room, i), 0700) < 0 && errno != EEXIST)
 			error = -errno;
 	if (error)
 		return error;
@@ -118,7 +118,7 @@ int disk_files_begin(struct cache_disk *disk)
 int disk_create(struct cache_disk *disk, uint64_t hash)
 {
 	char room[DISK_NAME_MAX];
-	int descriptor = openat(disk->root, directory_path(room, hash), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int descriptor = openat(disk->root, disk_directory(room, hash), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	return descriptor < 0 ? -errno : descriptor;
 }
 
@@ -132,12 +132,23 @@ int disk_link(struct cache_disk *disk, int descriptor, const char *path)
 	return linkat(AT_FDCWD, from, disk->root, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
 }
 
-void disk_unlink(struct cache_disk *disk, const struct disk_name *name, bool has_body)
+void disk_unlink_noted(struct cache_disk *disk, const struct disk_name *name, bool has_body)
 {
 	char room[DISK_NAME_MAX];
 	(void)unlinkat(disk->root, disk_path(room, name, false), 0);
 	if (has_body)
 		(void)unlinkat(disk->root, disk_path(room, name, true), 0);
+}
+
+void disk_unlink(struct cache_disk *disk, const struct disk_name *name, bool has_body)
+{
+	pthread_mutex_lock(&disk->lock);
+	disk_unlink_begins(disk, name->hash);
+	pthread_mutex_unlock(&disk->lock);
+	disk_unlink_noted(disk, name, has_body);
+	pthread_mutex_lock(&disk->lock);
+	disk_unlink_ends(disk, name->hash);
+	pthread_mutex_unlock(&disk->lock);
 }
 
 uint64_t disk_rounded(uint64_t bytes)
@@ -272,7 +283,7 @@ static void take_body(struct cache_disk *disk, const struct disk_name *name)
 static void scan(struct cache_disk *disk, uint64_t hash)
 {
 	char room[DISK_NAME_MAX];
-	int descriptor = openat(disk->root, directory_path(room, hash), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int descriptor = openat(disk->root, disk_directory(room, hash), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = descriptor < 0 ? NULL : fdopendir(descriptor);
 	struct disk_name name;
 	bool is_body;

@@ -12,6 +12,7 @@
 enum {
 	DISK_DIRECTORIES = 256, // by the last byte of the hash
 	DISK_NAME_MAX = 64,
+	DISK_SYNC_WORDS = 16,
 	DISK_JOBS = 1024,		   // that wait to be written
 	DISK_JOB_BYTES = 16 * 1024 * 1024, // of theirs, in all
 };
@@ -23,6 +24,7 @@ struct disk_job {
 	uint64_t hash, asked_after;
 	bool is_running;
 	bool is_dropped; // it is not to appear any more
+	bool is_lasting; // it is on the disk for good when it is written
 };
 
 struct cache_disk {
@@ -34,17 +36,22 @@ struct cache_disk {
 	_Atomic uint64_t budget_bytes;
 	_Atomic uint64_t unnamed_bytes; // of files that are being written
 	_Atomic uint64_t swept;		// all files have been looked at for purges to this one
-	_Atomic uint64_t found, written, unwritten, broken;
+	_Atomic uint64_t found, written, unwritten, broken, purged;
 	_Atomic bool is_scanned[DISK_DIRECTORIES];
 	pthread_mutex_t scanning; // for finding out what is in a directory
 	pthread_mutex_t saving;	  // for the file of purges
-	pthread_mutex_t lock;	  // for all below; nobody waits for the disk with it
+	pthread_mutex_t syncing;
+	pthread_mutex_t lock; // for all below; nobody waits for the disk with it
 	pthread_cond_t changed;
 	struct disk_index index;
 	struct list_link jobs;
 	uint32_t job_count;
 	uint64_t job_bytes;
-	bool is_closing, must_sweep;
+	bool is_closing, must_sweep, is_sweeping;
+	// By directory, disk_sync.c: what may come back, and who is at it.
+	uint64_t unsynced[DISK_DIRECTORIES][DISK_SYNC_WORDS];
+	uint32_t unlinking[DISK_DIRECTORIES];
+	bool is_syncing[DISK_DIRECTORIES];
 	pthread_t thread;
 };
 
@@ -64,12 +71,30 @@ int disk_files_begin(struct cache_disk *disk);
 void disk_scan(struct cache_disk *disk, uint64_t hash);
 
 void disk_unlink(struct cache_disk *disk, const struct disk_name *name, bool has_body);
+void disk_unlink_noted(struct cache_disk *disk, const struct disk_name *name, bool has_body); // for disk_sync.c already
+
+// The path of the directory of a hash from the root.
+const char *disk_directory(char room[DISK_NAME_MAX], uint64_t hash);
 
 // The object of a file: 0; -ENOENT; -EBADMSG when it is not what was written; -errno.
 int disk_read(struct cache_disk *disk, const struct disk_name *name, uint64_t hash, struct cache_object **ret_object);
 
 // What a file takes of a disk.
 uint64_t disk_rounded(uint64_t bytes);
+
+// --- disk_sync.c: what outlives a loss of power
+
+// Around unlinking a file with the hash; with the lock held.
+void disk_unlink_begins(struct cache_disk *disk, uint64_t hash);
+void disk_unlink_ends(struct cache_disk *disk, uint64_t hash);
+
+// Whether one with the hash that was unlinked may come back when the power is lost; with the lock held.
+bool disk_may_come_back(struct cache_disk *disk, uint64_t hash);
+
+// Waits until none can, of the hash's directory or of all, and until what was written is on the disk for good
+// (disk_sync: the names of it): 0 or -errno, which is logged.
+int disk_sync(struct cache_disk *disk, uint64_t hash);
+int disk_sync_all(struct cache_disk *disk);
 
 // --- disk_purges.c: the purges, in a file of their own: 0 or -errno
 
@@ -87,6 +112,10 @@ void disk_job_add(struct cache_disk *disk, struct disk_job *job, bool is_running
 // Writes the job's object, replaces what would have answered the same, and keeps to the budget; the job is off the list
 // then. False: it was dropped meanwhile, or could not be written.
 bool disk_job_run(struct cache_disk *disk, struct disk_job *job);
+
+// Writes the object, which has become stale, in the place of the file with the name, which goes in any case. Where it
+// is_lasting, it is on the disk for good once the directory is synced.
+void disk_outdate(struct cache_disk *disk, struct cache_object *object, const struct disk_name *name, bool is_lasting);
 
 // Something of so many bytes could not be written, which is logged and counted; from a disk that is full before the
 // budget is, so much goes.

@@ -63,6 +63,8 @@ static int write_head(struct writing *writing)
 	char *bytes = cache_head_write(object, &place, writing->job->asked_after, &length);
 	int descriptor = bytes ? disk_create(writing->disk, writing->name.hash) : -ENOMEM;
 	int error = descriptor < 0 ? descriptor : cache_file_write_all(descriptor, bytes, length, 0);
+	if (error == 0 && writing->job->is_lasting && fsync(descriptor) < 0)
+		error = -errno;
 	if (error == 0)
 		error = disk_link(writing->disk, descriptor, disk_path(room, &writing->name, false));
 	if (descriptor >= 0)
@@ -100,10 +102,19 @@ static int appear(struct writing *writing)
 	return stays ? 0 : -ECANCELED;
 }
 
+// What was dropped before must not be there even for a moment, of which a crash would make more.
+static bool is_dropped(struct writing *writing)
+{
+	pthread_mutex_lock(&writing->disk->lock);
+	bool dropped = writing->job->is_dropped;
+	pthread_mutex_unlock(&writing->disk->lock);
+	return dropped;
+}
+
 static int write_object(struct writing *writing)
 {
 	struct disk_job *job = writing->job;
-	if (!cache_purges_spare(writing->disk->purges, job->object, &job->asked_after))
+	if (is_dropped(writing) || !cache_purges_spare(writing->disk->purges, job->object, &job->asked_after))
 		return -ECANCELED;
 	int error = write_body(writing);
 	if (error == 0)
@@ -181,15 +192,16 @@ void disk_evict(struct cache_disk *disk, uint64_t more_bytes)
 	pthread_mutex_unlock(&disk->lock);
 }
 
-// --- Purging
-
-// A response that is stale from now on is written anew.
-static void outdate(struct cache_disk *disk, struct cache_object *object, const struct disk_name *name)
+void disk_outdate(struct cache_disk *disk, struct cache_object *object, const struct disk_name *name, bool is_lasting)
 {
-	struct disk_job job = {.object = object, .hash = name->hash, .asked_after = object->asked_after};
+	struct disk_job job = {
+		.object = object, .hash = name->hash, .asked_after = object->asked_after, .is_lasting = is_lasting};
 	disk_job_add(disk, &job, true);
-	(void)disk_job_run(disk, &job);
+	if (!disk_job_run(disk, &job))
+		disk_drop(disk, name);
 }
+
+// --- Purging
 
 static void sweep_file(struct cache_disk *disk, const struct disk_name *name)
 {
@@ -197,10 +209,14 @@ static void sweep_file(struct cache_disk *disk, const struct disk_name *name)
 	if (disk_read(disk, name, 0, &object) < 0)
 		return;
 	bool was_outdated = atomic_load(&object->is_outdated);
-	if (!disk_is_spared(disk, object))
+	bool is_spared = disk_is_spared(disk, object);
+	bool is_outdated = is_spared && !was_outdated && atomic_load(&object->is_outdated);
+	if (!is_spared)
 		disk_drop(disk, name);
-	else if (!was_outdated && atomic_load(&object->is_outdated))
-		outdate(disk, object, name);
+	else if (is_outdated)
+		disk_outdate(disk, object, name, false);
+	if (!is_spared || is_outdated)
+		atomic_fetch_add(&disk->purged, 1);
 	cache_object_unref(object);
 }
 
@@ -227,7 +243,7 @@ static bool is_closing(struct cache_disk *disk)
 
 // What is written meanwhile is looked at when it appears. When this does not come to its end, files are looked at when
 // they are found.
-static void sweep(struct cache_disk *disk)
+static void look_at_all(struct cache_disk *disk)
 {
 	uint64_t last = cache_purges_last(disk->purges), count;
 	for (uint64_t i = 0; i < DISK_DIRECTORIES; i++)
@@ -238,10 +254,18 @@ static void sweep(struct cache_disk *disk)
 	for (uint64_t i = 0; i < count && !is_closing(disk); i++)
 		sweep_file(disk, &names[i]);
 	free(names);
-	if (is_closing(disk))
+	if (is_closing(disk) || disk_sync_all(disk) < 0)
 		return;
 	atomic_store(&disk->swept, last);
 	(void)disk_purges_save(disk);
+}
+
+static void sweep(struct cache_disk *disk)
+{
+	look_at_all(disk);
+	pthread_mutex_lock(&disk->lock);
+	disk->is_sweeping = false;
+	pthread_mutex_unlock(&disk->lock);
 }
 
 // --- The thread
@@ -270,6 +294,7 @@ static bool take_task(struct cache_disk *disk, unsigned scanned, enum task *ret_
 		*ret_task = TASK_NONE;
 	} else if (disk->must_sweep) {
 		disk->must_sweep = false;
+		disk->is_sweeping = true;
 		*ret_task = TASK_SWEEP;
 	} else {
 		*ret_task = TASK_SCAN;

@@ -1,6 +1,7 @@
 #include "handlers/cache_freshen.h"
 
 #include "cache/range.h"
+#include "handlers/cache_disk.h"
 
 static bool is_same(const struct fields *stored, const struct fields *response, enum field_id id)
 {
@@ -22,6 +23,7 @@ struct cache_object *cache_freshen(const struct cache_asked *asked, struct cache
 	if (!is_same_length || !is_same(&fields, &response->fields, FIELD_ETAG) ||
 	    !is_same(&fields, &response->fields, FIELD_LAST_MODIFIED)) {
 		atomic_store_explicit(&stored->is_outdated, true, memory_order_relaxed);
+		(void)cache_disk_forget(stored->key, true);
 		return NULL;
 	}
 	cache_judge_304(asked, is_part ? 200 : stored->status, &fields, &response->fields, &judgement);

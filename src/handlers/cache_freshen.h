@@ -8,7 +8,7 @@
 #include "http/message.h"
 
 // The same with what the answer says anew, where it is an answer to the same; NULL when memory is out, or when it has
-// become another one: what is stored is stale from now on then.
+// become another one: what is stored is stale from now on then, on the disk, too. May suspend.
 struct cache_object *cache_freshen(const struct cache_asked *asked, struct cache_object *stored,
 				   const struct response *response, struct arena *arena);
 

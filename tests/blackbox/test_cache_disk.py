@@ -490,6 +490,18 @@ def test_what_was_forgotten_stays_so(disk, how, size):
     assert not is_hit(again, "/shop/a") and len(site.asked) == 1
 
 
+def test_section_4_3_5_what_head_tells_is_not_forgotten(disk):
+    """Another answer than the stored one is at the server: it is so on the disk, too."""
+    usher, site = disk.start("Cache-Control: max-age=600", 'ETag: "a"', cache="{status: true, methods: GET}")
+    usher.get("/a")
+    disk.wait_for_files(1)
+    site.fields[1] = 'ETag: "b"'
+    usher.ask("HEAD", "/a")
+    crash(usher)
+    again, site = disk.start("Cache-Control: max-age=600", 'ETag: "b"')
+    assert again.get("/a").get("Cache-Status").startswith("usher; fwd=stale") and len(site.asked) == 1
+
+
 @pytest.mark.parametrize("size", [10, 100_000])
 @pytest.mark.parametrize("how", [["http://test.example/shop/a"], ["--tag", "one"]])
 def test_what_was_made_stale_stays_so(disk, size, how):
