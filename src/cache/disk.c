@@ -227,7 +227,7 @@ bool disk_is_spared(struct cache_disk *disk, struct cache_object *object)
 	return cache_purges_spare(disk->purges, object, &object->asked_after);
 }
 
-static bool next_name(struct cache_disk *disk, uint64_t hash, uint64_t number, struct disk_name *ret_name)
+bool disk_next_name(struct cache_disk *disk, uint64_t hash, uint64_t number, struct disk_name *ret_name)
 {
 	pthread_mutex_lock(&disk->lock);
 	const struct disk_entry *entry = disk_index_older(&disk->index, hash, number);
@@ -242,8 +242,10 @@ static void note_use(struct cache_disk *disk, const struct disk_name *name)
 	atomic_fetch_add(&disk->found, 1);
 	pthread_mutex_lock(&disk->lock);
 	struct disk_entry *entry = disk_index_find(&disk->index, name);
-	if (entry)
+	if (entry) {
 		entry->is_used = true;
+		entry->uses += entry->uses < UINT32_MAX;
+	}
 	pthread_mutex_unlock(&disk->lock);
 }
 
@@ -289,28 +291,10 @@ struct cache_object *cache_disk_find(struct cache_disk *disk, struct slice key, 
 	struct disk_name name = {.hash = disk_hash(disk, key), .number = UINT64_MAX};
 	struct cache_object *object = NULL;
 	disk_scan(disk, name.hash);
-	for (unsigned i = 0; i < TRIES && !object && next_name(disk, name.hash, name.number, &name); i++)
+	for (unsigned i = 0; i < TRIES && !object && disk_next_name(disk, name.hash, name.number, &name); i++)
 		if (!try_file(disk, &name, key, hash, variant, request, &object))
 			name.number = UINT64_MAX;
 	return object;
-}
-
-unsigned cache_disk_list(struct cache_disk *disk, struct slice key, uint64_t hash, struct cache_object **ret_objects,
-			 unsigned most)
-{
-	struct disk_name name = {.hash = disk_hash(disk, key), .number = UINT64_MAX};
-	unsigned count = 0;
-	disk_scan(disk, name.hash);
-	while (count < most && next_name(disk, name.hash, name.number, &name)) {
-		struct cache_object *object;
-		if (disk_read(disk, &name, hash, &object) < 0)
-			continue;
-		if (slice_equal(object->key, key) && disk_is_spared(disk, object))
-			ret_objects[count++] = object;
-		else
-			cache_object_unref(object);
-	}
-	return count;
 }
 
 // --- Storing

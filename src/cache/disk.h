@@ -41,6 +41,13 @@ unsigned cache_disk_list(struct cache_disk *disk, struct slice key, uint64_t has
 			 unsigned most);
 uint64_t cache_disk_selector(const struct cache_disk *disk, const struct cache_object *object);
 
+// All whose keys begin so, and those that were found most often since they were written or usher started, in order; at
+// most so many, with a reference of each, and of their content only the length (.data is NULL). Of very many files some
+// are looked at: *ret_is_all is false then. May wait for the disk.
+unsigned cache_disk_list_prefix(struct cache_disk *disk, struct slice prefix, struct cache_object **ret_objects,
+				unsigned most, bool *ret_is_all);
+unsigned cache_disk_top(struct cache_disk *disk, struct cache_object **ret_objects, unsigned most);
+
 // Writes it in a while, in the place of those that would have answered the same request, if the disk keeps up. Takes a
 // reference of its own; its asked_after is the caller's now. What a crash takes away before is not there.
 void cache_disk_put(struct cache_disk *disk, struct cache_object *object);

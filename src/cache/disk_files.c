@@ -196,13 +196,11 @@ static int read_head(int descriptor, char **ret_bytes, size_t *ret_length)
 	return 0;
 }
 
-int disk_read(struct cache_disk *disk, const struct disk_name *name, uint64_t hash, struct cache_object **ret_object)
+static int read_object(struct cache_disk *disk, const struct disk_name *name, uint64_t hash,
+		       struct cache_object **ret_object, struct cache_head_place *ret_place)
 {
 	char room[DISK_NAME_MAX], *bytes = NULL;
 	size_t length = 0;
-	struct cache_object *object = NULL;
-	struct cache_head_place place;
-	struct cache_file *file = NULL;
 	int descriptor = openat(disk->root, disk_path(room, name, false), O_RDONLY | O_CLOEXEC);
 	if (descriptor < 0)
 		return -errno;
@@ -210,10 +208,35 @@ int disk_read(struct cache_disk *disk, const struct disk_name *name, uint64_t ha
 	close(descriptor);
 	if (error)
 		return error;
-	bool good = cache_head_read(slice_from(bytes, length), name->number, hash, &object, &place);
+	bool good = cache_head_read(slice_from(bytes, length), name->number, hash, ret_object, ret_place);
 	free(bytes);
-	if (!good)
-		return -EBADMSG;
+	return good ? 0 : -EBADMSG;
+}
+
+int disk_read_head(struct cache_disk *disk, const struct disk_name *name, struct cache_object **ret_object)
+{
+	struct cache_object *object;
+	struct cache_head_place place;
+	int error = read_object(disk, name, 0, &object, &place);
+	if (error)
+		return error;
+	struct cache_object *head = cache_object_with(object, SLICE_EMPTY, 0);
+	cache_object_unref(object);
+	if (!head)
+		return -ENOMEM;
+	head->body = (struct slice){NULL, place.body_length};
+	*ret_object = head;
+	return 0;
+}
+
+int disk_read(struct cache_disk *disk, const struct disk_name *name, uint64_t hash, struct cache_object **ret_object)
+{
+	struct cache_object *object;
+	struct cache_head_place place;
+	struct cache_file *file = NULL;
+	int error = read_object(disk, name, hash, &object, &place);
+	if (error)
+		return error;
 	if (place.body_number == 0) {
 		*ret_object = object;
 		return 0;
@@ -312,4 +335,10 @@ void disk_scan(struct cache_disk *disk, uint64_t hash)
 		scan(disk, hash);
 	atomic_store(is_scanned, true);
 	pthread_mutex_unlock(&disk->scanning);
+}
+
+void disk_scan_all(struct cache_disk *disk)
+{
+	for (uint64_t i = 0; i < DISK_DIRECTORIES; i++)
+		disk_scan(disk, i);
 }

@@ -20,6 +20,7 @@ struct disk_entry {
 	struct list_link link;
 	struct disk_name name;
 	uint64_t bytes; // of its files
+	uint32_t uses;	// since it was written or found out
 	bool has_body;	// in a file of its own
 	bool is_used;	// since it was written, or passed over
 };

@@ -67,8 +67,9 @@ int disk_link(struct cache_disk *disk, int descriptor, const char *path);
 // Makes what is missing of the directory, and takes it for this process: 0 or -errno.
 int disk_files_begin(struct cache_disk *disk);
 
-// Finds out what is in the directory of a hash, where that is not known.
+// Finds out what is in the directory of a hash, where that is not known; in all.
 void disk_scan(struct cache_disk *disk, uint64_t hash);
+void disk_scan_all(struct cache_disk *disk);
 
 void disk_unlink(struct cache_disk *disk, const struct disk_name *name, bool has_body);
 void disk_unlink_noted(struct cache_disk *disk, const struct disk_name *name, bool has_body); // for disk_sync.c already
@@ -79,8 +80,23 @@ const char *disk_directory(char room[DISK_NAME_MAX], uint64_t hash);
 // The object of a file: 0; -ENOENT; -EBADMSG when it is not what was written; -errno.
 int disk_read(struct cache_disk *disk, const struct disk_name *name, uint64_t hash, struct cache_object **ret_object);
 
+// The same without the content, of which only the length is told; its hash is 0.
+int disk_read_head(struct cache_disk *disk, const struct disk_name *name, struct cache_object **ret_object);
+
 // What a file takes of a disk.
 uint64_t disk_rounded(uint64_t bytes);
+
+// --- disk_list.c: going through all that is there, with the lock held for a few at a time
+
+struct disk_walk {
+	struct disk_entry *entries; // copies, of which only name and uses are of use; to be freed by disk_walk_end
+	uint64_t count, room, bucket, bucket_count;
+};
+
+// The next ones; false at the end, or when memory is out (*ret_is_all tells). When the index grows meanwhile, some come
+// twice.
+bool disk_walk_on(struct cache_disk *disk, struct disk_walk *walk, bool *ret_is_all);
+void disk_walk_end(struct disk_walk *walk);
 
 // --- disk_sync.c: what outlives a loss of power
 
@@ -130,6 +146,9 @@ void *disk_run(void *argument);
 // --- disk.c
 
 uint64_t disk_hash(const struct cache_disk *disk, struct slice key);
+
+// The newest one with the hash that is older than a number; false: there is none.
+bool disk_next_name(struct cache_disk *disk, uint64_t hash, uint64_t number, struct disk_name *ret_name);
 
 // Takes an entry out and its files away; with the lock held, which is given back meanwhile.
 void disk_drop_entry(struct cache_disk *disk, struct disk_entry *entry);

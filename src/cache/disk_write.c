@@ -220,19 +220,6 @@ static void sweep_file(struct cache_disk *disk, const struct disk_name *name)
 	cache_object_unref(object);
 }
 
-static struct disk_name *copy_names(struct cache_disk *disk, uint64_t *ret_count)
-{
-	uint64_t count = 0;
-	pthread_mutex_lock(&disk->lock);
-	struct disk_name *names = malloc((disk->index.count + 1) * sizeof *names);
-	for (struct list_link *link = disk->index.entries.next; names && link != &disk->index.entries;
-	     link = link->next)
-		names[count++] = LIST_ENTRY(link, struct disk_entry, link)->name;
-	pthread_mutex_unlock(&disk->lock);
-	*ret_count = count;
-	return names;
-}
-
 static bool is_closing(struct cache_disk *disk)
 {
 	pthread_mutex_lock(&disk->lock);
@@ -245,16 +232,15 @@ static bool is_closing(struct cache_disk *disk)
 // they are found.
 static void look_at_all(struct cache_disk *disk)
 {
-	uint64_t last = cache_purges_last(disk->purges), count;
-	for (uint64_t i = 0; i < DISK_DIRECTORIES; i++)
-		disk_scan(disk, i);
-	struct disk_name *names = copy_names(disk, &count);
-	if (!names)
-		return;
-	for (uint64_t i = 0; i < count && !is_closing(disk); i++)
-		sweep_file(disk, &names[i]);
-	free(names);
-	if (is_closing(disk) || disk_sync_all(disk) < 0)
+	uint64_t last = cache_purges_last(disk->purges);
+	struct disk_walk walk = {0};
+	bool is_all = false, closes = false;
+	disk_scan_all(disk);
+	while (!closes && disk_walk_on(disk, &walk, &is_all))
+		for (uint64_t i = 0; i < walk.count && !(closes = is_closing(disk)); i++)
+			sweep_file(disk, &walk.entries[i].name);
+	disk_walk_end(&walk);
+	if (closes || !is_all || disk_sync_all(disk) < 0)
 		return;
 	atomic_store(&disk->swept, last);
 	(void)disk_purges_save(disk);

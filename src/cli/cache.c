@@ -64,6 +64,8 @@ static void print_disk(const json_t *disk)
 	printf("  found there   %lld, which were not in memory\n", number(disk, "found"));
 	printf("  written       %lld; %lld could not be, and %lld were not what was written\n", number(disk, "written"),
 	       number(disk, "unwritten"), number(disk, "broken"));
+	printf("  purged        %lld%s\n", number(disk, "purged"),
+	       json_is_true(json_object_get(disk, "sweeping")) ? " so far: the files are being gone through" : "");
 }
 
 static void print_stats(const json_t *answer)
@@ -81,8 +83,13 @@ static void print_stats(const json_t *answer)
 static void print_purged(const json_t *answer)
 {
 	bool is_soft = json_object_get(answer, "outdated") != NULL;
-	printf("%lld stored answers %s\n", number(answer, is_soft ? "outdated" : "forgotten"),
-	       is_soft ? "made stale" : "forgotten");
+	bool is_swept = json_is_true(json_object_get(answer, "disk_is_swept_behind"));
+	printf("%lld stored answers %s%s\n", number(answer, is_soft ? "outdated" : "forgotten"),
+	       is_soft ? "made stale" : "forgotten",
+	       is_swept
+		       ? " in memory; those on the disk are, too, and usher cache stats counts them as their files are "
+			 "gone through"
+		       : "");
 }
 
 static int stats(const char *path)
@@ -128,6 +135,8 @@ static void print_answers(const json_t *answer)
 	json_array_foreach(answers, i, one) print_one(one);
 	if (json_array_size(answers) == 0)
 		printf("nothing is stored\n");
+	if (json_is_false(json_object_get(answer, "all")))
+		printf("there may be more: name a URL that they begin with\n");
 }
 
 static int show(const struct invocation *invocation, const char *path)

@@ -30,10 +30,11 @@ static json_t *describe_disk(struct cache_disk *disk)
 {
 	struct cache_disk_status status;
 	cache_disk_read_status(disk, &status);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "objects", (json_int_t)status.objects, "bytes",
-			 (json_int_t)status.bytes, "budget_bytes", (json_int_t)status.budget_bytes, "found",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "objects", (json_int_t)status.objects,
+			 "bytes", (json_int_t)status.bytes, "budget_bytes", (json_int_t)status.budget_bytes, "found",
 			 (json_int_t)status.found, "written", (json_int_t)status.written, "unwritten",
-			 (json_int_t)status.unwritten, "broken", (json_int_t)status.broken, "known", status.is_known);
+			 (json_int_t)status.unwritten, "broken", (json_int_t)status.broken, "purged",
+			 (json_int_t)status.purged, "known", status.is_known, "sweeping", status.is_sweeping);
 }
 
 static json_t *describe_routes(void)
@@ -94,7 +95,10 @@ static void forget(const struct admin_request *request, bool is_soft, struct adm
 		 : is_tag	     ? "with the tag "
 				     : "",
 		 SLICE_ARGUMENTS(request->count == 1 ? SLICE_EMPTY : what));
-	answer(ret_answer, json_pack("{s:I}", is_soft ? "outdated" : "forgotten", (json_int_t)meant));
+	// Going through the files takes its time: nobody waits for that.
+	bool is_swept_behind = request->count != 2 && cache_shared_disk();
+	answer(ret_answer, json_pack("{s:I, s:b}", is_soft ? "outdated" : "forgotten", (json_int_t)meant,
+				     "disk_is_swept_behind", is_swept_behind));
 }
 
 // Of three segments, what the second one may be.
@@ -120,9 +124,9 @@ void admin_cache(const struct admin_request *request, struct admin_answer *ret_a
 	} else if (is_get && request->count == 1) {
 		show(ret_answer);
 	} else if (is_get) {
-		json_t *list = admin_cache_show(request, ret_answer);
-		if (list)
-			answer(ret_answer, json_pack("{s:o}", "answers", list));
+		json_t *shown = admin_cache_show(request, ret_answer);
+		if (shown)
+			answer(ret_answer, shown);
 	} else {
 		ret_answer->allow = "GET, HEAD, DELETE, POST";
 		admin_refuse(ret_answer, 405, "here go: %s", ret_answer->allow);

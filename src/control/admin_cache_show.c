@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { LIST_MAX = 1000, TOP_MAX = 20, VARIANTS_MAX = 100 };
+enum { LIST_MAX = 1000, TOP_ROOM = 40, VARIANTS_MAX = 100 };
 
 // By what the freshness was told: RFC 9111 section 4.2.1.
 static const char *const lifetimes[] = {
@@ -52,7 +52,7 @@ static json_t *describe(const struct cache_object *object, int64_t now_s)
 				    "validated_each_time", object->must_validate, "uses",
 				    (json_int_t)atomic_load_explicit(&object->uses, memory_order_relaxed), "vary",
 				    varying_of(object));
-	if (object->file)
+	if (!object->body.data)
 		(void)json_object_set_new(described, "on_disk", json_true());
 	(void)json_object_set_new(described, "url", url ? url : json_string("(not text)"));
 	return described;
@@ -68,24 +68,27 @@ static json_t *describe_all(struct cache_object **objects, int count)
 	return list;
 }
 
-static int find(const struct admin_request *request, struct cache_object **objects)
+static int find(const struct admin_request *request, struct cache_object **objects, bool *ret_is_all)
 {
 	struct slice what = request->segments[1];
+	*ret_is_all = true;
 	if (slice_equal(what, SLICE("list")))
-		return cache_list(request->count == 3 ? request->segments[2] : SLICE_EMPTY, objects, LIST_MAX);
+		return cache_list(request->count == 3 ? request->segments[2] : SLICE_EMPTY, objects, LIST_MAX,
+				  ret_is_all);
 	if (slice_equal(what, SLICE("top")) && request->count == 2)
-		return cache_top(objects, TOP_MAX);
+		return cache_top(objects, TOP_ROOM);
 	return request->count == 2 ? cache_show(what, objects, VARIANTS_MAX) : -1;
 }
 
 json_t *admin_cache_show(const struct admin_request *request, struct admin_answer *ret_answer)
 {
 	struct cache_object **objects = calloc(LIST_MAX, sizeof(struct cache_object *));
-	int count = objects ? find(request, objects) : 0;
+	bool is_all = true;
+	int count = objects ? find(request, objects, &is_all) : 0;
 	if (count < 0)
 		admin_refuse(ret_answer, 422, "\"%.*s\" is no URL such as https://example.com/page",
 			     SLICE_ARGUMENTS(request->segments[request->count - 1]));
 	json_t *list = count >= 0 ? describe_all(objects, count) : NULL;
 	free(objects);
-	return list;
+	return list ? json_pack("{s:o, s:b}", "answers", list, "all", is_all) : NULL;
 }

@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
-// What is asked for by the segments: /cache/list, /cache/list/PREFIX, /cache/top, /cache/URL. NULL, with the answer
-// refused, when it is none of these, or memory is out.
+// The answers that are meant, and whether these are all, by the segments: /cache/list, /cache/list/PREFIX, /cache/top,
+// /cache/URL. NULL, with the answer refused, when it is none of these, or memory is out.
 json_t *admin_cache_show(const struct admin_request *request, struct admin_answer *ret_answer);
 
 #endif

@@ -24,11 +24,11 @@ bool cache_key_of_url(struct slice url, char *room, size_t size, struct slice *r
 void cache_read_status(struct cache_store_status *ret_status);
 
 // For the operator, off the loop: what is stored, with a reference of each, at most so many; how many there are.
-// All that begin with a URL (SLICE_EMPTY: all); those that were used most, in order; all variants of a URL. -EINVAL
-// when it is no such URL.
-// Those on the disk only by cache_show.
-int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned most);
-int cache_top(struct cache_object **ret_objects, unsigned most);
+// All that begin with a URL (SLICE_EMPTY: all; *ret_is_all: none is left out); those that were used most, in order; all
+// variants of a URL. -EINVAL when it is no such URL.
+// Those on the disk come without their content, of which the length is told (.data is NULL).
+int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned most, bool *ret_is_all);
+int cache_top(struct cache_object **ret_objects, unsigned most); // in a room of `most`, half as many
 int cache_show(struct slice url, struct cache_object **ret_objects, unsigned most);
 
 // What is purged is dropped, or, softly, stays for when it may be used though it is stale.

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BUDGET_STANDARD (UINT64_C(64) << 20)
@@ -161,31 +162,42 @@ static int visit_all(struct collection *collection, void (*visit)(struct cache_o
 	return (int)collection->count;
 }
 
-int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned most)
+static bool is_same(const struct cache_disk *disk, const struct cache_object *a, const struct cache_object *b)
+{
+	return slice_equal(a->key, b->key) && cache_disk_selector(disk, a) == cache_disk_selector(disk, b);
+}
+
+// So many were found on the disk, behind those in memory: what is in both counts once.
+static void add_found(struct collection *collection, struct cache_disk *disk, unsigned found)
+{
+	unsigned in_memory = collection->count;
+	struct cache_object **objects = collection->objects;
+	for (unsigned i = in_memory; i < in_memory + found; i++) {
+		unsigned j = 0;
+		while (j < in_memory && !is_same(disk, objects[j], objects[i]))
+			j++;
+		if (j < in_memory)
+			cache_object_unref(objects[i]);
+		else
+			objects[collection->count++] = objects[i];
+	}
+}
+
+int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned most, bool *ret_is_all)
 {
 	char room[KEY_MAX];
 	struct collection collection = {.is_prefix = true, .objects = ret_objects, .most = most};
+	struct cache_disk *disk = cache_shared_disk();
+	bool is_all = true;
 	if (prefix.length > 0 && !cache_key_of_url(prefix, room, sizeof room, &collection.key))
 		return -EINVAL;
-	return visit_all(&collection, collect);
-}
-
-// Those on the disk that are in memory, too, count once.
-static void add_from_disk(struct collection *collection, struct cache_disk *disk)
-{
-	unsigned in_memory = collection->count;
-	struct cache_object **found = collection->objects + in_memory;
-	unsigned count = cache_disk_list(disk, collection->key, 0, found, collection->most - in_memory);
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t selector = cache_disk_selector(disk, found[i]);
-		unsigned j = 0;
-		while (j < in_memory && cache_disk_selector(disk, collection->objects[j]) != selector)
-			j++;
-		if (j < in_memory)
-			cache_object_unref(found[i]);
-		else
-			collection->objects[collection->count++] = found[i];
-	}
+	unsigned in_memory = (unsigned)visit_all(&collection, collect);
+	if (disk)
+		add_found(&collection, disk,
+			  cache_disk_list_prefix(disk, collection.key, ret_objects + in_memory, most - in_memory,
+						 &is_all));
+	*ret_is_all = is_all && in_memory < most;
+	return (int)collection.count;
 }
 
 int cache_show(struct slice url, struct cache_object **ret_objects, unsigned most)
@@ -195,9 +207,10 @@ int cache_show(struct slice url, struct cache_object **ret_objects, unsigned mos
 	if (!cache_key_of_url(url, room, sizeof room, &collection.key))
 		return -EINVAL;
 	struct cache_disk *disk = cache_shared_disk();
-	(void)visit_all(&collection, collect);
+	unsigned in_memory = (unsigned)visit_all(&collection, collect);
 	if (disk)
-		add_from_disk(&collection, disk);
+		add_found(&collection, disk,
+			  cache_disk_list(disk, collection.key, 0, ret_objects + in_memory, most - in_memory));
 	return (int)collection.count;
 }
 
@@ -224,8 +237,22 @@ static void rank(struct cache_object *object, void *argument)
 	collection->count++;
 }
 
+static int compare_uses(const void *a, const void *b)
+{
+	uint32_t uses_a = uses_of(*(struct cache_object *const *)a), uses_b = uses_of(*(struct cache_object *const *)b);
+	return (uses_a < uses_b) - (uses_a > uses_b);
+}
+
+// Twice as many are found at first: of memory and of the disk.
 int cache_top(struct cache_object **ret_objects, unsigned most)
 {
-	struct collection collection = {.objects = ret_objects, .most = most};
-	return visit_all(&collection, rank);
+	struct collection collection = {.objects = ret_objects, .most = most / 2};
+	struct cache_disk *disk = cache_shared_disk();
+	(void)visit_all(&collection, rank);
+	if (disk)
+		add_found(&collection, disk, cache_disk_top(disk, ret_objects + collection.count, most / 2));
+	qsort(ret_objects, collection.count, sizeof(struct cache_object *), compare_uses);
+	while (collection.count > most / 2)
+		cache_object_unref(ret_objects[--collection.count]);
+	return (int)collection.count;
 }

@@ -275,4 +275,4 @@ def test_what_there_is_of_the_cache(start, stage, method, target, status):
     answered, value = usher.admin.ask(method, target)
     assert answered == status, value
     if method == "GET" and status == 200 and target != "/cache":
-        assert value == {"answers": []}
+        assert value == {"answers": [], "all": True}

@@ -532,6 +532,51 @@ def test_what_is_on_the_disk_is_shown(disk, size):
     assert re.search("on the disk +2$", stats, re.M) and re.search("found there +1,", stats), stats
 
 
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_the_list_tells_what_is_on_the_disk(disk, size):
+    usher, _ = disk.start("Cache-Control: max-age=600", "Vary: X-A", cache=LARGE, more=SMALL_MEMORY, body=content_of(size))
+    for target in ("/a/1", "/a/2", "/b"):
+        usher.get(target)
+    usher.get("/b", "X-A: 1")
+    disk.wait_for_files(4 if size == 10 else 8)
+    for again in range(2):
+        listed = cache_command(usher, "list").stdout
+        assert sorted(re.findall(r"^http://test.example(.*)$", listed, re.M)) == ["/a/1", "/a/2", "/b", "/b"], listed
+        assert f"{size} bytes of content" in listed and ("on the disk" in listed) == (again or size > 10)
+        part = cache_command(usher, "list", "http://test.example/a/").stdout
+        assert sorted(re.findall(r"^http://test.example(.*)$", part, re.M)) == ["/a/1", "/a/2"] and "there may be more" not in part
+        usher.stop()
+        usher, _ = disk.start(cache=LARGE, more=SMALL_MEMORY)
+        if not again:
+            usher.get("/b", "X-A: 1")  # in memory and on the disk, it is listed once
+
+
+def test_top_counts_what_is_found_on_the_disk(disk):
+    usher, _ = disk.start(cache=LARGE, more=SMALL_MEMORY, body=content_of(100_000))
+    for number in range(30):
+        for _ in range(1 + (number == 7) * 9 + (number == 3) * 4):
+            usher.get(f"/{number}")
+            eventually(lambda: len(disk.files()) == 2 * number + 2)
+    top = cache_command(usher, "top").stdout
+    assert re.findall(r"^http://test.example(.*)$", top, re.M) == ["/7", "/3"], top
+    assert re.findall(r"used (\d+) times", top) == ["9", "4"]
+
+
+@pytest.mark.parametrize("soft", [[], ["--soft"]])
+def test_a_purge_says_that_the_disk_is_swept_behind_it(disk, soft):
+    usher, _ = disk.start("Cache-Control: max-age=600", "Cache-Tag: one", cache=LARGE, more=SMALL_MEMORY, body=content_of(20_000))
+    for number in range(20):
+        usher.get(f"/{number}")
+    disk.wait_for_files(40)
+    told = cache_command(usher, "purge", *soft, "--tag", "one").stdout
+    assert told.startswith("0 stored answers ") and " in memory; those on the disk are, too" in told
+    eventually(lambda: re.search("purged +20$", cache_command(usher, "stats").stdout, re.M))
+    if not soft:
+        disk.wait_for_files(0)
+    url = cache_command(usher, "purge", "http://test.example/3").stdout
+    assert url == f"{1 if soft else 0} stored answers forgotten\n"
+
+
 def test_purges_that_cannot_be_read_count_for_all(disk):
     usher, _ = disk.start("Cache-Control: max-age=600", "Cache-Tag: one")
     usher.get("/a")
