@@ -58,6 +58,7 @@ int cache_disk_open(int directory, uint64_t budget_bytes, struct cache_purges *p
 		close(directory);
 		return -ENOMEM;
 	}
+	atomic_init(&disk->references, 1);
 	disk->root = directory;
 	disk->lock_file = -1;
 	disk->purges = purges;
@@ -90,6 +91,24 @@ void cache_disk_close(struct cache_disk *disk)
 	pthread_join(disk->thread, NULL);
 	check(list_is_empty(&disk->jobs));
 	free_disk(disk);
+}
+
+void cache_disk_ref(struct cache_disk *disk)
+{
+	atomic_fetch_add_explicit(&disk->references, 1, memory_order_relaxed);
+}
+
+bool cache_disk_unref(struct cache_disk *disk)
+{
+	return atomic_fetch_sub_explicit(&disk->references, 1, memory_order_acq_rel) == 1;
+}
+
+int cache_disk_leave(struct cache_disk *disk)
+{
+	pthread_mutex_lock(&disk->saving);
+	disk->is_left = true;
+	pthread_mutex_unlock(&disk->saving);
+	return disk_purges_save(disk);
 }
 
 void cache_disk_set_budget(struct cache_disk *disk, uint64_t budget_bytes)

@@ -18,12 +18,22 @@
 struct cache_disk;
 
 // Takes the directory, an open descriptor that is its own from now on, for this process alone, and starts the thread.
-// The purges go on where the directory left them, and are written there from now on. 0; -EBUSY when another process has
-// it; -errno. May wait for the disk.
+// The purges go on where the directory left them, and are written there from now on; where there were others meanwhile,
+// nothing that is stored, there or in memory, is used any more. With one reference. 0; -EBUSY when somebody has it;
+// -errno. May wait for the disk.
 int cache_disk_open(int directory, uint64_t budget_bytes, struct cache_purges *purges, struct cache_disk **ret_disk);
 
 // Ends the thread, once what is to be written is written. Nobody else may be in it.
 void cache_disk_close(struct cache_disk *disk);
+
+// Whoever may use it while others close it holds a reference. Unref: whether it was the last one; who gave that back
+// has to close it.
+void cache_disk_ref(struct cache_disk *disk);
+bool cache_disk_unref(struct cache_disk *disk);
+
+// Nobody will tell this directory any more what is to be forgotten: what is there is not used again, whoever opens it.
+// 0 or -errno. May wait for the disk.
+int cache_disk_leave(struct cache_disk *disk);
 
 void cache_disk_set_budget(struct cache_disk *disk, uint64_t budget_bytes);
 

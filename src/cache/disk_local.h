@@ -28,6 +28,7 @@ struct disk_job {
 };
 
 struct cache_disk {
+	_Atomic uint32_t references;
 	int root; // directory
 	int lock_file;
 	struct hash_key key;
@@ -39,7 +40,8 @@ struct cache_disk {
 	_Atomic uint64_t found, written, unwritten, broken, purged;
 	_Atomic bool is_scanned[DISK_DIRECTORIES];
 	pthread_mutex_t scanning; // for finding out what is in a directory
-	pthread_mutex_t saving;	  // for the file of purges
+	pthread_mutex_t saving;	  // for the file of purges, and is_left
+	bool is_left;		  // nothing that is there may be used again
 	pthread_mutex_t syncing;
 	pthread_mutex_t lock; // for all below; nobody waits for the disk with it
 	pthread_cond_t changed;

@@ -45,6 +45,15 @@ static char *put(char *to, const void *bytes, size_t length)
 	return to + length;
 }
 
+// Which nothing that is stored has seen, nor any that is kept.
+static uint64_t number_for_all(const struct cache_purges *purges)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	uint64_t number = (uint64_t)now.tv_sec << 20, last = cache_purges_last(purges);
+	return number > last + CACHE_PURGES_KEPT ? number : last + CACHE_PURGES_KEPT + 1;
+}
+
 // To be freed; NULL when memory is out.
 static char *write_all(struct cache_disk *disk, size_t *ret_length)
 {
@@ -52,7 +61,8 @@ static char *write_all(struct cache_disk *disk, size_t *ret_length)
 	pthread_mutex_lock(&purges->lock);
 	size_t size = size_of(purges);
 	char *bytes = malloc(size), *to = bytes;
-	const struct record record = {KIND, cache_purges_last(purges), atomic_load(&disk->swept)};
+	const struct record record = {KIND, disk->is_left ? number_for_all(purges) : cache_purges_last(purges),
+				      disk->is_left ? 0 : atomic_load(&disk->swept)};
 	if (bytes)
 		to = put(to, &record, sizeof record);
 	for (size_t i = 0; bytes && i < CACHE_PURGES_KEPT; i++) {
@@ -149,11 +159,10 @@ static int read_all(int descriptor, char **ret_bytes, size_t *ret_length)
 // Without knowing what was purged, nothing that is there may be used.
 static int forget_all(struct cache_disk *disk)
 {
-	struct timespec now;
-	(void)clock_gettime(CLOCK_REALTIME, &now);
 	const struct cache_purge none[CACHE_PURGES_KEPT] = {0};
 	disk->must_sweep = true;
-	return cache_purges_restore(disk->purges, (uint64_t)now.tv_sec << 20, none) ? 0 : -ENOMEM;
+	atomic_store(&disk->swept, 0);
+	return cache_purges_restore(disk->purges, number_for_all(disk->purges), none) ? 0 : -ENOMEM;
 }
 
 int disk_purges_load(struct cache_disk *disk)
@@ -167,7 +176,8 @@ int disk_purges_load(struct cache_disk *disk)
 	close(descriptor);
 	if (error)
 		return error;
-	bool good = disk_purges_read(disk, slice_from(bytes, length));
+	// The numbers of purges that others than these know nothing of are not theirs.
+	bool good = cache_purges_last(disk->purges) == 0 && disk_purges_read(disk, slice_from(bytes, length));
 	free(bytes);
 	return good ? 0 : forget_all(disk);
 }

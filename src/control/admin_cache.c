@@ -53,12 +53,13 @@ static json_t *describe_routes(void)
 static void show(struct admin_answer *ret_answer)
 {
 	struct cache_store_status status;
-	struct cache_disk *disk = cache_shared_disk();
+	struct cache_disk *disk = cache_disk_hold();
 	cache_read_status(&status);
 	answer(ret_answer, json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o*}", "objects", (json_int_t)status.objects,
 				     "bytes", (json_int_t)status.bytes, "budget_bytes", (json_int_t)status.budget_bytes,
 				     "found", (json_int_t)status.found, "missed", (json_int_t)status.missed, "routes",
 				     describe_routes(), "disk", disk ? describe_disk(disk) : NULL));
+	cache_disk_release(disk);
 }
 
 // What the segments behind "cache" mean.
@@ -96,7 +97,9 @@ static void forget(const struct admin_request *request, bool is_soft, struct adm
 				     : "",
 		 SLICE_ARGUMENTS(request->count == 1 ? SLICE_EMPTY : what));
 	// Going through the files takes its time: nobody waits for that.
-	bool is_swept_behind = request->count != 2 && cache_shared_disk();
+	struct cache_disk *disk = cache_disk_hold();
+	bool is_swept_behind = request->count != 2 && disk;
+	cache_disk_release(disk);
 	answer(ret_answer, json_pack("{s:I, s:b}", is_soft ? "outdated" : "forgotten", (json_int_t)meant,
 				     "disk_is_swept_behind", is_swept_behind));
 }

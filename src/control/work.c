@@ -207,10 +207,11 @@ static bool activate(struct snapshot *snapshot, char failure[HANDOFF_TEXT_MAX])
 			return false;
 		}
 	}
-	if (!cache_disk_use(snapshot, failure, HANDOFF_TEXT_MAX))
+	if (!cache_disk_prepare(snapshot, failure, HANDOFF_TEXT_MAX))
 		return false;
 	if (pools_activate(registry_pools(snapshot)) < 0) {
 		say(failure, "worker: no memory for the pools");
+		cache_disk_discard();
 		return false;
 	}
 	return true;
@@ -257,6 +258,8 @@ static bool use(struct work *work, struct snapshot *snapshot, unsigned threads, 
 {
 	if (!mark_wanted(work, snapshot, threads, failure) || !activate(snapshot, failure))
 		return false;
+	if (!work->threads)
+		cache_disk_use(snapshot); // there is no former one to go on with
 	if (!work->threads && !start_threads(work, snapshot, threads, failure))
 		return false;
 	if (!open_ports(work, failure)) {
@@ -265,8 +268,10 @@ static bool use(struct work *work, struct snapshot *snapshot, unsigned threads, 
 		if (work->snapshot && mark_wanted(work, work->snapshot, threads, ignored))
 			close_unwanted_ports(work);
 		pools_retire(registry_pools(snapshot));
+		cache_disk_discard();
 		return false;
 	}
+	cache_disk_use(snapshot);
 	swap_snapshot(work, snapshot);
 	close_unwanted_ports(work);
 	(void)malloc_trim(0);

@@ -154,23 +154,14 @@ static void tell_refused(struct caching *caching, enum cache_verdict verdict)
 
 // --- What is stored
 
-// What is on the disk and small is in memory from now on.
-static struct cache_object *find_on_disk(struct caching *caching)
-{
-	const struct cache_wanted wanted = {caching->key, caching->hash, caching->variant, &caching->request};
-	struct cache_object *object = cache_disk_look(&wanted);
-	if (object && !object->file)
-		(void)cache_store_put(caching->store, object, &caching->request);
-	return object;
-}
-
 static void find(struct caching *caching)
 {
 	cache_object_unref(caching->object);
 	caching->object =
 		cache_store_find(caching->store, caching->key, caching->hash, caching->variant, &caching->request);
+	const struct cache_wanted wanted = {caching->key, caching->hash, caching->variant, &caching->request};
 	if (!caching->object)
-		caching->object = find_on_disk(caching);
+		caching->object = cache_disk_look(&wanted, caching->store);
 	if (!caching->object)
 		return;
 	if (caching->object->status != CACHE_MARK) {
@@ -233,11 +224,9 @@ static void freshen(struct caching *caching)
 	struct cache_object *fresh =
 		cache_freshen(&caching->asked, caching->object, exchange_response(caching->exchange),
 			      exchange_arena(caching->exchange));
-	struct cache_disk *disk = cache_shared_disk();
 	if (!fresh)
 		return;
-	if (disk)
-		cache_disk_put(disk, fresh);
+	cache_disk_write(fresh);
 	(void)cache_store_put(caching->store, fresh, &caching->request);
 	cache_object_unref(fresh);
 }
@@ -388,14 +377,17 @@ static void give_up_waiting(struct caching *caching, int error)
 
 static struct cache_gap find_gap(const struct caching *caching)
 {
-	return cache_gap_find(&(struct cache_gap_question){
+	struct cache_disk *disk = cache_disk_hold();
+	struct cache_gap gap = cache_gap_find(&(struct cache_gap_question){
 		.request = &caching->request,
 		.object = caching->object,
 		.suffices = caching->suffices,
 		.wants_whole = caching->config->whole,
-		.bounds = fetching_bounds(caching->config, caching->store),
+		.bounds = fetching_bounds(caching->config, caching->store, disk),
 		.now_s = cache_now_s(),
 	});
+	cache_disk_release(disk);
+	return gap;
 }
 
 // Interim answers go to who waits for the answer (RFC 9110 section 15.2).

@@ -16,6 +16,10 @@ struct cache_store *cache_shared_store(void);
 // The same, with the budget of the configuration that the exchange began with.
 struct cache_store *cache_store_of(const struct exchange *exchange);
 
+// Forgets what is stored for the key, in memory and on the disk, and what is being fetched; how many variants were
+// stored. May suspend.
+unsigned cache_forget(struct cache_store *store, struct slice key, uint64_t hash);
+
 // The key that the handler stores a URL's answers by (http or https, whatever port it names; the scheme and the host in
 // either case), in the room given. False for what is no such URL, or has no room.
 bool cache_key_of_url(struct slice url, char *room, size_t size, struct slice *ret_key);

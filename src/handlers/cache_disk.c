@@ -6,6 +6,7 @@
 #include "handlers/handlers.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,14 +64,49 @@ const struct top_section_type cache_disk_section = {
 
 // --- Opening
 
-static _Atomic(struct cache_disk *) shared;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t closed = PTHREAD_COND_INITIALIZER;
+static struct cache_disk *shared; // under the lock
+static unsigned closing;	  // disks that threads of their own are closing; under the lock
 static char *used_path;
+static struct cache_disk *prepared; // for the configuration that is to come; NULL: it has the one in use, or none
+static char *prepared_path;
 static int directory = -1; // that was handed over
 static char *directory_path;
 
-struct cache_disk *cache_shared_disk(void)
+struct cache_disk *cache_disk_hold(void)
 {
-	return atomic_load_explicit(&shared, memory_order_acquire);
+	pthread_mutex_lock(&lock);
+	struct cache_disk *disk = shared;
+	if (disk)
+		cache_disk_ref(disk);
+	pthread_mutex_unlock(&lock);
+	return disk;
+}
+
+static void *close_disk(void *argument)
+{
+	cache_disk_close(argument);
+	pthread_mutex_lock(&lock);
+	closing--;
+	pthread_cond_broadcast(&closed);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+// What is to be written is written first. Without a thread for it, it waits here.
+void cache_disk_release(struct cache_disk *disk)
+{
+	pthread_t thread;
+	if (!disk || !cache_disk_unref(disk))
+		return;
+	pthread_mutex_lock(&lock);
+	closing++;
+	pthread_mutex_unlock(&lock);
+	if (pthread_create(&thread, NULL, close_disk, disk) == 0)
+		pthread_detach(thread);
+	else
+		(void)close_disk(disk);
 }
 
 const char *cache_disk_path(const struct snapshot *snapshot, const struct config_place **ret_place)
@@ -114,49 +150,77 @@ static const char *words_of(int error)
 	}
 }
 
-static int open_at(const struct disk_config *config)
+static int open_at(const struct disk_config *config, struct cache_disk **ret_disk)
 {
 	struct cache_store *store = cache_shared_store();
-	struct cache_disk *disk;
 	int taken = store ? take_directory(config->resolved) : -ENOMEM;
-	if (taken < 0)
-		return taken;
-	int error = cache_disk_open(taken, (uint64_t)config->size, cache_store_purges(store), &disk);
-	if (error == 0)
-		atomic_store_explicit(&shared, disk, memory_order_release);
-	return error;
+	return taken < 0 ? taken : cache_disk_open(taken, (uint64_t)config->size, cache_store_purges(store), ret_disk);
 }
 
-static bool open_disk(const struct disk_config *config, char *ret_failure, size_t size)
+bool cache_disk_prepare(const struct snapshot *snapshot, char *ret_failure, size_t size)
 {
-	used_path = strdup(config->resolved);
-	int error = used_path ? open_at(config) : -ENOMEM;
+	const struct disk_config *config = snapshot_section(snapshot, &cache_disk_section);
+	if (!config || (used_path && strcmp(config->resolved, used_path) == 0))
+		return true;
+	prepared_path = strdup(config->resolved);
+	int error = prepared_path ? open_at(config, &prepared) : -ENOMEM;
 	if (error == 0)
 		return true;
 	snprintf(ret_failure, size, "%s:%u:%u: cache_disk: %s: %s", config->place.file, (unsigned)config->place.line,
 		 (unsigned)config->place.column, config->resolved, words_of(error));
-	free(used_path);
-	used_path = NULL;
+	cache_disk_discard();
 	return false;
 }
 
-bool cache_disk_use(const struct snapshot *snapshot, char *ret_failure, size_t size)
+void cache_disk_discard(void)
+{
+	cache_disk_release(prepared);
+	prepared = NULL;
+	free(prepared_path);
+	prepared_path = NULL;
+}
+
+// Purges that came since it was prepared are written there, too.
+static void replace(void)
+{
+	struct cache_disk *former = shared; // nobody else writes it
+	if (former && cache_disk_leave(former) < 0)
+		log_warning("cache_disk: %s: what is there could not be marked as forgotten; remove it before it is "
+			    "used again",
+			    used_path);
+	pthread_mutex_lock(&lock);
+	shared = prepared;
+	pthread_mutex_unlock(&lock);
+	if (prepared && cache_disk_purge(prepared) < 0)
+		log_warning("cache_disk: %s: purges cannot be written", prepared_path);
+	cache_disk_release(former);
+	free(used_path);
+	used_path = prepared_path;
+	prepared = NULL;
+	prepared_path = NULL;
+}
+
+void cache_disk_use(const struct snapshot *snapshot)
 {
 	const struct disk_config *config = snapshot_section(snapshot, &cache_disk_section);
-	if (!cache_shared_disk())
-		return !config || open_disk(config, ret_failure, size);
-	if (config && strcmp(config->resolved, used_path) == 0)
-		cache_disk_set_budget(cache_shared_disk(), (uint64_t)config->size);
-	else
-		log_warning("cache_disk: %s stays in use until usher is restarted", used_path);
-	return true;
+	if (prepared || (!config && used_path))
+		replace();
+	else if (config)
+		cache_disk_set_budget(shared, (uint64_t)config->size);
 }
 
 void cache_disk_end(void)
 {
-	struct cache_disk *disk = atomic_exchange(&shared, NULL);
-	if (disk)
-		cache_disk_close(disk);
+	cache_disk_discard();
+	pthread_mutex_lock(&lock);
+	struct cache_disk *disk = shared;
+	shared = NULL;
+	pthread_mutex_unlock(&lock);
+	cache_disk_release(disk);
+	pthread_mutex_lock(&lock);
+	while (closing > 0)
+		pthread_cond_wait(&closed, &lock);
+	pthread_mutex_unlock(&lock);
 	cache_disk_take_directory(SLICE_EMPTY, -1);
 	free(used_path);
 	used_path = NULL;
@@ -178,11 +242,14 @@ static void look(void *argument)
 }
 
 // When too many wait for the disk, the servers are asked.
-struct cache_object *cache_disk_look(const struct cache_wanted *wanted)
+struct cache_object *cache_disk_look(const struct cache_wanted *wanted, struct cache_store *store)
 {
-	struct looking looking = {.disk = cache_shared_disk(), .wanted = wanted};
+	struct looking looking = {.disk = cache_disk_hold(), .wanted = wanted};
 	if (looking.disk && cache_disk_may_have(looking.disk, wanted->key))
 		(void)offload(look, &looking);
+	cache_disk_release(looking.disk);
+	if (looking.object && !looking.object->file)
+		(void)cache_store_put(store, looking.object, wanted->request);
 	return looking.object;
 }
 
@@ -201,18 +268,30 @@ static void forget(void *argument)
 
 unsigned cache_disk_forget(struct slice key, bool is_soft)
 {
-	struct forgetting forgetting = {.disk = cache_shared_disk(), .key = key, .is_soft = is_soft};
+	struct forgetting forgetting = {.disk = cache_disk_hold(), .key = key, .is_soft = is_soft};
 	if (forgetting.disk)
 		offload_surely(forget, &forgetting);
+	cache_disk_release(forgetting.disk);
 	return forgetting.count;
 }
 
 static void drop_broken(void *argument)
 {
-	cache_disk_drop_broken(cache_shared_disk(), argument);
+	struct cache_disk *disk = cache_disk_hold();
+	if (disk)
+		cache_disk_drop_broken(disk, argument);
+	cache_disk_release(disk);
 }
 
 void cache_disk_note_broken(const struct cache_object *object)
 {
 	offload_surely(drop_broken, (void *)object);
+}
+
+void cache_disk_write(struct cache_object *object)
+{
+	struct cache_disk *disk = cache_disk_hold();
+	if (disk)
+		cache_disk_put(disk, object);
+	cache_disk_release(disk);
 }

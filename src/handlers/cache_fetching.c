@@ -3,6 +3,7 @@
 #include "exchange/life.h"
 #include "exchange/subrequest.h"
 #include "fiber/fiber.h"
+#include "handlers/cache.h"
 #include "handlers/cache_disk.h"
 #include "handlers/cache_judge.h"
 #include "http/body.h"
@@ -27,6 +28,7 @@ struct fetching {
 	struct cache_directives request_says;
 	struct cache_asked asked;
 	struct cache_judgement judgement;
+	struct cache_disk *disk;
 	struct slice range;    // that was sent
 	bool is_on_disk;       // the object, already
 	uint64_t asked_after;  // of the purges
@@ -43,13 +45,6 @@ bool cache_copy_fields(struct arena *arena, const struct fields *from, struct fi
 	copy.count = copy.capacity = from->count;
 	*ret_copy = copy;
 	return true;
-}
-
-unsigned cache_forget(struct cache_store *store, struct slice key, uint64_t hash)
-{
-	cache_fetch_forget(key, hash);
-	unsigned in_memory = cache_store_drop(store, key, hash), on_disk = cache_disk_forget(key, false);
-	return in_memory > on_disk ? in_memory : on_disk;
 }
 
 // --- The visitor for whom it was begun
@@ -121,10 +116,9 @@ static void end(struct fetching *fetching, enum cache_fetch_state state, struct 
 static void put(struct fetching *fetching, struct cache_object *object)
 {
 	const struct fetching_order *order = &fetching->order;
-	struct cache_disk *disk = cache_shared_disk();
 	if (!cache_fetch_is_forgotten(order->fetch)) {
-		if (disk && object->status != CACHE_MARK && object->status != 206 && !fetching->is_on_disk)
-			cache_disk_put(disk, object);
+		if (object->status != CACHE_MARK && object->status != 206 && !fetching->is_on_disk)
+			cache_disk_write(object);
 		(void)cache_store_put(order->store, object, &fetching->request);
 	}
 	if (cache_fetch_is_forgotten(order->fetch))
@@ -311,11 +305,11 @@ static void mark_too_large(struct fetching *fetching)
 }
 
 // What is too large for memory goes to the disk, if there is one.
-struct cache_fetch_bounds fetching_bounds(const struct cache_config *config, const struct cache_store *store)
+struct cache_fetch_bounds fetching_bounds(const struct cache_config *config, const struct cache_store *store,
+					  struct cache_disk *disk)
 {
 	uint64_t most = (uint64_t)config->max_object_bytes;
 	uint64_t largest = cache_store_largest(store), memory = largest - largest / 16;
-	struct cache_disk *disk = cache_shared_disk();
 	memory = memory < most ? memory : most;
 	return (struct cache_fetch_bounds){memory, disk ? most : memory, disk};
 }
@@ -356,7 +350,8 @@ static void keep_beginning(struct fetching *fetching, int64_t length)
 static void store(struct fetching *fetching, unsigned status, const struct fields *fields,
 		  const struct content *content)
 {
-	struct cache_fetch_bounds bounds = fetching_bounds(fetching->order.config, fetching->order.store);
+	struct cache_fetch_bounds bounds =
+		fetching_bounds(fetching->order.config, fetching->order.store, fetching->disk);
 	if (status == 206)
 		bounds = (struct cache_fetch_bounds){bounds.memory_bytes, bounds.memory_bytes, NULL};
 	if (content->length >= 0 && (uint64_t)content->length > bounds.most_bytes) {
@@ -544,8 +539,10 @@ static void run(struct exchange *exchange, void *argument)
 {
 	struct fetching *fetching = argument;
 	fetching->fiber = fiber_current();
+	fetching->disk = cache_disk_hold();
 	fetch(fetching);
 	cache_object_unref(fetching->order.stale);
+	cache_disk_release(fetching->disk);
 	if (fetching->visitor)
 		*fetching->handle = NULL;
 }

@@ -41,17 +41,14 @@ enum cache_verdict fetching_verdict(const struct fetching *fetching);
 // Whether that response is one to what the visitor asks.
 bool fetching_is_for_visitor(const struct fetching *fetching);
 
-// How much content is stored, by the configuration.
-struct cache_fetch_bounds fetching_bounds(const struct cache_config *config, const struct cache_store *store);
+// How much content is stored, by the configuration, where there is this disk, or none.
+struct cache_fetch_bounds fetching_bounds(const struct cache_config *config, const struct cache_store *store,
+					  struct cache_disk *disk);
 
 // The visitor needs it no more.
 void fetching_release(struct fetching *fetching);
 
 // A copy of the list of fields, not of their texts. False when memory is out.
 bool cache_copy_fields(struct arena *arena, const struct fields *from, struct fields *ret_copy);
-
-// Forgets what is stored for the key, in memory and on the disk, and what is being fetched; how many variants were
-// stored. May suspend.
-unsigned cache_forget(struct cache_store *store, struct slice key, uint64_t hash);
 
 #endif

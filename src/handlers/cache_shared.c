@@ -1,5 +1,6 @@
 // The cache's store: one for the process, whatever the configuration; and what the operator does with it.
 #include "base/text.h"
+#include "cache/fetch.h"
 #include "exchange/exchange.h"
 #include "exchange/snapshot.h"
 #include "handlers/cache.h"
@@ -83,6 +84,13 @@ bool cache_key_of_url(struct slice url, char *room, size_t size, struct slice *r
 	return !text.overflow;
 }
 
+unsigned cache_forget(struct cache_store *from, struct slice key, uint64_t hash)
+{
+	cache_fetch_forget(key, hash);
+	unsigned in_memory = cache_store_drop(from, key, hash), on_disk = cache_disk_forget(key, false);
+	return in_memory > on_disk ? in_memory : on_disk;
+}
+
 int cache_purge(struct slice url, bool is_soft)
 {
 	char room[KEY_MAX];
@@ -106,8 +114,9 @@ static int64_t purge(enum cache_purge_kind kind, struct slice text, bool is_soft
 		return 0;
 	if (!cache_purges_add(cache_store_purges(shared), &(struct cache_purge){kind, text, is_soft}))
 		return -ENOMEM;
-	struct cache_disk *disk = cache_shared_disk();
+	struct cache_disk *disk = cache_disk_hold();
 	int error = disk ? cache_disk_purge(disk) : 0;
+	cache_disk_release(disk);
 	int64_t count = cache_store_sweep(shared);
 	return error ? error : count;
 }
@@ -187,15 +196,16 @@ int cache_list(struct slice prefix, struct cache_object **ret_objects, unsigned 
 {
 	char room[KEY_MAX];
 	struct collection collection = {.is_prefix = true, .objects = ret_objects, .most = most};
-	struct cache_disk *disk = cache_shared_disk();
 	bool is_all = true;
 	if (prefix.length > 0 && !cache_key_of_url(prefix, room, sizeof room, &collection.key))
 		return -EINVAL;
+	struct cache_disk *disk = cache_disk_hold();
 	unsigned in_memory = (unsigned)visit_all(&collection, collect);
 	if (disk)
 		add_found(&collection, disk,
 			  cache_disk_list_prefix(disk, collection.key, ret_objects + in_memory, most - in_memory,
 						 &is_all));
+	cache_disk_release(disk);
 	*ret_is_all = is_all && in_memory < most;
 	return (int)collection.count;
 }
@@ -206,11 +216,12 @@ int cache_show(struct slice url, struct cache_object **ret_objects, unsigned mos
 	struct collection collection = {.objects = ret_objects, .most = most};
 	if (!cache_key_of_url(url, room, sizeof room, &collection.key))
 		return -EINVAL;
-	struct cache_disk *disk = cache_shared_disk();
+	struct cache_disk *disk = cache_disk_hold();
 	unsigned in_memory = (unsigned)visit_all(&collection, collect);
 	if (disk)
 		add_found(&collection, disk,
 			  cache_disk_list(disk, collection.key, 0, ret_objects + in_memory, most - in_memory));
+	cache_disk_release(disk);
 	return (int)collection.count;
 }
 
@@ -247,10 +258,11 @@ static int compare_uses(const void *a, const void *b)
 int cache_top(struct cache_object **ret_objects, unsigned most)
 {
 	struct collection collection = {.objects = ret_objects, .most = most / 2};
-	struct cache_disk *disk = cache_shared_disk();
+	struct cache_disk *disk = cache_disk_hold();
 	(void)visit_all(&collection, rank);
 	if (disk)
 		add_found(&collection, disk, cache_disk_top(disk, ret_objects + collection.count, most / 2));
+	cache_disk_release(disk);
 	qsort(ret_objects, collection.count, sizeof(struct cache_object *), compare_uses);
 	while (collection.count > most / 2)
 		cache_object_unref(ret_objects[--collection.count]);

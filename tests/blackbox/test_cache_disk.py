@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from support.cache import CONFIG, Site, cache_command, is_hit
+from support.cache import ADMIN, CONFIG, Site, cache_command, is_hit
 from support.usher import eventually, free_port, run_command
 
 DISK = 'cache_disk: {path: "$DISK", size: $SIZE}\nadmin: "unix:$DIR/$ADMIN"\n'
@@ -625,8 +625,84 @@ def test_a_reload_keeps_the_disk_and_takes_its_size(disk):
     usher.reload(CONFIG + DISK)
     usher.get("/more")
     eventually(lambda: disk.bytes() <= 1 << 20)
-    usher.reload(CONFIG)
-    usher.wait_for_error("stays in use until usher is restarted")
+
+
+def test_a_reload_takes_another_disk(disk, tmp_path):
+    """What is in memory stays; what is on the former disk is not used again, as it hears of no purge any more."""
+    usher, site = disk.start(cache=LARGE, more=SMALL_MEMORY, body=content_of(100_000))
+    usher.get("/large")
+    disk.wait_for_files(2)
+    former, disk.path = disk.path, tmp_path / "other"
+    usher.values["DISK"] = str(disk.path)
+    usher.reload(CONFIG + DISK + SMALL_MEMORY)
+    assert not is_hit(usher, "/large")
+    disk.wait_for_files(2)
+    assert is_hit(usher, "/large") and len(site.asked) == 2
+    disk.path, usher.values["DISK"] = former, str(former)
+    usher.reload(CONFIG + DISK + SMALL_MEMORY)
+    assert not is_hit(usher, "/large")
+    eventually(lambda: is_hit(usher, "/large"))
+    usher.stop()
+    again, site = disk.start(cache=LARGE, more=SMALL_MEMORY)
+    assert is_hit(again, "/large") and not site.asked
+
+
+def test_a_reload_leaves_the_disk(disk):
+    usher, site = disk.start()
+    usher.get("/a")
+    disk.wait_for_files(1)
+    usher.reload(CONFIG + ADMIN)
+    assert is_hit(usher, "/a")  # in memory
+    assert "on the disk" not in cache_command(usher, "stats").stdout
+    usher.get("/b")
+    usher.stop()
+    again, _ = disk.start()
+    assert not is_hit(again, "/a") and not is_hit(again, "/b")
+
+
+def test_a_fetch_for_the_former_disk_goes_on(disk, tmp_path):
+    """Its file is written to where it began; the answer is whole."""
+    go, body = threading.Event(), content_of(500_000)
+
+    def script(connection):
+        while (request := connection.read_request()) is not None:
+            head = f"HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.send(head + body[:250_000])
+            go.wait(30)
+            connection.send(body[250_000:])
+    usher, _ = disk.start(cache=LARGE, more=SMALL_MEMORY, origin=disk.stage.origin(script))
+    with usher.connect() as client:
+        client.request("GET", "/large")
+        while len(client.reader.buffer) < 200_000:
+            assert client.reader.fill()
+        usher.values["DISK"] = str(tmp_path / "other")
+        usher.reload(CONFIG + DISK + SMALL_MEMORY)
+        go.set()
+        assert client.response().body.decode() == body
+    usher.stop()
+
+
+def test_a_purge_made_without_the_disk_means_what_is_there(disk, tmp_path):
+    usher, _ = disk.start("Cache-Control: max-age=600", "Cache-Tag: one")
+    usher.get("/a")
+    disk.wait_for_files(1)
+    usher.stop()
+    other = disk.stage.usher(CONFIG + ADMIN, ORIGIN="http://127.0.0.1:1", CACHE="{status: true}", DIR=tmp_path, DISK=disk.path, SIZE="1GiB")
+    assert cache_command(other, "purge", "--tag", "one").returncode == 0
+    other.values["ADMIN"] = "admin.sock"
+    other.reload(CONFIG + DISK)
+    assert other.get("/a").status == 502
+
+
+def test_a_reload_that_fails_keeps_the_disk(disk):
+    usher, site = disk.start(more=SMALL_MEMORY, cache=LARGE, body=content_of(100_000))
+    usher.get("/large")
+    disk.wait_for_files(2)
+    usher.values["DISK"] = "/proc/none/disk"
+    usher.write(CONFIG + DISK + SMALL_MEMORY)
+    usher.signal(signal.SIGHUP)
+    usher.wait_for_error("/proc/none/disk")
+    assert is_hit(usher, "/large") and len(site.asked) == 1
 
 
 def test_it_may_come_by_a_reload(disk):
