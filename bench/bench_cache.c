@@ -3,7 +3,8 @@
 //	ninja -C build bench/bench_cache && build/bench/bench_cache
 //
 // bytes for each stored answer beyond its own; finding one among a thousand and a million; finding one and the same
-// from one and two threads; and the hit ratio on made traces beside that of LRU.
+// from one and two threads; a purge of a tag that 100,000 have, while another thread finds; and the hit ratio on made
+// traces beside that of LRU.
 #include "cache/store.h"
 #include "measure.h"
 
@@ -11,11 +12,21 @@
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { FINDS = 2000000, HOT_FINDS = 4000000, CONTENT = 1024, REQUESTS = 2000000, IDS = 200000, KEY_MAX = 64 };
+enum {
+	FINDS = 2000000,
+	HOT_FINDS = 4000000,
+	CONTENT = 1024,
+	REQUESTS = 2000000,
+	IDS = 200000,
+	KEY_MAX = 64,
+	TAGGED = 100000
+};
 
 static const struct fields none;
 static const struct cache_directives silent = {.max_age = CACHE_ABSENT, .s_maxage = CACHE_ABSENT};
@@ -270,6 +281,63 @@ static void compare(const struct trace *trace)
 	free(ids);
 }
 
+// --- A purge
+
+struct finder {
+	struct cache_store *store;
+	_Atomic bool is_done;
+	uint64_t finds, slow; // slow: longer than 100 us
+};
+
+static void *find_meanwhile(void *argument)
+{
+	struct finder *finder = argument;
+	uint64_t random = 7;
+	char room[KEY_MAX];
+	for (; !atomic_load(&finder->is_done); finder->finds++) {
+		int64_t began_ns = now_ns();
+		(void)find(finder->store, write_key(room, (unsigned)(next_random(&random) % TAGGED)));
+		int64_t took_ns = now_ns() - began_ns;
+		finder->slow += took_ns > 100000;
+	}
+	return NULL;
+}
+
+static void measure_purge(void)
+{
+	struct field items[7];
+	struct fields usual = usual_fields(), fields = {items, 7, 7};
+	memcpy(items, usual.items, 6 * sizeof *items);
+	items[6] = (struct field){SLICE("Surrogate-Key"), SLICE("page product-1834 all"), FIELD_SURROGATE_KEY};
+	struct finder finder = {.store = cache_store_new(UINT64_C(8) << 30)};
+	pthread_t thread;
+	char room[KEY_MAX];
+	if (!finder.store)
+		abort();
+	for (unsigned i = 0; i < TAGGED; i++)
+		put(finder.store, i, &fields, SLICE("content"));
+	if (pthread_create(&thread, NULL, find_meanwhile, &finder) != 0)
+		abort();
+	const struct timespec moment = {.tv_nsec = 100 * 1000 * 1000};
+	(void)nanosleep(&moment, NULL);
+	int64_t began_ns = now_ns();
+	const struct cache_purge purge = {CACHE_PURGE_TAG, SLICE("product-1834"), false};
+	if (!cache_purges_add(cache_store_purges(finder.store), &purge))
+		abort();
+	int64_t added_ns = now_ns() - began_ns;
+	unsigned found = 0;
+	for (unsigned i = 0; i < TAGGED; i += 1000)
+		found += find(finder.store, write_key(room, i));
+	int64_t swept = cache_store_sweep(finder.store), swept_ns = now_ns() - began_ns;
+	atomic_store(&finder.is_done, true);
+	pthread_join(thread, NULL);
+	printf("a purge of %d by tag: in force after %.1f us (%u found then), swept after %.1f ms (%lld of them by the "
+	       "sweep); of %llu finds of another thread meanwhile %llu took longer than 100 us\n",
+	       TAGGED, (double)added_ns / 1e3, found, (double)swept_ns / 1e6, (long long)swept,
+	       (unsigned long long)finder.finds, (unsigned long long)finder.slow);
+	cache_store_free(finder.store);
+}
+
 int main(void)
 {
 	static const struct trace traces[] = {
@@ -281,6 +349,7 @@ int main(void)
 	double few_ns = measure(1000), many_ns = measure(1000000);
 	printf("a million to a thousand: %.2f\n", many_ns / few_ns);
 	measure_threads();
+	measure_purge();
 	for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
 		compare(&traces[i]);
 	return 0;

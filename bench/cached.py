@@ -1,9 +1,15 @@
 """Hits of the cache: everything that is asked for is stored."""
 
-from rig import per_gigabyte, per_request, run_h2load, run_wrk
+import json
+import subprocess
+import sys
+
+from rig import BENCH, LOAD_CORE, free_port, on_core, per_gigabyte, per_request, run_h2load, run_wrk
 
 PROXIES = ("usher", "nginx", "haproxy", "varnish")
 KIBIBYTE = 1024
+CROWD = 1000
+CROWD_MS = 1100  # the longest wait, where the origin takes a second
 
 
 def names(bench, tls=False):
@@ -42,3 +48,21 @@ def small_h2(bench):
         return per_request(proxy, before, run_h2load(proxy, 16, 32, seconds))
 
     bench.interleaved("hits, HTTP/2 over TLS, 1 KiB, 16 connections x 32 streams", rounds, names(bench, True), measure, tls=True, cached=True)
+
+
+def crowd(bench):
+    """1,000 clients at once, who miss a page that takes the origin a second."""
+    origin_port = free_port()
+    process = subprocess.Popen(on_core(LOAD_CORE, sys.executable, BENCH / "crowd.py", origin_port, CROWD),
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    if process.stdout.readline().strip() != "ready":
+        sys.exit("bench: the crowd did not come")
+
+    def measure(proxy):
+        process.stdin.write(f"{proxy.port}\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    bench.interleaved(f"a crowd of {CROWD}", 3, names(bench), measure, cached=True, origin_port=origin_port)
+    process.stdin.close()
+    process.wait()

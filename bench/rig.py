@@ -254,10 +254,10 @@ class Bench:
         self.origin.wait()
         shutil.rmtree(self.directory)
 
-    def start(self, name, tls=False, **more):
+    def start(self, name, tls=False, origin_port=None, **more):
         directory = self.directory / f"{name}{len(list(self.directory.iterdir()))}"
         directory.mkdir()
-        proxy = Proxy(name, directory, self.origin_port, self.certificate if tls else None, **more)
+        proxy = Proxy(name, directory, origin_port or self.origin_port, self.certificate if tls else None, **more)
         self.running.append(proxy)
         proxy.wait()
         return proxy
@@ -267,9 +267,9 @@ class Bench:
             self.running.remove(proxy)
             proxy.stop()
 
-    def interleaved(self, work, rounds, names, measure, tls=False, cached=False):
+    def interleaved(self, work, rounds, names, measure, tls=False, **more):
         """Runs measure(proxy) for all proxies in turn, and keeps the medians of its numbers."""
-        proxies = [self.start(name, tls, cached=cached) for name in names]
+        proxies = [self.start(name, tls, **more) for name in names]
         self.repeat(work, rounds, [(proxy.name, proxy) for proxy in proxies], measure)
         self.stop(proxies)
 

@@ -177,10 +177,10 @@ bool cache_parts_suffice(const struct exchange *exchange, const struct fields *r
 			 const struct cache_object *object, uint64_t length, int64_t now_s)
 {
 	struct cache_parts parts;
-	struct cache_validators validators = cache_object_validators(object);
 	if (object->status != 206)
 		return true;
 	struct cache_run run = cache_run_of(object, length);
+	struct cache_validators validators = cache_object_validators(object);
 	if (cache_is_not_modified(request, &validators, now_s))
 		return exchange->transaction.request.method == METHOD_GET;
 	if (!counts(exchange, request, object, now_s))

@@ -77,6 +77,26 @@ def test_a_crowd_costs_one_fetch(cached, number):
     crowd.close()
 
 
+def test_a_thousand_at_once_for_a_page_that_takes_a_second(cached):
+    """How long they wait is printed here, and bounded in bench/run (crowd)."""
+    usher, site = cached()
+
+    def answer(request, body):
+        time.sleep(1)
+        return "200 OK", ["Cache-Control: max-age=60"], body
+    site.fields = answer
+    clients = [usher.connect() for _ in range(1000)]
+    began = time.monotonic()
+    for client in clients:
+        client.request()
+    answers = [client.response() for client in clients]
+    print(f"1,000 clients were answered within {time.monotonic() - began:.3f} s")
+    assert {(each.status, each.body) for each in answers} == {(200, b"1")}
+    assert len(site.asked) == 1 and usher.get().get("Cache-Status") == "usher; hit"
+    for client in clients:
+        client.close()
+
+
 @pytest.mark.parametrize("method,fields", [
     ("HEAD", ()), ("GET", ('If-None-Match: "x"',)), ("GET", ("Authorization: Basic eA==",)), ("GET", ("Cache-Control: no-store",)),
 ])

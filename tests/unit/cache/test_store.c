@@ -11,7 +11,7 @@ static struct cache_store *store;
 
 static int begin(void **state)
 {
-	arena_init(&arena, 64 << 20);
+	arena_init(&arena, 256 << 20);
 	store = cache_store_new(64 << 20);
 	assert_non_null(store);
 	return 0;
@@ -213,6 +213,32 @@ static void purges_drop_what_they_mean(void **state)
 	assert_false(has("http://a/1"));
 }
 
+// From the moment it is there, not when the sweep comes by.
+static void a_purge_of_very_many_takes_effect_at_once(void **state)
+{
+	enum { MANY = 100000 };
+	char key[32];
+	cache_store_set_budget(store, UINT64_C(1) << 30);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(key, sizeof key, "http://a/%u", i);
+		put(key, i % 1000 == 999 ? "Cache-Tag: other" : "Cache-Tag: other, tag", "", 1);
+	}
+	const struct cache_purge by_tag = {CACHE_PURGE_TAG, SLICE("tag"), false};
+	assert_true(cache_purges_add(cache_store_purges(store), &by_tag));
+	unsigned gone = 0;
+	for (unsigned i = 0; i < MANY; i += 37) {
+		snprintf(key, sizeof key, "http://a/%u", i);
+		struct cache_object *object = find(key, "");
+		assert_int_equal(object != NULL, i % 1000 == 999);
+		gone += object == NULL;
+		cache_object_unref(object);
+	}
+	assert_int_equal(cache_store_sweep(store), MANY - MANY / 1000 - gone);
+	struct cache_store_status status;
+	cache_store_read_status(store, &status);
+	assert_int_equal(status.objects, MANY / 1000);
+}
+
 // Those that were asked for before a purge, and come after it.
 static void purges_mean_what_is_under_way(void **state)
 {
@@ -307,6 +333,7 @@ int main(void)
 		TEST(holds_its_budget),
 		TEST(scans_push_nothing_of_use_out),
 		TEST(purges_drop_what_they_mean),
+		TEST(a_purge_of_very_many_takes_effect_at_once),
 		TEST(purges_mean_what_is_under_way),
 		TEST(counts_uses),
 		TEST(threads_share_it),
