@@ -21,15 +21,27 @@ struct job {
 	bool done;
 };
 
-static struct {
+// What waits for others over a network has threads of its own, so that what others make slow holds up nothing else.
+struct pool {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct list_link queue;
 	unsigned queued, queue_length;
 	pthread_t *threads;
-	unsigned thread_count;
+	unsigned thread_count, thread_max;
+	unsigned idle; // threads that wait for work
 	bool started, stopping;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+};
+
+enum { LOCAL, REMOTE, POOLS };
+enum { REMOTE_THREADS = 16, REMOTE_QUEUE = 256 };
+
+static struct pool pools[POOLS] = {
+	[LOCAL] = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER},
+	[REMOTE] = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER},
+};
+
+static int start_thread(struct pool *pool);
 
 // --- The fiber's side.
 
@@ -47,36 +59,54 @@ static void job_runs_here(struct loop_message *message)
 	job_came_back(message);
 }
 
-static bool enqueue(struct job *job)
+// Another thread, where all are busy and there may be more. False when there is none at all.
+static bool has_thread(struct pool *pool)
 {
-	pthread_mutex_lock(&pool.lock);
-	check(pool.started);
-	bool accepted = pool.queued < pool.queue_length && !pool.stopping;
+	if (pool->idle <= pool->queued && pool->thread_count < pool->thread_max)
+		(void)start_thread(pool);
+	return pool->thread_count > 0;
+}
+
+static bool enqueue(struct pool *pool, struct job *job)
+{
+	pthread_mutex_lock(&pool->lock);
+	check(pool->started);
+	bool accepted = pool->queued < pool->queue_length && !pool->stopping && has_thread(pool);
 	if (accepted) {
-		list_push_back(&pool.queue, &job->link);
-		pool.queued++;
-		pthread_cond_signal(&pool.changed);
+		list_push_back(&pool->queue, &job->link);
+		pool->queued++;
+		pthread_cond_signal(&pool->changed);
 	}
-	pthread_mutex_unlock(&pool.lock);
+	pthread_mutex_unlock(&pool->lock);
 	return accepted;
 }
 
-int offload(void (*run)(void *argument), void *argument)
+static int run_by(struct pool *pool, void (*run)(void *argument), void *argument)
 {
 	struct job job = {.run = run, .argument = argument, .loop = loop_current(), .fiber = fiber_current()};
 	check(job.fiber != NULL);
-	if (pool.thread_count > 0) {
+	if (pool->thread_max > 0) {
 		job.message.run = job_came_back;
-		if (!enqueue(&job))
+		if (!enqueue(pool, &job))
 			return -EAGAIN;
 	} else {
-		check(pool.started);
+		check(pool->started);
 		job.message.run = job_runs_here;
 		loop_post(job.loop, &job.message);
 	}
 	while (!job.done)
 		fiber_wait_steadfast("offloaded work");
 	return 0;
+}
+
+int offload(void (*run)(void *argument), void *argument)
+{
+	return run_by(&pools[LOCAL], run, argument);
+}
+
+int offload_remote(void (*run)(void *argument), void *argument)
+{
+	return run_by(&pools[REMOTE], run, argument);
 }
 
 void offload_surely(void (*run)(void *argument), void *argument)
@@ -92,55 +122,81 @@ void offload_surely(void (*run)(void *argument), void *argument)
 // --- The threads' side.
 
 // The next piece of work, or NULL at the end.
-static struct job *dequeue(void)
+static struct job *dequeue(struct pool *pool)
 {
-	pthread_mutex_lock(&pool.lock);
-	while (list_is_empty(&pool.queue) && !pool.stopping)
-		pthread_cond_wait(&pool.changed, &pool.lock);
-	struct list_link *link = list_pop_front(&pool.queue);
+	pthread_mutex_lock(&pool->lock);
+	pool->idle++;
+	while (list_is_empty(&pool->queue) && !pool->stopping)
+		pthread_cond_wait(&pool->changed, &pool->lock);
+	pool->idle--;
+	struct list_link *link = list_pop_front(&pool->queue);
 	if (link != NULL)
-		pool.queued--;
-	pthread_mutex_unlock(&pool.lock);
+		pool->queued--;
+	pthread_mutex_unlock(&pool->lock);
 	return link != NULL ? LIST_ENTRY(link, struct job, link) : NULL;
 }
 
 static void *run_thread(void *argument)
 {
 	struct job *job;
-	while ((job = dequeue()) != NULL) {
+	while ((job = dequeue(argument)) != NULL) {
 		job->run(job->argument);
 		loop_post(job->loop, &job->message);
 	}
 	return NULL;
 }
 
-static int start_threads(unsigned threads)
+static int start_thread(struct pool *pool)
 {
 	// Signals are for the loops' threads.
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int failed = 0;
-	while (failed == 0 && pool.thread_count < threads) {
-		failed = pthread_create(&pool.threads[pool.thread_count], NULL, run_thread, NULL);
-		if (failed == 0)
-			pool.thread_count++;
-	}
+	int failed = pthread_create(&pool->threads[pool->thread_count], NULL, run_thread, pool);
+	if (failed == 0)
+		pool->thread_count++;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -failed;
 }
 
+static int start(struct pool *pool, unsigned thread_max, unsigned queue_length)
+{
+	check(!pool->started);
+	pool->threads = thread_max > 0 ? calloc(thread_max, sizeof *pool->threads) : NULL;
+	if (thread_max > 0 && pool->threads == NULL)
+		return -ENOMEM;
+	list_init(&pool->queue);
+	pool->thread_max = thread_max;
+	pool->queue_length = queue_length;
+	pool->stopping = false;
+	pool->started = true;
+	return 0;
+}
+
+static void stop(struct pool *pool)
+{
+	if (!pool->started)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pool->stopping = true;
+	pthread_cond_broadcast(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
+	for (unsigned i = 0; i < pool->thread_count; i++)
+		pthread_join(pool->threads[i], NULL);
+	check(pool->queued == 0);
+	free(pool->threads);
+	pool->threads = NULL;
+	pool->thread_count = 0;
+	pool->started = false;
+}
+
 int offload_start(unsigned threads, unsigned queue_length)
 {
-	check(!pool.started);
-	pool.threads = threads > 0 ? calloc(threads, sizeof *pool.threads) : NULL;
-	if (threads > 0 && pool.threads == NULL)
-		return -ENOMEM;
-	list_init(&pool.queue);
-	pool.queue_length = queue_length;
-	pool.stopping = false;
-	pool.started = true;
-	int failed = start_threads(threads);
+	int failed = start(&pools[LOCAL], threads, queue_length);
+	if (failed == 0)
+		failed = start(&pools[REMOTE], threads > 0 ? REMOTE_THREADS : 0, REMOTE_QUEUE);
+	while (failed == 0 && pools[LOCAL].thread_count < threads)
+		failed = start_thread(&pools[LOCAL]);
 	if (failed != 0)
 		offload_stop();
 	return failed;
@@ -148,17 +204,6 @@ int offload_start(unsigned threads, unsigned queue_length)
 
 void offload_stop(void)
 {
-	if (!pool.started)
-		return;
-	pthread_mutex_lock(&pool.lock);
-	pool.stopping = true;
-	pthread_cond_broadcast(&pool.changed);
-	pthread_mutex_unlock(&pool.lock);
-	for (unsigned i = 0; i < pool.thread_count; i++)
-		pthread_join(pool.threads[i], NULL);
-	check(pool.queued == 0);
-	free(pool.threads);
-	pool.threads = NULL;
-	pool.thread_count = 0;
-	pool.started = false;
+	for (unsigned i = 0; i < POOLS; i++)
+		stop(&pools[i]);
 }

@@ -1,4 +1,4 @@
-// Work that may block or needs a deep stack, done by a bounded pool of threads.
+// Work that may block or needs a deep stack, done by bounded pools of threads.
 #ifndef USHER_FIBER_OFFLOAD_H
 #define USHER_FIBER_OFFLOAD_H
 
@@ -15,7 +15,11 @@ void offload_stop(void);
 // the queue is full (then it was not run).
 int offload(void (*run)(void *argument), void *argument);
 
-// The same for what must be run: while the queue is full, it waits. Where no fiber runs, it is run at once.
+// The same for what waits for others over a network, for seconds: on threads of its own, sixteen at most, which are
+// started when they are needed.
+int offload_remote(void (*run)(void *argument), void *argument);
+
+// As offload, for what must be run: while the queue is full, it waits. Where no fiber runs, it is run at once.
 void offload_surely(void (*run)(void *argument), void *argument);
 
 #endif

@@ -206,6 +206,56 @@ static void loops_share_the_pool(void **state)
 	offload_stop();
 }
 
+static void pass_gate_remotely(void *argument)
+{
+	bool passed = false;
+	if (offload_remote(wait_at_gate, &passed) == -EAGAIN) {
+		refused++;
+		return;
+	}
+	assert_true(passed);
+	summed++;
+}
+
+// While all who wait for others stand still, there is still somebody for the rest.
+static void add_up_then_open_gate(void *argument)
+{
+	struct sum sum = {.from = 0, .to = 999};
+	assert_int_equal(summed, 0);
+	assert_int_equal(offload(add_up, &sum), 0);
+	assert_int_equal(summed, 0);
+	for (int i = 0; i < 400; i++)
+		sem_post(&gate);
+}
+
+static void who_waits_for_others_holds_up_nobody(void **state)
+{
+	assert_int_equal(sem_init(&gate, 0, 0), 0);
+	assert_int_equal(offload_start(1, 4), 0);
+	summed = refused = 0;
+	for (int i = 0; i < 400; i++)
+		fiber_spawn("gate", pass_gate_remotely, NULL);
+	fiber_spawn("open", add_up_then_open_gate, NULL);
+	loop_run(loop);
+	// Sixteen run, and 256 wait.
+	assert_in_range(summed, 256, 272);
+	assert_int_equal(summed + refused, 400);
+	offload_stop();
+	sem_destroy(&gate);
+}
+
+static void remote_work_is_done_without_threads_too(void **state)
+{
+	assert_int_equal(sem_init(&gate, 0, 1), 0);
+	assert_int_equal(offload_start(0, 0), 0);
+	summed = 0;
+	fiber_spawn("gate", pass_gate_remotely, NULL);
+	loop_run(loop);
+	assert_int_equal(summed, 1);
+	offload_stop();
+	sem_destroy(&gate);
+}
+
 static void starting_fails_without_memory(void **state)
 {
 	fail_alloc_after(0);
@@ -225,6 +275,8 @@ int main(void)
 		TEST(a_cancelled_fiber_waits_for_its_work),
 		TEST(without_threads_the_loop_does_it),
 		TEST(loops_share_the_pool),
+		TEST(who_waits_for_others_holds_up_nobody),
+		TEST(remote_work_is_done_without_threads_too),
 		TEST(starting_fails_without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
