@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SLOTS = 4096, KEY_BYTES = 32, DIGEST_BYTES = 32, MESSAGE_MAX = 8 * 1024 + 512 };
@@ -13,6 +14,8 @@ enum { SLOTS = 4096, KEY_BYTES = 32, DIGEST_BYTES = 32, MESSAGE_MAX = 8 * 1024 +
 struct slot {
 	unsigned char digest[DIGEST_BYTES];
 	int64_t until_ns;
+	char *said; // NULL: nothing
+	size_t said_length;
 };
 
 static struct {
@@ -54,7 +57,8 @@ static struct slot *slot_of(const unsigned char digest[DIGEST_BYTES])
 	return &table.slots[(digest[0] | digest[1] << 8) % SLOTS];
 }
 
-bool remembered_has(const struct remembered_login *login, int64_t now_ns)
+bool remembered_has_said(const struct remembered_login *login, int64_t now_ns, char room[REMEMBERED_SAID_MAX],
+			 struct slice *ret_said)
 {
 	unsigned char digest[DIGEST_BYTES];
 	if (!digest_of(login, digest))
@@ -62,18 +66,43 @@ bool remembered_has(const struct remembered_login *login, int64_t now_ns)
 	const struct slot *slot = slot_of(digest);
 	pthread_mutex_lock(&table.lock);
 	bool has = now_ns < slot->until_ns && CRYPTO_memcmp(slot->digest, digest, DIGEST_BYTES) == 0;
+	if (has && slot->said_length > 0)
+		memcpy(room, slot->said, slot->said_length);
+	if (has)
+		*ret_said = slice_from(room, slot->said_length);
 	pthread_mutex_unlock(&table.lock);
 	return has;
 }
 
-void remembered_put(const struct remembered_login *login, int64_t until_ns)
+bool remembered_has(const struct remembered_login *login, int64_t now_ns)
+{
+	char room[REMEMBERED_SAID_MAX];
+	struct slice said;
+	return remembered_has_said(login, now_ns, room, &said);
+}
+
+void remembered_put_said(const struct remembered_login *login, int64_t until_ns, struct slice said)
 {
 	unsigned char digest[DIGEST_BYTES];
-	if (!digest_of(login, digest))
+	if (said.length > REMEMBERED_SAID_MAX || !digest_of(login, digest))
 		return;
+	char *copy = said.length > 0 ? malloc(said.length) : NULL;
+	if (said.length > 0 && !copy)
+		return;
+	if (copy)
+		memcpy(copy, said.data, said.length);
 	struct slot *slot = slot_of(digest);
 	pthread_mutex_lock(&table.lock);
+	char *former = slot->said;
 	memcpy(slot->digest, digest, DIGEST_BYTES);
 	slot->until_ns = until_ns;
+	slot->said = copy;
+	slot->said_length = said.length;
 	pthread_mutex_unlock(&table.lock);
+	free(former);
+}
+
+void remembered_put(const struct remembered_login *login, int64_t until_ns)
+{
+	remembered_put_said(login, until_ns, SLICE_EMPTY);
 }

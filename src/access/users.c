@@ -140,7 +140,7 @@ static bool add_group(struct users *users, struct slice name, struct slice group
 	return user->groups.data != NULL;
 }
 
-static bool is_group_name(struct slice group)
+bool users_is_group(struct slice group)
 {
 	return group.length > 0 && group.length <= USERS_NAME_MAX && slice_is_printable(group) &&
 	       slice_find(group, ',') == group.length;
@@ -155,7 +155,7 @@ bool users_read_groups(struct users *users, struct slice content, struct arena *
 			continue;
 		bool has_names = slice_cut(line, ':', &group, &names);
 		group = slice_trim(group);
-		if (!has_names || !is_group_name(group))
+		if (!has_names || !users_is_group(group))
 			return fail(number, "expected GROUP: USER USER ...", ret_fault);
 		for (bool more = true; more;) {
 			more = slice_cut(slice_trim(names), ' ', &name, &names);

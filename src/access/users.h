@@ -59,6 +59,9 @@ bool api_key_digest(struct slice key, char ret_digits[API_KEY_DIGITS + 1]);
 // Whose API key it is, of keys that users_read_keys read. NULL: nobody's.
 const struct user *users_find_key(const struct users *keys, struct slice key);
 
+// Whether it can be a group's name: 1 to 128 printable bytes, without a comma.
+bool users_is_group(struct slice group);
+
 // Whether he is in the group.
 bool user_is_in(const struct user *user, struct slice group);
 

@@ -53,16 +53,16 @@ static void let_in(struct exchange *exchange, const struct access_config *config
 
 static void take_basic(struct exchange *exchange, const struct access_config *config, const struct basic *basic)
 {
-	const struct user *user = NULL;
-	switch (access_verify(exchange, config->logins, config->login_count, basic->user, basic->password, &user)) {
+	struct access_who who;
+	switch (access_verify(exchange, config->logins, config->login_count, basic->user, basic->password, &who)) {
 	case ACCESS_RIGHT:
-		if (user->second.length > 0) {
+		if (who.user->second.length > 0) {
 			challenge(exchange, config, "the user logs in by the page, with a second factor");
 			return;
 		}
 		if (!config->pass_password)
 			(void)fields_remove(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
-		let_in(exchange, config, user, basic->password);
+		let_in(exchange, config, who.user, basic->password);
 		return;
 	case ACCESS_WRONG:
 		challenge(exchange, config, "the user name or the password is wrong");
@@ -72,6 +72,9 @@ static void take_basic(struct exchange *exchange, const struct access_config *co
 		return;
 	case ACCESS_BUSY:
 		exchange_fail(exchange, FAULT_OVERLOADED, "log in", "too many passwords are being verified");
+		return;
+	case ACCESS_ABSENT:
+		exchange_fail(exchange, FAULT_OVERLOADED, "log in", "who knows the users cannot be asked");
 		return;
 	case ACCESS_ENDED:
 		exchange_fail(exchange, FAULT_CLIENT_GONE, "log in", NULL);

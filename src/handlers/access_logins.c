@@ -96,6 +96,9 @@ static const struct config_key login_keys[] = {
 		 "SHA-256 "
 		 "and SHA-512 of crypt, yescrypt, argon2; taken without a reload when it is replaced",
 	 .form = "a path such as staff.htpasswd"},
+	{"ldap", CONFIG_OPTIONAL, offsetof(struct login, directory),
+	 .help = "users of a directory, beside those of `users` or in their place",
+	 .section = &access_directory_section},
 	{"groups", CONFIG_TEXT, offsetof(struct login, groups_path),
 	 .help = "a file of groups, each line GROUP: USER USER ...; taken without a reload when it is replaced",
 	 .form = "a path such as staff.groups"},
@@ -192,6 +195,12 @@ static bool read_keys(struct config_load *load, struct login_keys *keys)
 static bool read_groups(struct config_load *load, struct login *login)
 {
 	const struct config_text *path = &login->groups_path;
+	if (path->text.data && !login->users_path.text.data && !login->keys) {
+		config_error(load, path->place,
+			     "this file is of users who stand in `users`; a directory tells groups by "
+			     "`ldap.groups`");
+		return false;
+	}
 	return !path->text.data || (read_file(load, path, users_read_groups, &login->users) &&
 				    (!login->keys || read_file(load, path, users_read_groups, &login->keys->users)));
 }
@@ -278,18 +287,74 @@ static bool load_tokens(struct config_load *load, struct login *login)
 	return config_at_free(load, free_keys, tokens->keys);
 }
 
+// Hashes take a core's whole time, for tens of milliseconds: so many at once, of all logins; and so many that wait.
+enum { HASHES_AT_ONCE = 2, WAITING_MAX = 64 };
+
+static pthread_once_t hash_places_once = PTHREAD_ONCE_INIT;
+static struct places hash_places;
+
+static void make_hash_places(void)
+{
+	places_init(&hash_places, HASHES_AT_ONCE, WAITING_MAX);
+}
+
+static void end_places(void *places)
+{
+	places_fini(places);
+}
+
+// A slow directory, or one that is away, must not hold up other logins: it has places of its own.
+static bool load_elsewhere(struct config_load *load, struct login *login)
+{
+	if (!login->directory)
+		return true;
+	if (login->second_path.text.data) {
+		config_error(
+			load, login->second_path.place,
+			"a second factor is of users who stand in a file; those of a directory would get in without "
+			"one");
+		return false;
+	}
+	struct places *places = config_alloc(load, sizeof *places);
+	if (!places || !access_directory_load(load, login->directory, &login->elsewhere))
+		return false;
+	places_init(places, (unsigned)login->directory->at_once, WAITING_MAX);
+	login->elsewhere.places = places;
+	login->has_others = true;
+	return config_at_free(load, end_places, places);
+}
+
+static bool load_file(struct config_load *load, struct login *login)
+{
+	if (!login->users_path.text.data)
+		return true;
+	return read_users(load, login) && read_second(load, login);
+}
+
 // Without users there is nobody to log in with a password.
 static bool load_users(struct config_load *load, struct login *login)
 {
-	if (login->users_path.text.data)
-		return load_session(load, login) && access_pages_load(load, &login->pages) && read_users(load, login) &&
-		       read_second(load, login);
+	if (login->users_path.text.data || login->directory)
+		return load_session(load, login) && access_pages_load(load, &login->pages) && load_file(load, login) &&
+		       load_elsewhere(load, login);
 	if (!login->tokens && !login->keys) {
-		config_error(load, login->place, "a login needs `users`, `tokens` or `api_keys`");
+		config_error(load, login->place, "a login needs `users`, `ldap`, `tokens` or `api_keys`");
 		return false;
 	}
 	login->page = login->basic = false;
 	return true;
+}
+
+// When all that the digest is of has been read.
+static void make_file_source(struct login *login)
+{
+	(void)pthread_once(&hash_places_once, make_hash_places);
+	login->file = (struct source){
+		.verify = source_verify_file,
+		.self = &login->users,
+		.digest = login->users.digest,
+		.places = &hash_places,
+	};
 }
 
 static bool load_login(struct config_load *load, struct login *login)
@@ -301,8 +366,11 @@ static bool load_login(struct config_load *load, struct login *login)
 			     "a realm stands in quotes: it has no quotes, backslashes or control characters");
 		return false;
 	}
-	return load_users(load, login) && read_keys(load, login->keys) && read_groups(load, login) &&
-	       load_tokens(load, login);
+	if (!load_users(load, login) || !read_keys(load, login->keys) || !read_groups(load, login) ||
+	    !load_tokens(load, login))
+		return false;
+	make_file_source(login);
+	return true;
 }
 
 static bool load(struct config_load *load, struct snapshot *snapshot, void *value, void **ret_section)

@@ -4,9 +4,11 @@
 
 #include "access/jwt.h"
 #include "access/session.h"
+#include "access/source.h"
 #include "access/users.h"
 #include "config/load.h"
 #include "exchange/snapshot.h"
+#include "handlers/access_directory.h"
 #include "handlers/access_pages.h"
 
 #include <stdint.h>
@@ -45,9 +47,12 @@ struct login {
 	bool has_others; // users that stand in no file: what is known of them comes with their login
 	struct login_session session;
 	struct access_pages pages;
-	struct login_tokens *tokens; // NULL: none are taken
-	struct login_keys *keys;     // the same
-	struct users users;	     // of these files
+	struct login_tokens *tokens;	   // NULL: none are taken
+	struct login_keys *keys;	   // the same
+	struct login_directory *directory; // NULL: there is none
+	struct users users;		   // of these files
+	// Who is asked whether a password is right: .verify is NULL where there are no such users.
+	struct source file, elsewhere;
 };
 
 // The login with that name, in the snapshot's memory. NULL after config_error.

@@ -150,14 +150,6 @@ static void send_to(struct exchange *exchange, struct slice target)
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
 }
 
-static const struct login *login_of(const struct access_config *config, const struct user *user)
-{
-	for (size_t i = 0; i < config->login_count; i++)
-		if (users_find(&config->logins[i]->users, user->name) == user)
-			return config->logins[i];
-	return NULL;
-}
-
 // Who has a second factor is asked for it now.
 static void let_in(struct exchange *exchange, const struct login *login, const struct user *user, struct slice password)
 {
@@ -174,10 +166,10 @@ static void let_in(struct exchange *exchange, const struct login *login, const s
 static void verify(struct exchange *exchange, const struct access_config *config, struct slice name,
 		   struct slice password)
 {
-	const struct user *user = NULL;
-	switch (access_verify(exchange, config->logins, config->login_count, name, password, &user)) {
+	struct access_who who;
+	switch (access_verify(exchange, config->logins, config->login_count, name, password, &who)) {
 	case ACCESS_RIGHT:
-		let_in(exchange, login_of(config, user), user, password);
+		let_in(exchange, who.login, who.user, password);
 		return;
 	case ACCESS_WRONG:
 		access_page_show(exchange, config, 401, ACCESS_REASON_WRONG);
@@ -186,6 +178,7 @@ static void verify(struct exchange *exchange, const struct access_config *config
 		access_page_show(exchange, config, 429, ACCESS_REASON_WAIT);
 		return;
 	case ACCESS_BUSY:
+	case ACCESS_ABSENT:
 		access_page_show(exchange, config, 503, ACCESS_REASON_BUSY);
 		return;
 	case ACCESS_ENDED:

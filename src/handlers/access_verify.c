@@ -1,105 +1,171 @@
 #include "handlers/access_verify.h"
 
 #include "access/failures.h"
-#include "access/password.h"
 #include "access/remembered.h"
+#include "access/source.h"
 #include "access/totp.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
-#include "fiber/line.h"
 #include "fiber/loop.h"
 #include "fiber/offload.h"
+#include "fiber/places.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <string.h>
 
-// Hashes take a core's whole time, for tens of milliseconds: so many at once, and so many that wait.
-enum { AT_ONCE = 2, WAITING_MAX = 64 };
 #define WAIT_NS (10 * SECOND_NS)
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct line line;
-static _Atomic unsigned running;
+// A login that may know the user, and by which of its sources.
+struct candidate {
+	const struct login *login;
+	const struct source *source;
+};
 
-static void make_line(void)
-{
-	line_init(&line);
-}
+// --- Asking a source
 
-// --- A place among those who may verify
-
-static bool try_to_take(void)
-{
-	unsigned now = atomic_load(&running);
-	while (now < AT_ONCE)
-		if (atomic_compare_exchange_weak(&running, &now, now + 1))
-			return true;
-	return false;
-}
-
-static void give_back(void)
-{
-	atomic_fetch_sub(&running, 1);
-	if (!line_is_empty(&line))
-		line_call_all(&line);
-}
-
-static enum access_verified take_place(void)
-{
-	struct line_place place = {0};
-	int64_t deadline_ns = loop_now() + WAIT_NS;
-	(void)pthread_once(&once, make_line);
-	while (!try_to_take()) {
-		if (!line_enter(&line, &place, WAITING_MAX))
-			return ACCESS_BUSY;
-		if (try_to_take()) {
-			(void)line_leave(&line, &place);
-			return ACCESS_RIGHT;
-		}
-		int error = line_wait(&line, &place, "place to verify a password", deadline_ns);
-		if (error)
-			return error == -ECANCELED ? ACCESS_ENDED : ACCESS_BUSY;
-	}
-	return ACCESS_RIGHT;
-}
-
-// --- Verifying
-
-struct verifying {
-	struct slice hash, password;
-	bool is_right;
+struct asking {
+	const struct source *source;
+	struct source_question question;
+	struct source_answer *answer;
+	enum source_verdict verdict;
 };
 
 static void run(void *argument)
 {
-	struct verifying *verifying = argument;
-	verifying->is_right = password_verify(verifying->hash, verifying->password);
+	struct asking *asking = argument;
+	asking->verdict = asking->source->verify(asking->source->self, &asking->question, asking->answer);
 }
 
-// A user that is not there takes as long.
-static enum access_verified verify(const struct login *login, const struct user *user, struct slice password)
+static enum access_verified verified_of(enum source_verdict verdict)
 {
-	struct verifying verifying = {.hash = user ? user->hash : login->users.dummy, .password = password};
-	enum access_verified place = take_place();
-	if (place != ACCESS_RIGHT)
-		return place;
-	if (verifying.hash.length > 0)
-		offload_surely(run, &verifying);
-	give_back();
-	return user && verifying.is_right ? ACCESS_RIGHT : ACCESS_WRONG;
+	switch (verdict) {
+	case SOURCE_RIGHT:
+		return ACCESS_RIGHT;
+	case SOURCE_WRONG:
+		return ACCESS_WRONG;
+	case SOURCE_ABSENT:
+		return ACCESS_ABSENT;
+	}
+	return ACCESS_ABSENT;
 }
 
-// The first login that knows him, or the first one.
-static const struct login *login_of(const struct login *const *logins, size_t count, struct slice name,
-				    const struct user **ret_user)
+static enum access_verified ask(const struct source *source, const struct source_question *question,
+				struct source_answer *answer)
 {
-	for (size_t i = 0; i < count; i++)
-		if ((*ret_user = users_find(&logins[i]->users, name)))
-			return logins[i];
-	return logins[0];
+	struct asking asking = {source, *question, answer, SOURCE_ABSENT};
+	int error = places_take(source->places, "place to verify a password", loop_now() + WAIT_NS);
+	if (error < 0)
+		return error == -ECANCELED ? ACCESS_ENDED : ACCESS_BUSY;
+	if (source->is_remote)
+		error = offload_remote(run, &asking);
+	else
+		offload_surely(run, &asking);
+	places_give_back(source->places);
+	return error < 0 ? ACCESS_BUSY : verified_of(asking.verdict);
 }
+
+// --- Who he is
+
+// The texts of an answer one behind the other, a NUL behind each, as they are remembered.
+static struct slice pack(const struct source_answer *answer, char room[REMEMBERED_SAID_MAX])
+{
+	const char *texts[] = {answer->name, answer->groups, answer->email};
+	size_t length = 0;
+	_Static_assert(sizeof *answer <= REMEMBERED_SAID_MAX, "an answer fits");
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		size_t size = strlen(texts[i]) + 1;
+		memcpy(room + length, texts[i], size);
+		length += size;
+	}
+	return slice_from(room, length);
+}
+
+static struct slice next_text(struct slice *rest)
+{
+	struct slice text;
+	(void)slice_cut(*rest, '\0', &text, rest);
+	return text;
+}
+
+// NULL: memory is out, or he was taken out of the file meanwhile.
+static const struct user *user_of(struct exchange *exchange, const struct candidate *candidate, struct slice said)
+{
+	struct arena *arena = exchange_arena(exchange);
+	if (candidate->source == &candidate->login->file)
+		return users_find(&candidate->login->users, next_text(&said));
+	struct user *user = arena_zalloc(arena, sizeof *user);
+	if (!user)
+		return NULL;
+	user->name = arena_copy(arena, next_text(&said));
+	user->groups = arena_copy(arena, next_text(&said));
+	user->email = arena_copy(arena, next_text(&said));
+	return user->name.data && user->groups.data && user->email.data ? user : NULL;
+}
+
+// --- The logins that may know him
+
+// The first whose file has him, or all with users elsewhere, or one that takes as long to find that it has him not.
+// There is at least one; NULL: memory is out.
+static struct candidate *candidates_of(struct exchange *exchange, const struct login *const *logins, size_t count,
+				       struct slice name, size_t *ret_count)
+{
+	struct candidate *candidates = arena_alloc(exchange_arena(exchange), count * sizeof *candidates);
+	const struct login *with_file = logins[0];
+	*ret_count = 0;
+	for (size_t i = 0; candidates && i < count; i++) {
+		if (users_find(&logins[i]->users, name)) {
+			candidates[0] = (struct candidate){logins[i], &logins[i]->file};
+			*ret_count = 1;
+			return candidates;
+		}
+		if (with_file->users.count == 0)
+			with_file = logins[i];
+		if (logins[i]->elsewhere.verify)
+			candidates[(*ret_count)++] = (struct candidate){logins[i], &logins[i]->elsewhere};
+	}
+	if (candidates && *ret_count == 0)
+		candidates[(*ret_count)++] = (struct candidate){with_file, &with_file->file};
+	return candidates;
+}
+
+static struct remembered_login known_by(const struct candidate *candidate, const struct source_question *question)
+{
+	return (struct remembered_login){candidate->source->digest, question->user, question->password};
+}
+
+static bool is_known(struct exchange *exchange, const struct candidate *candidate,
+		     const struct source_question *question, struct access_who *ret_who)
+{
+	const struct remembered_login known = known_by(candidate, question);
+	char room[REMEMBERED_SAID_MAX];
+	struct slice said;
+	if (candidate->login->remember_ns == 0 || !remembered_has_said(&known, loop_now_exact(), room, &said))
+		return false;
+	*ret_who = (struct access_who){candidate->login, user_of(exchange, candidate, said)};
+	return ret_who->user != NULL;
+}
+
+static enum access_verified verify(struct exchange *exchange, const struct candidate *candidate,
+				   const struct source_question *question, struct access_who *ret_who)
+{
+	const struct remembered_login known = known_by(candidate, question);
+	struct source_answer answer;
+	char room[REMEMBERED_SAID_MAX];
+	enum access_verified verified = ask(candidate->source, question, &answer);
+	if (verified != ACCESS_RIGHT)
+		return verified;
+	struct slice said = pack(&answer, room);
+	*ret_who = (struct access_who){candidate->login, user_of(exchange, candidate, said)};
+	if (!ret_who->user)
+		return ACCESS_BUSY;
+	if (candidate->login->remember_ns > 0)
+		remembered_put_said(&known, loop_now_exact() + candidate->login->remember_ns, said);
+	return ACCESS_RIGHT;
+}
+
+// --- Verifying
 
 static void note_failure(const struct exchange *exchange, const struct failures_try *tried)
 {
@@ -111,34 +177,58 @@ static void note_failure(const struct exchange *exchange, const struct failures_
 		    failed == 1 ? "" : "s", SLICE_ARGUMENTS(slice_first(tried->user, USERS_NAME_MAX)));
 }
 
-enum access_verified access_verify(struct exchange *exchange, const struct login *const *logins, size_t count,
-				   struct slice name, struct slice password, const struct user **ret_user)
+// Directories take large and small letters for the same: by them a user has no more tries.
+static struct slice name_that_counts(struct exchange *exchange, const struct candidate *candidate, struct slice name)
 {
-	const struct user *user = NULL;
-	const struct login *login = login_of(logins, count, name, &user);
-	const struct remembered_login known = {login->users.digest, name, password};
-	const struct failures_try tried = {login->name.text, name, &exchange->client};
-	if (user && login->remember_ns > 0 && remembered_has(&known, loop_now_exact())) {
-		*ret_user = user;
-		return ACCESS_RIGHT;
+	struct slice copy = arena_copy(exchange_arena(exchange), name);
+	if (candidate->source != &candidate->login->elsewhere || !copy.data)
+		return name;
+	for (char *c = (char *)copy.data; *c; c++)
+		*c = ascii_lower(*c);
+	return copy;
+}
+
+// Each in turn. When one of them cannot be asked, and no other says that it is right, he may be one of its users.
+static enum access_verified verify_in_turn(struct exchange *exchange, const struct candidate *candidates, size_t count,
+					   const struct source_question *question, const struct failures_try *tried,
+					   struct access_who *ret_who)
+{
+	enum access_verified verified = ACCESS_WRONG;
+	bool is_wrong = false, is_absent = false;
+	for (size_t i = 0; i < count && (verified == ACCESS_WRONG || verified == ACCESS_ABSENT); i++) {
+		verified = verify(exchange, &candidates[i], question, ret_who);
+		is_wrong |= verified == ACCESS_WRONG;
+		is_absent |= verified == ACCESS_ABSENT;
 	}
+	if (is_wrong && verified != ACCESS_RIGHT)
+		note_failure(exchange, tried);
+	return verified == ACCESS_WRONG && is_absent ? ACCESS_ABSENT : verified;
+}
+
+enum access_verified access_verify(struct exchange *exchange, const struct login *const *logins, size_t count,
+				   struct slice name, struct slice password, struct access_who *ret_who)
+{
+	const struct source_question question = {name, password};
+	size_t candidate_count;
+	const struct candidate *candidates = candidates_of(exchange, logins, count, name, &candidate_count);
+	if (!candidates)
+		return ACCESS_BUSY;
+	for (size_t i = 0; i < candidate_count; i++)
+		if (is_known(exchange, &candidates[i], &question, ret_who))
+			return ACCESS_RIGHT;
+	const struct failures_try tried = {candidates[0].login->name.text,
+					   name_that_counts(exchange, &candidates[0], name), &exchange->client};
 	int64_t wait_ns = failures_wait_ns(&tried, loop_now_exact());
 	if (wait_ns > 0) {
 		exchange->retry_after_ns = wait_ns;
 		return ACCESS_WAITS;
 	}
-	enum access_verified verified = verify(login, user, password);
-	if (verified == ACCESS_WRONG)
-		note_failure(exchange, &tried);
-	if (verified != ACCESS_RIGHT)
-		return verified;
+	enum access_verified verified =
+		verify_in_turn(exchange, candidates, candidate_count, &question, &tried, ret_who);
 	// Who has the password only must not get more tries at the second factor by it.
-	if (user->second.length == 0)
+	if (verified == ACCESS_RIGHT && ret_who->user->second.length == 0)
 		failures_forgive(&tried);
-	if (login->remember_ns > 0)
-		remembered_put(&known, loop_now_exact() + login->remember_ns);
-	*ret_user = user;
-	return ACCESS_RIGHT;
+	return verified;
 }
 
 enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,

@@ -8,17 +8,23 @@
 
 enum access_verified {
 	ACCESS_RIGHT,
-	ACCESS_WRONG, // the user, or the password: nobody is told which
-	ACCESS_WAITS, // too much failed of late: the exchange's retry_after_ns is set
-	ACCESS_BUSY,  // too many are being verified
-	ACCESS_ENDED, // the visitor has gone
+	ACCESS_WRONG,  // the user, or the password: nobody is told which
+	ACCESS_WAITS,  // too much failed of late: the exchange's retry_after_ns is set
+	ACCESS_BUSY,   // too many are being verified
+	ACCESS_ABSENT, // who knows the users cannot be asked
+	ACCESS_ENDED,  // the visitor has gone
 };
 
-// Verifies for one of the logins, the first that knows the user; *ret_user is who he is when that is right, in the
-// snapshot's memory. Both slices have a NUL behind them. Suspends. What is wrong is logged, for the operator and for
-// programs that read logs.
+struct access_who {
+	const struct login *login;
+	const struct user *user; // in the snapshot's memory, or the exchange's
+};
+
+// Verifies for one of the logins: the first whose file has the user; where none has, those with users elsewhere are
+// asked in turn, until one says that it is right. Both slices have a NUL behind them. Suspends. What is wrong is
+// logged, for the operator and for programs that read logs. *ret_who is written only for ACCESS_RIGHT.
 enum access_verified access_verify(struct exchange *exchange, const struct login *const *logins, size_t count,
-				   struct slice user, struct slice password, const struct user **ret_user);
+				   struct slice user, struct slice password, struct access_who *ret_who);
 
 // The same for the code of a user's second factor. Does not suspend.
 enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,

@@ -59,7 +59,7 @@ def on_free_ports(text):
 
 def make_certificates(directory, text):
     """The files that a configuration names, for the hosts that it has."""
-    if not re.search(r"\b(tls|server_token):", text):
+    if not re.search(r"\b(tls|server_token|ca):", text):
         return
     authority = Authority(directory)
     made = authority.issue(*re.findall(r"[a-z.]*\bexample\.(?:com|org)", text) or ["example.com"])
