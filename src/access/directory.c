@@ -90,10 +90,12 @@ static enum source_verdict no_memory(void)
 	return SOURCE_ABSENT;
 }
 
-// RFC 4511 section 4.2.2 and appendix A: what a server says to a wrong name or password, and of users who may not log
-// in. The operator hears of what may be his own mistake.
+// RFC 4511 section 4.2.2 and appendix A. What is not known to be of the server is a wrong password, so that guessing
+// counts whatever a server answers to it; the operator hears of what may be his own mistake.
 static enum source_verdict verdict_of(struct asking *asking, struct directory_link *link, int code)
 {
+	if (is_down(code))
+		return cannot_ask(asking, link, " as the user", code);
 	switch (code) {
 	case LDAP_SUCCESS:
 		return SOURCE_RIGHT;
@@ -102,13 +104,16 @@ static enum source_verdict verdict_of(struct asking *asking, struct directory_li
 	case LDAP_INVALID_DN_SYNTAX:
 	case LDAP_INAPPROPRIATE_AUTH:
 		return SOURCE_WRONG;
-	case LDAP_CONSTRAINT_VIOLATION:
-	case LDAP_INSUFFICIENT_ACCESS:
-	case LDAP_UNWILLING_TO_PERFORM:
+	case LDAP_REFERRAL:
+	case LDAP_PROTOCOL_ERROR:
+	case LDAP_OPERATIONS_ERROR:
+	case LDAP_STRONG_AUTH_REQUIRED:
+	case LDAP_CONFIDENTIALITY_REQUIRED:
+	case LDAP_AUTH_METHOD_NOT_SUPPORTED:
+		return cannot_ask(asking, link, " as the user", code);
+	default:
 		log_warning("access: %s lets a user not in: %s", asking->server->link.url, ldap_err2string(code));
 		return SOURCE_WRONG;
-	default:
-		return cannot_ask(asking, link, " as the user", code);
 	}
 }
 

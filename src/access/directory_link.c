@@ -11,8 +11,8 @@
 #define SECOND INT64_C(1000000000)
 #define MILLISECOND INT64_C(1000000)
 
-// Of one message, and of all that a step may read: an entry with some thousand groups is far below.
-enum { MESSAGE_MAX = 1 << 20, STEP_BYTES_MAX = 4 << 20 };
+// Of all that a step may read, in however many messages: an entry with some thousand groups is far below.
+enum { STEP_BYTES_MAX = 1 << 20 };
 
 // Stands between the socket and the library (and TLS): the library's own times are of a whole answer that does not
 // begin, and not of one that does not end.
@@ -100,7 +100,7 @@ static Sockbuf_IO guard_layer = {
 static int add_guard(LDAP *ldap, Sockbuf *buffer, LDAPURLDesc *server, struct sockaddr *address,
 		     struct ldap_conncb *callbacks)
 {
-	ber_len_t most = MESSAGE_MAX;
+	ber_len_t most = STEP_BYTES_MAX;
 	(void)ber_sockbuf_ctrl(buffer, LBER_SB_OPT_SET_MAX_INCOMING, &most);
 	return ber_sockbuf_add_io(buffer, &guard_layer, LBER_SBIOD_LEVEL_PROVIDER + 1, callbacks->lc_arg);
 }

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.directory import GROUPS, PEOPLE, READER, READER_PASSWORD, SUFFIX, Directory, Mute, group, person
+from support.directory import GROUPS, PEOPLE, READER, READER_PASSWORD, SUFFIX, Babbler, Directory, Mute, group, person
 from support.tls import Authority
 from support.usher import eventually, run_command
 from test_access import basic, sha512
@@ -325,6 +325,27 @@ def test_a_silent_server_ends_in_time_and_holds_up_nobody(stage, guarded, author
     lasted = time.monotonic() - begun
     assert waited < lasted / 2, (waited, lasted)
     assert re.search(rf"{scheme}://127.0.0.1:{silent.port} cannot be asked: {step}.*: no answer in time, after \d{{4}} ms", usher.stderr), usher.stderr
+
+
+ENTRY = b"\x30\x0b\x02\x01\x01\x64\x06\x04\x02cn\x30\x00"  # of a search that nobody began; and as an answer, no end of them
+BABBLE = {
+    "a message that comes byte by byte": (b"\x30\x84\x00\x0f\xff\xff" + b"\x00" * 64, 0.05),
+    "a message that is too long": (b"\x30\x84\x7f\xff\xff\xff" + b"\x00" * 4096, 0),
+    "entries without end": (ENTRY * 1000, 0),
+    "what is no LDAP": (b"HTTP/1.1 400 Bad Request\r\n\r\n", 0),
+    "an answer to another message": (b"\x30\x0c\x02\x01\x63\x61\x07\x0a\x01\x00\x04\x00\x04\x00", 0),
+}
+
+
+@pytest.mark.parametrize("what", BABBLE)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_server_that_babbles_lets_nobody_in_and_ends_in_time(stage, guarded, way, what):
+    babbler = stage.add(Babbler(*BABBLE[what]))
+    usher = guarded(f"connect_timeout: 2s, timeout: 2s, {WAYS[way]}", servers=f"ldap://127.0.0.1:{babbler.port}")
+    before = usher.resident_bytes()
+    begun = time.monotonic()
+    absent(usher, visit(usher, "ann", "secret"), r"cannot be asked: (bind|search)")
+    assert time.monotonic() - begun < 15 and usher.resident_bytes() - before < 64 << 20
 
 
 def test_a_wrong_password_of_the_reader(guarded, directory):

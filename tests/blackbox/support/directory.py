@@ -1,9 +1,11 @@
 """A directory: OpenLDAP's slapd, with users and groups, on free ports."""
 
 import contextlib
+import itertools
 import pathlib
 import socket
 import subprocess
+import threading
 
 from support.client import PATIENCE
 from support.usher import eventually, free_port
@@ -82,6 +84,41 @@ class Mute:
         self.port = self.socket.getsockname()[1]
 
     def stop(self):
+        self.socket.close()
+
+
+class Babbler:
+    """A port where whatever is asked gets these bytes, one by one, again and again; or all of them at once."""
+
+    def __init__(self, answer, pause=0.0):
+        self.answer, self.pause = answer, pause
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.socket.getsockname()[1]
+        self.ended = threading.Event()
+        self.threads = [threading.Thread(target=self.serve)]
+        self.threads[0].start()
+
+    def serve(self):
+        while not self.ended.is_set():
+            with contextlib.suppress(OSError):
+                client, _ = self.socket.accept()
+                self.threads.append(threading.Thread(target=self.babble, args=(client,)))
+                self.threads[-1].start()
+
+    def babble(self, client):
+        with client, contextlib.suppress(OSError):
+            client.recv(65536)
+            pieces = itertools.cycle([self.answer[i:i + 1] for i in range(len(self.answer))] if self.pause else [self.answer])
+            while not self.ended.is_set():
+                client.sendall(next(pieces))
+                if self.pause:
+                    self.ended.wait(self.pause)
+
+    def stop(self):
+        self.ended.set()
+        self.socket.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join(PATIENCE)
         self.socket.close()
 
 
