@@ -99,6 +99,8 @@ static const struct config_key login_keys[] = {
 	{"ldap", CONFIG_OPTIONAL, offsetof(struct login, directory),
 	 .help = "users of a directory, beside those of `users` or in their place",
 	 .section = &access_directory_section},
+	{"pam", CONFIG_OPTIONAL, offsetof(struct login, pam),
+	 .help = "users of the system, beside those of `users` or in their place", .section = &access_pam_section},
 	{"groups", CONFIG_TEXT, offsetof(struct login, groups_path),
 	 .help = "a file of groups, each line GROUP: USER USER ...; taken without a reload when it is replaced",
 	 .form = "a path such as staff.groups"},
@@ -303,22 +305,32 @@ static void end_places(void *places)
 	places_fini(places);
 }
 
+static bool check_elsewhere(struct config_load *load, const struct login *login)
+{
+	if (login->directory && login->pam) {
+		config_error(load, login->pam->place, "`ldap` and `pam` do not go together; make two logins");
+		return false;
+	}
+	if (login->second_path.text.data) {
+		config_error(load, login->second_path.place,
+			     "a second factor is of users who stand in a file; others would get in without one");
+		return false;
+	}
+	return true;
+}
+
 // A slow directory, or one that is away, must not hold up other logins: it has places of its own.
 static bool load_elsewhere(struct config_load *load, struct login *login)
 {
-	if (!login->directory)
+	if (!login->directory && !login->pam)
 		return true;
-	if (login->second_path.text.data) {
-		config_error(
-			load, login->second_path.place,
-			"a second factor is of users who stand in a file; those of a directory would get in without "
-			"one");
-		return false;
-	}
 	struct places *places = config_alloc(load, sizeof *places);
-	if (!places || !access_directory_load(load, login->directory, &login->elsewhere))
+	if (!places || !check_elsewhere(load, login) ||
+	    !(login->directory ? access_directory_load(load, login->directory, &login->elsewhere)
+			       : access_pam_load(load, login->pam, &login->elsewhere)))
 		return false;
-	places_init(places, (unsigned)login->directory->at_once, WAITING_MAX);
+	places_init(places, (unsigned)(login->directory ? login->directory->at_once : login->pam->at_once),
+		    WAITING_MAX);
 	login->elsewhere.places = places;
 	login->has_others = true;
 	return config_at_free(load, end_places, places);
@@ -334,11 +346,11 @@ static bool load_file(struct config_load *load, struct login *login)
 // Without users there is nobody to log in with a password.
 static bool load_users(struct config_load *load, struct login *login)
 {
-	if (login->users_path.text.data || login->directory)
+	if (login->users_path.text.data || login->directory || login->pam)
 		return load_session(load, login) && access_pages_load(load, &login->pages) && load_file(load, login) &&
 		       load_elsewhere(load, login);
 	if (!login->tokens && !login->keys) {
-		config_error(load, login->place, "a login needs `users`, `ldap`, `tokens` or `api_keys`");
+		config_error(load, login->place, "a login needs `users`, `ldap`, `pam`, `tokens` or `api_keys`");
 		return false;
 	}
 	login->page = login->basic = false;

@@ -10,6 +10,7 @@
 #include "exchange/snapshot.h"
 #include "handlers/access_directory.h"
 #include "handlers/access_pages.h"
+#include "handlers/access_pam.h"
 
 #include <stdint.h>
 
@@ -50,6 +51,7 @@ struct login {
 	struct login_tokens *tokens;	   // NULL: none are taken
 	struct login_keys *keys;	   // the same
 	struct login_directory *directory; // NULL: there is none
+	struct login_pam *pam;		   // the same
 	struct users users;		   // of these files
 	// Who is asked whether a password is right: .verify is NULL where there are no such users.
 	struct source file, elsewhere;

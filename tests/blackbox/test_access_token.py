@@ -215,5 +215,5 @@ def test_mistakes_in_keys_are_named(tokened, content, says):
 
 
 def test_a_login_needs_something(stage):
-    with pytest.raises(AssertionError, match="needs `users`, `ldap`, `tokens` or `api_keys`"):
+    with pytest.raises(AssertionError, match="needs `users`, `ldap`, `pam`, `tokens` or `api_keys`"):
         stage.usher('listen: "127.0.0.1:$PORT"\nlogins: {a: {realm: x}}\naccess: {login: a}\nproxy: http://127.0.0.1:1\n')
