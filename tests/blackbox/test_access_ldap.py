@@ -228,6 +228,18 @@ def test_a_connection_for_searching_is_kept(guarded, directory):
     assert directory.count(line) == before + 1
 
 
+def test_a_user_who_is_not_there_takes_the_same_steps(guarded, directory):
+    """Otherwise the time would tell who is."""
+    usher = guarded(SEARCH, login=NO_MEMORY)
+    assert visit(usher, "ann", "secret").status == 200  # and the connection for searching is made
+    steps = []
+    for user in ["ann", "nobody"]:
+        before = [directory.count(word) for word in ("ACCEPT", "method=128", "SRCH base=")]
+        assert visit(usher, user, "wrong").status == 401
+        steps.append([directory.count(word) - count for word, count in zip(("ACCEPT", "method=128", "SRCH base="), before)])
+    assert steps[0] == steps[1] and steps[0][:2] == [1, 1]
+
+
 def test_guessing_becomes_slow(guarded):
     usher = guarded(BIND)
     spellings = ["ann", "Ann", "aNn", "anN", "ANN", "ANn", "AnN"]
