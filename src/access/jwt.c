@@ -1,6 +1,7 @@
 #include "access/jwt.h"
 
 #include "base/base64.h"
+#include "base/hash.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -43,6 +44,7 @@ struct key {
 };
 
 struct jwt_keys {
+	uint64_t digest;
 	size_t count;
 	struct key items[KEYS_MAX];
 };
@@ -142,7 +144,7 @@ static bool read_secret(const json_t *object, struct key *key)
 }
 
 // False for one that is passed over.
-static bool read_key(const json_t *object, struct key *key)
+static bool read_key(const json_t *object, bool secrets_allowed, struct key *key)
 {
 	static const struct {
 		const char *name;
@@ -163,7 +165,7 @@ static bool read_key(const json_t *object, struct key *key)
 		if (strcmp(type, kinds[i].name) != 0)
 			continue;
 		key->kind = kinds[i].kind;
-		if (key->only && key->only->kind != key->kind)
+		if ((key->only && key->only->kind != key->kind) || (key->kind == KIND_SECRET && !secrets_allowed))
 			return false;
 		if (!kinds[i].read(object, key) || (id && !(key->id = strdup(id)))) {
 			EVP_PKEY_free(key->public);
@@ -174,7 +176,7 @@ static bool read_key(const json_t *object, struct key *key)
 	return false;
 }
 
-struct jwt_keys *jwt_keys_read(struct slice content, const char **ret_why)
+struct jwt_keys *jwt_keys_read(struct slice content, bool secrets_allowed, const char **ret_why)
 {
 	json_t *set = json_loadb(content.data ? content.data : "", content.length, JSON_REJECT_DUPLICATES, NULL);
 	json_t *list = json_object_get(set, "keys"), *object;
@@ -183,14 +185,17 @@ struct jwt_keys *jwt_keys_read(struct slice content, const char **ret_why)
 	*ret_why = "expected a JWK set: {\"keys\": [...]}";
 	if (keys && json_is_array(list))
 		json_array_foreach(list, i, object) if (keys->count < KEYS_MAX &&
-							read_key(object, &keys->items[keys->count])) keys->count++;
+							read_key(object, secrets_allowed, &keys->items[keys->count]))
+			keys->count++;
 	if (json_array_size(list) > 0)
 		*ret_why =
 			"none of its keys is one for signatures that usher knows (RSA of 2048 bits, EC, Ed25519, or a "
 			"secret of 16 bytes, at least)";
 	json_decref(set);
-	if (keys && keys->count > 0)
+	if (keys && keys->count > 0) {
+		keys->digest = hash_fast(content);
 		return keys;
+	}
 	free(keys);
 	return NULL;
 }
@@ -204,6 +209,11 @@ void jwt_keys_free(struct jwt_keys *keys)
 	if (keys)
 		OPENSSL_cleanse(keys, sizeof *keys);
 	free(keys);
+}
+
+uint64_t jwt_keys_digest(const struct jwt_keys *keys)
+{
+	return keys->digest;
 }
 
 // --- Signatures
@@ -277,6 +287,8 @@ static bool fits(const struct key *key, const struct algorithm *algorithm, const
 
 // --- Tokens
 
+const char jwt_no_key[] = "there is no key for it";
+
 static json_t *read_part(struct slice text)
 {
 	unsigned char bytes[JWT_MAX];
@@ -308,7 +320,7 @@ static const char *fault_of_signature(const struct jwt_keys *keys, const json_t 
 		if (length > 0 && verify(&keys->items[i], algorithm, message, signature, (size_t)length))
 			return NULL;
 	}
-	return has_key ? "its signature is wrong" : "there is no key for it";
+	return has_key ? "its signature is wrong" : jwt_no_key;
 }
 
 static bool read_time(const json_t *claims, const char *name, double *ret_time)

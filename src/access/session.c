@@ -1,70 +1,27 @@
 #include "access/session.h"
 
-#include "base/base64.h"
-#include "base/check.h"
 #include "base/hash.h"
 
-#include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
-enum { NONCE = 12, TAG = 16, VERSION = 2, TEXTS = 6 };
+enum { VERSION = 3, TEXTS = 7 };
 
 // Of fixed size, in front of the texts.
 struct record {
-	uint16_t version, lengths[TEXTS], unused;
+	uint16_t version, lengths[TEXTS];
 	uint64_t id;
 	int64_t created_s, seen_s;
 	uint64_t proof;
 };
 
-void session_key_make(struct slice secret, struct session_key *ret_key)
-{
-	static const char purpose[] = "usher: sessions of logins";
-	EVP_MD_CTX *digest = EVP_MD_CTX_new();
-	if (secret.length == 0) {
-		check(RAND_bytes(ret_key->bytes, SESSION_KEY_BYTES) == 1);
-	} else {
-		check(digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
-		      EVP_DigestUpdate(digest, purpose, sizeof purpose) == 1 &&
-		      EVP_DigestUpdate(digest, secret.data, secret.length) == 1 &&
-		      EVP_DigestFinal_ex(digest, ret_key->bytes, NULL) == 1);
-	}
-	EVP_MD_CTX_free(digest);
-}
-
-// --- Encrypting
-
-static bool crypt_scope(EVP_CIPHER_CTX *context, struct slice scope)
-{
-	int length;
-	return scope.length == 0 ||
-	       EVP_CipherUpdate(context, NULL, &length, (const unsigned char *)scope.data, (int)scope.length) == 1;
-}
-
-// One way or the other; `tag` is written or compared.
-static bool run(const struct session_key *key, bool encrypts, const unsigned char nonce[NONCE], struct slice scope,
-		const unsigned char *from, int length, unsigned char *to, unsigned char tag[TAG])
-{
-	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-	int written = 0, rest = 0;
-	bool good = context && EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, nonce, encrypts) == 1 &&
-		    crypt_scope(context, scope) && EVP_CipherUpdate(context, to, &written, from, length) == 1 &&
-		    (encrypts || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG, tag) == 1) &&
-		    EVP_CipherFinal_ex(context, to + written, &rest) == 1 &&
-		    (!encrypts || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG, tag) == 1);
-	EVP_CIPHER_CTX_free(context);
-	return good && written + rest == length;
-}
-
-struct slice session_write(const struct session_key *key, const struct session *session, struct slice scope,
+struct slice session_write(const struct seal_key *key, const struct session *session, struct slice scope,
 			   char room[SESSION_TEXT_MAX])
 {
-	unsigned char plain[SESSION_PLAIN_MAX], sealed[NONCE + SESSION_PLAIN_MAX + TAG];
-	const struct slice texts[TEXTS] = {session->login, session->user, session->groups,
-					   session->email, session->told, session->password};
+	char plain[SESSION_PLAIN_MAX];
+	const struct slice texts[TEXTS] = {session->login, session->user,   session->groups,  session->email,
+					   session->told,  session->claims, session->password};
 	struct record record = {
 		.version = VERSION,
 		.id = session->id,
@@ -82,26 +39,18 @@ struct slice session_write(const struct session_key *key, const struct session *
 		length += texts[i].length;
 	}
 	memcpy(plain, &record, sizeof record);
-	if (RAND_bytes(sealed, NONCE) != 1 ||
-	    !run(key, true, sealed, scope, plain, (int)length, sealed + NONCE, sealed + NONCE + length))
-		return SLICE_EMPTY;
-	return slice_from(room, base64_encode(BASE64_URL, slice_from((char *)sealed, NONCE + length + TAG), room));
+	return seal_write(key, slice_from(plain, length), scope, room);
 }
 
-bool session_read(const struct session_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
+bool session_read(const struct seal_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
 		  struct session *ret_session)
 {
-	unsigned char sealed[NONCE + SESSION_PLAIN_MAX + TAG];
-	struct slice texts[TEXTS];
+	struct slice texts[TEXTS], plain = seal_read(key, text, scope, room);
 	struct record record;
-	int length = base64_decode(BASE64_URL, text, sealed, sizeof sealed);
-	if (length < NONCE + TAG + (int)sizeof record)
+	if (plain.length < sizeof record)
 		return false;
-	length -= NONCE + TAG;
-	if (!run(key, false, sealed, scope, sealed + NONCE, length, (unsigned char *)room, sealed + NONCE + length))
-		return false;
-	memcpy(&record, room, sizeof record);
-	struct slice rest = slice_from(room + sizeof record, (size_t)length - sizeof record);
+	memcpy(&record, plain.data, sizeof record);
+	struct slice rest = slice_after(plain, sizeof record);
 	for (size_t i = 0; i < TEXTS; i++) {
 		texts[i] = slice_first(rest, record.lengths[i]);
 		rest = slice_after(rest, texts[i].length);
@@ -116,7 +65,8 @@ bool session_read(const struct session_key *key, struct slice text, struct slice
 		.groups = texts[2],
 		.email = texts[3],
 		.told = texts[4],
-		.password = texts[5],
+		.claims = texts[5],
+		.password = texts[6],
 	};
 	return record.version == VERSION;
 }

@@ -1,20 +1,16 @@
-// Sessions of those who logged in by a page: all of it in a cookie, encrypted and signed (AES-256-GCM), so that nothing
-// is kept of it here but what was ended early.
+// Sessions of those who logged in by a page: all of it in a cookie, sealed, so that nothing is kept of it here but
+// what was ended early.
 #ifndef USHER_ACCESS_SESSION_H
 #define USHER_ACCESS_SESSION_H
 
+#include "access/seal.h"
 #include "access/users.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// Browsers keep cookies of up to 4096 bytes, name and attributes included (RFC 6265 section 6.1).
-enum { SESSION_KEY_BYTES = 32, SESSION_PLAIN_MAX = 2608, SESSION_TEXT_MAX = 3600 };
-
-struct session_key {
-	unsigned char bytes[SESSION_KEY_BYTES];
-};
+enum { SESSION_PLAIN_MAX = SEAL_PLAIN_MAX, SESSION_TEXT_MAX = SEAL_TEXT_MAX };
 
 struct session {
 	uint64_t id;		   // random
@@ -22,20 +18,17 @@ struct session {
 	uint64_t proof;		   // of the user's hash: another password ends it
 	struct slice login, user;  // at most 128 bytes each
 	// What is kept of a user who stands in no file; as in struct user.
-	struct slice groups, email, told;
+	struct slice groups, email, told, claims;
 	struct slice password; // where servers get it; otherwise empty
 };
 
-// From a secret of whatever length; an empty one makes a key that nobody has, and that is gone with the process.
-void session_key_make(struct slice secret, struct session_key *ret_key);
-
 // A cookie's value, in `room`; empty when what is kept of the user is too much for one, or memory is out. `scope` is
 // the host or domain that it is for: elsewhere it is none.
-struct slice session_write(const struct session_key *key, const struct session *session, struct slice scope,
+struct slice session_write(const struct seal_key *key, const struct session *session, struct slice scope,
 			   char room[SESSION_TEXT_MAX]);
 
 // False for what was not written with that key and for that scope. The texts are in `room`.
-bool session_read(const struct session_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
+bool session_read(const struct seal_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
 		  struct session *ret_session);
 
 // Ends one, or all of a user's that began before now; from any thread. Of very many, the first are forgotten.

@@ -17,6 +17,7 @@ struct user {
 	struct slice second;	 // the secret of a second factor (access/totp.h); empty: he has none
 	struct slice email;	 // empty: not known
 	struct slice told;	 // fields of requests that servers get of him, "Name: value\n" each
+	struct slice claims;	 // what else rules look at, "name\tvalue\n" each
 };
 
 struct users {

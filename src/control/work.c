@@ -1,5 +1,6 @@
 #include "control/work.h"
 
+#include "access/provider.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "control/bundle.h"
@@ -9,6 +10,7 @@
 #include "exchange/snapshot.h"
 #include "fiber/offload.h"
 #include "handlers/cache_disk.h"
+#include "net/fetch.h"
 #include "observe/access_log.h"
 #include "tls/staple.h"
 #include "upstream/pool.h"
@@ -222,6 +224,7 @@ static bool start_threads(struct work *work, struct snapshot *snapshot, unsigned
 	int error = offload_start(OFFLOAD_THREADS, OFFLOAD_QUEUE);
 	if (error == 0)
 		error = staple_fetch_start();
+	provider_start();
 	work->threads = calloc(count, sizeof *work->threads);
 	if (!work->threads)
 		error = -ENOMEM;
@@ -319,6 +322,7 @@ void work_drain(struct work *work)
 void work_abort(struct work *work)
 {
 	work_drain(work);
+	fetch_end_all();
 	for (unsigned i = 0; i < work->thread_count; i++)
 		thread_abort(work->threads[i]);
 }
@@ -334,6 +338,7 @@ void work_free(struct work *work)
 		thread_join(work->threads[i]);
 	if (work->threads) {
 		staple_fetch_stop();
+		provider_stop();
 		offload_stop();
 	}
 	cache_disk_end();

@@ -33,7 +33,7 @@ static bool is_among(struct slice name, const char *const names[])
 }
 
 // All of them begin with one of two letters, and few fields of a request do.
-static bool is_identity(struct slice name)
+bool identity_is_known(struct slice name)
 {
 	char first = name.length > 0 ? ascii_lower(name.data[0]) : '\0';
 	if (first != 'x' && first != 'r')
@@ -46,7 +46,16 @@ void identity_remove_fields(struct fields *fields)
 {
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < fields->count; i++)
-		if (fields->items[i].id != FIELD_OTHER || !is_identity(fields->items[i].name))
+		if (fields->items[i].id != FIELD_OTHER || !identity_is_known(fields->items[i].name))
+			fields->items[kept++] = fields->items[i];
+	fields->count = kept;
+}
+
+void identity_remove_named(struct fields *fields, struct slice name)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < fields->count; i++)
+		if (!is_named(fields->items[i].name, name))
 			fields->items[kept++] = fields->items[i];
 	fields->count = kept;
 }

@@ -20,4 +20,10 @@ extern const char *const identity_email_fields[];
 bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field,
 		   const char *email_field);
 
+// Takes off every field of that name, also with "_" for "-".
+void identity_remove_named(struct fields *fields, struct slice name);
+
+// Whether a name is one of those that are always taken off.
+bool identity_is_known(struct slice name);
+
 #endif

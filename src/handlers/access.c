@@ -5,6 +5,7 @@
 #include "exchange/exchange.h"
 #include "exchange/snapshot.h"
 #include "handlers/access_config.h"
+#include "handlers/access_openid.h"
 #include "handlers/access_page.h"
 #include "handlers/access_session.h"
 #include "handlers/access_token.h"
@@ -28,11 +29,12 @@ static void note(struct exchange *exchange, const struct access_config *config, 
 	trace_note(&exchange->trace, "access", by, config->place.file, config->place.line, TRACE_NO_VALUE);
 }
 
-// `password` is as access_tell takes it, here and below.
-static void go_on(struct exchange *exchange, const struct access_config *config, struct slice password)
+// `password` is as access_tell takes it, here and below; `user` is NULL when nobody has logged in.
+static void go_on(struct exchange *exchange, const struct access_config *config, const struct user *user,
+		  struct slice password)
 {
 	access_session_hide(exchange);
-	if (access_tell(exchange, &config->telling, password))
+	if (access_tell(exchange, &config->telling, user ? user->told : SLICE_EMPTY, password))
 		exchange_next(exchange);
 	else
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "tell who the visitor is", NULL);
@@ -46,9 +48,10 @@ static void let_in(struct exchange *exchange, const struct access_config *config
 	exchange->email = user->email;
 	note(exchange, config, user->name);
 	if (access_means(config, user))
-		go_on(exchange, config, password);
+		go_on(exchange, config, user, password);
 	else
-		exchange_fail(exchange, FAULT_REFUSED, "log in", "access.users and access.groups do not mean him");
+		exchange_fail(exchange, FAULT_REFUSED, "log in",
+			      "access.users, access.groups and access.claims do not mean him");
 }
 
 static void take_basic(struct exchange *exchange, const struct access_config *config, const struct basic *basic)
@@ -97,6 +100,10 @@ static void log_in_by_token(struct exchange *exchange, const struct access_confi
 {
 	const char *why;
 	const struct user *user = access_token_take(exchange, config, value, &why);
+	if (!user && why == access_issuer_away) {
+		exchange_fail(exchange, FAULT_NO_SERVER, "take a token", why);
+		return;
+	}
 	if (!user) {
 		exchange_always(exchange, SLICE("WWW-Authenticate"), SLICE("Bearer error=\"invalid_token\""));
 		exchange_fail(exchange, FAULT_UNAUTHORIZED, "take a token", why);
@@ -146,23 +153,34 @@ static void log_in_by_key(struct exchange *exchange, const struct access_config 
 	let_in(exchange, config, user, SLICE_EMPTY);
 }
 
+// By the first login that has a way for browsers.
+static void ask_browser(struct exchange *exchange, const struct access_config *config)
+{
+	if (config->front->openid)
+		access_openid_begin(exchange, config->front);
+	else
+		access_page_show(exchange, config, 401, ACCESS_REASON_NONE);
+}
+
 static void log_in(struct exchange *exchange, const struct access_config *config)
 {
 	struct access_session session;
 	struct slice value = fields_value(&exchange_request(exchange)->fields, FIELD_AUTHORIZATION);
 	const struct field *key = config->has_keys ? given_key(exchange, config) : NULL;
-	if (key)
+	if (config->has_openid && access_openid_is_callback(exchange, config))
+		access_openid_take(exchange, config);
+	else if (key)
 		log_in_by_key(exchange, config, key);
-	else if (config->has_page && access_session_find(exchange, config, &session))
+	else if (config->has_sessions && access_session_find(exchange, config, &session))
 		go_on_in_session(exchange, config, &session);
 	else if (access_token_is_given(value) && config->has_tokens)
 		log_in_by_token(exchange, config, value);
 	else if (value.data && config->has_basic)
 		log_in_by_basic(exchange, config, value);
-	else if (config->has_page && access_page_is_form(exchange))
+	else if (config->page && access_page_is_form(exchange))
 		access_page_take(exchange, config);
-	else if (config->has_page && access_page_is_wanted(exchange))
-		access_page_show(exchange, config, 401, ACCESS_REASON_NONE);
+	else if (config->front && access_page_is_wanted(exchange))
+		ask_browser(exchange, config);
 	else
 		challenge(exchange, config, "no Authorization");
 }
@@ -170,7 +188,7 @@ static void log_in(struct exchange *exchange, const struct access_config *config
 static void let_in_without_login(struct exchange *exchange, const struct access_config *config)
 {
 	note(exchange, config, exchange->client_text);
-	go_on(exchange, config, SLICE_EMPTY);
+	go_on(exchange, config, NULL, SLICE_EMPTY);
 }
 
 static void ask_service(struct exchange *exchange, const struct access_config *config)
@@ -179,7 +197,7 @@ static void ask_service(struct exchange *exchange, const struct access_config *c
 	if (!access_forward_ask(exchange, config->forward, &told))
 		return;
 	note(exchange, config, exchange->user.length > 0 ? exchange->user : exchange->client_text);
-	bool good = access_tell(exchange, &config->telling, SLICE_EMPTY);
+	bool good = access_tell(exchange, &config->telling, SLICE_EMPTY, SLICE_EMPTY);
 	for (size_t i = 0; i < config->forward->take.count; i++)
 		(void)fields_remove_name(fields, config->forward->take.items[i].text);
 	for (uint32_t i = 0; i < told.count && good; i++)
@@ -230,6 +248,29 @@ const struct handler_type access_handler = {
 
 // --- In words
 
+static bool is_same_claim(const struct config_pairs *claims, size_t i, size_t j)
+{
+	return slice_equal(claims->items[i].name.text, claims->items[j].name.text);
+}
+
+// ", only with department sales or it, and with tier gold"
+static void describe_claims(const struct config_pairs *claims, FILE *stream)
+{
+	for (size_t i = 0; i < claims->count; i++) {
+		size_t first = 0;
+		while (!is_same_claim(claims, first, i))
+			first++;
+		if (first < i)
+			continue;
+		fprintf(stream, "%s %.*s", i == 0 ? ", only with" : ", and with",
+			SLICE_ARGUMENTS(claims->items[i].name.text));
+		for (size_t j = i; j < claims->count; j++)
+			if (is_same_claim(claims, i, j))
+				fprintf(stream, "%s %.*s", j == i ? "" : " or",
+					SLICE_ARGUMENTS(claims->items[j].value.text));
+	}
+}
+
 static void describe_logins(const struct access_config *config, FILE *stream)
 {
 	if (config->forward)
@@ -243,6 +284,7 @@ static void describe_logins(const struct access_config *config, FILE *stream)
 		for (size_t i = 0; i < texts[kind]->count; i++, first = false)
 			fprintf(stream, "%s %s %.*s", first ? ", only" : " or", words[kind],
 				SLICE_ARGUMENTS(texts[kind]->items[i].text));
+	describe_claims(&config->claims, stream);
 }
 
 // Who is allowed without a login, or before it: there is somebody.

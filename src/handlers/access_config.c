@@ -25,6 +25,10 @@ static const struct config_key access_keys[] = {
 	{"users", CONFIG_TEXTS, offsetof(struct access_config, users),
 	 .help = "only these users of them; with `groups`, those or these"},
 	{"groups", CONFIG_TEXTS, offsetof(struct access_config, groups), .help = "only who is in one of these groups"},
+	{"claims", CONFIG_PAIRS, offsetof(struct access_config, claims),
+	 .help = "and only who has, of each of these claims of a token or of an OpenID Connect provider, one of the "
+		 "values",
+	 .form = "a map such as {department: [sales, it]}"},
 	{"require", CONFIG_CHOICE, offsetof(struct access_config, require), "either",
 	 "both: an address or a certificate that is allowed, and a login besides", .choices = require_words},
 	{"pass_password", CONFIG_BOOL, offsetof(struct access_config, pass_password), "false",
@@ -65,6 +69,44 @@ const struct config_section access_section = {
 
 // --- Loading
 
+static bool tell_fields(struct config_load *load, struct access_config *config, const struct config_pairs *fields)
+{
+	struct slice *told = config_alloc(load, (config->telling.told_count + fields->count + 1) * sizeof *told);
+	if (!told)
+		return false;
+	if (config->telling.told_count > 0)
+		memcpy(told, config->telling.told, config->telling.told_count * sizeof *told);
+	for (size_t i = 0; i < fields->count; i++)
+		told[config->telling.told_count++] = fields->items[i].name.text;
+	config->telling.told = told;
+	return true;
+}
+
+static bool take_login(struct config_load *load, struct access_config *config, const struct login *login)
+{
+	bool good = true;
+	config->has_openid |= login->openid != NULL;
+	config->has_sessions |= login_has_sessions(login);
+	if (!config->page && login->page)
+		config->page = login;
+	if (!config->front && login_has_sessions(login))
+		config->front = login;
+	for (size_t i = 0; i < config->claims.count && good; i++)
+		good = access_login_want(load, login, &config->claims.items[i]);
+	return good && (!login->openid || tell_fields(load, config, &login->openid->claims.fields)) &&
+	       (!login->tokens || tell_fields(load, config, &login->tokens->claims.fields));
+}
+
+// Who logs in with a password has no claims.
+static bool check_claims(struct config_load *load, const struct access_config *config)
+{
+	bool has_claims = config->has_openid || config->has_tokens;
+	if (config->claims.count > 0 && !has_claims)
+		config_error(load, config_where(load, config, "claims"),
+			     "claims are known of tokens and of an OpenID Connect provider, and the login has neither");
+	return config->claims.count == 0 || has_claims;
+}
+
 static bool load_logins(struct config_load *load, struct snapshot *snapshot, struct access_config *config)
 {
 	const struct config_texts *texts = &config->login_texts;
@@ -74,10 +116,10 @@ static bool load_logins(struct config_load *load, struct snapshot *snapshot, str
 		const struct login *login = access_login_find(load, snapshot, &texts->items[i]);
 		good = login && good;
 		config->logins[config->login_count++] = login;
-		config->has_page |= login && login->page;
 		config->has_basic |= login && login->basic;
 		config->has_tokens |= login && login->tokens;
 		config->has_keys |= login && login->keys;
+		good = good && take_login(load, config, login);
 	}
 	if (!good || config->login_count == 0)
 		return good;
@@ -94,7 +136,7 @@ static bool load_logins(struct config_load *load, struct snapshot *snapshot, str
 				config_arena(load), "%.*s%s%s realm=\"%.*s\"%s", SLICE_ARGUMENTS(config->challenge),
 				config->challenge.length ? ", " : "", schemes[i].scheme,
 				SLICE_ARGUMENTS(config->logins[0]->realm.text), schemes[i].more);
-	return config->challenge.data != NULL;
+	return config->challenge.data && check_claims(load, config);
 }
 
 // What would open no door, or every one, is no rule.
@@ -113,9 +155,14 @@ static bool check_rule(struct config_load *load, const struct access_config *con
 			"[all]`");
 		return false;
 	}
-	if (config->login_texts.count == 0 && (config->users.count > 0 || config->groups.count > 0)) {
-		config_error(load, config_where(load, config, config->users.count > 0 ? "users" : "groups"),
-			     "users and groups are known by a `login`, and there is none here");
+	if (config->login_texts.count == 0 &&
+	    (config->users.count > 0 || config->groups.count > 0 || config->claims.count > 0)) {
+		config_error(load,
+			     config_where(load, config,
+					  config->users.count > 0    ? "users"
+					  : config->groups.count > 0 ? "groups"
+								     : "claims"),
+			     "users, groups and claims are known by a `login`, and there is none here");
 		return false;
 	}
 	if (config->require == REQUIRE_BOTH && (!has_login || !has_allow)) {
@@ -170,6 +217,11 @@ static bool load_telling(struct config_load *load, struct access_config *config)
 	if (!good)
 		config_error(load, config_where(load, config, "server_login"),
 			     "`own` is the password that a visitor logs in with, and there is no `login` here");
+	if (good && config->has_openid) {
+		config_error(load, config_where(load, config, "server_login"),
+			     "who logs in through a provider gives usher no password, and `own` is that");
+		good = false;
+	}
 	for (size_t i = 0; i < config->login_count && good; i++) {
 		const struct login *login = config->logins[i];
 		good = !login->page || login->session.has_password;
@@ -209,6 +261,8 @@ static bool names_user(const struct config_texts *texts, const struct user *user
 
 bool access_means(const struct access_config *config, const struct user *user)
 {
+	if (!access_claims_hold(&config->claims, user))
+		return false;
 	return (config->users.count == 0 && config->groups.count == 0) || names_user(&config->users, user, false) ||
 	       names_user(&config->groups, user, true);
 }

@@ -18,6 +18,7 @@ enum { REQUIRE_EITHER, REQUIRE_BOTH };
 struct access_config {
 	struct config_place place;
 	struct config_texts allow_texts, deny_texts, login_texts, users, groups;
+	struct config_pairs claims;
 	struct certificate_match_config *certificate_wants; // NULL: no certificate is enough
 	int require;
 	bool pass_password;
@@ -30,7 +31,9 @@ struct access_config {
 	struct slice certificate_words;
 	const struct login **logins;
 	size_t login_count;
-	bool has_page, has_basic, has_tokens, has_keys; // what one of the logins takes
+	bool has_basic, has_tokens, has_keys, has_openid, has_sessions; // what one of the logins takes
+	const struct login *page;					// the first one that has a page; NULL: none
+	const struct login *front; // the first one by which browsers log in, by a page or a provider; NULL: none
 	struct slice challenge;
 };
 

@@ -43,18 +43,30 @@ static const struct config_section session_section = {
 };
 
 static const struct config_key tokens_keys[] = {
-	{"keys", CONFIG_TEXT, offsetof(struct login_tokens, keys_path), .required = true,
-	 .help = "a file with a JWK set (RFC 7517): the keys by which tokens are signed; taken without a reload when "
-		 "it is "
-		 "replaced",
-	 .form = "a path such as keys.json"},
+	{"keys", CONFIG_TEXT, offsetof(struct login_tokens, keys_from.url),
+	 .help = "a file or a URL with a JWK set (RFC 7517): the keys by which tokens are signed; a file is taken "
+		 "without a "
+		 "reload when it is replaced. With `openid` it may be left out: then they are the provider's",
+	 .form = "a path such as keys.json, or a URL such as https://id.example.com/jwks"},
+	{"refresh", CONFIG_DURATION, offsetof(struct login_tokens, keys_from.refresh_ns), "1h",
+	 "so often keys are fetched anew from a URL, or sooner, as it says itself; and when there is none for a token",
+	 .min = INT64_C(1000000000), .max = 7 * 86400 * INT64_C(1000000000)},
+	{"ca", CONFIG_FILE, offsetof(struct login_tokens, keys_from.authorities),
+	 .help = "a file of the authorities that vouch for that URL; the system's unless it is written",
+	 .form = "a path such as ca.pem"},
 	{"issuer", CONFIG_TEXT, offsetof(struct login_tokens, issuer),
 	 .help = "who must have made them (iss); any unless it is written"},
 	{"audience", CONFIG_TEXT, offsetof(struct login_tokens, audience),
 	 .help = "for whom they must be (aud); any unless it is written"},
-	{"user", CONFIG_TEXT, offsetof(struct login_tokens, user), "sub", "the claim that names the user"},
-	{"groups", CONFIG_TEXT, offsetof(struct login_tokens, groups), "groups",
-	 "the claim that names his groups, as a list"},
+	{"user", CONFIG_TEXT, offsetof(struct login_tokens, claims.user), "sub", "the claim that names the user"},
+	{"groups", CONFIG_TEXT, offsetof(struct login_tokens, claims.groups), "groups",
+	 "the claim that names his groups, as a list; within another one: realm_access.roles"},
+	{"email", CONFIG_TEXT, offsetof(struct login_tokens, claims.email), "email",
+	 "the claim that has his address of mail"},
+	{"fields", CONFIG_PAIRS, offsetof(struct login_tokens, claims.fields),
+	 .help = "fields of requests that tell servers more of him, and the claims that they tell; from outside these "
+		 "fields are not passed on",
+	 .form = "a map such as {X-Department: department}"},
 	{"leeway", CONFIG_DURATION, offsetof(struct login_tokens, leeway_ns), "10s", "by so much clocks may differ",
 	 .min = 0, .max = 600 * INT64_C(1000000000)},
 	{0},
@@ -123,6 +135,9 @@ static const struct config_key login_keys[] = {
 	 .section = &session_section},
 	{"pages", CONFIG_SECTION, offsetof(struct login, pages), .help = "pages in the place of usher's own",
 	 .section = &access_pages_section},
+	{"openid", CONFIG_OPTIONAL, offsetof(struct login, openid),
+	 .help = "a provider of OpenID Connect, to which browsers are sent to log in",
+	 .section = &access_openid_section},
 	{"tokens", CONFIG_OPTIONAL, offsetof(struct login, tokens),
 	 .help = "JSON Web Tokens that are taken, beside `users` or in their place", .section = &tokens_section},
 	{"api_keys", CONFIG_OPTIONAL, offsetof(struct login, keys),
@@ -226,11 +241,11 @@ static bool is_quotable(struct slice realm)
 enum { SECRET_MIN = 16 };
 
 static pthread_once_t own_key_once = PTHREAD_ONCE_INIT;
-static struct session_key own_key; // of this process
+static struct seal_key own_key; // of this process
 
 static void make_own_key(void)
 {
-	session_key_make(SLICE_EMPTY, &own_key);
+	seal_key_make(SLICE_EMPTY, &own_key);
 }
 
 static bool is_domain(struct slice domain)
@@ -244,10 +259,6 @@ static bool is_domain(struct slice domain)
 static bool load_session(struct config_load *load, struct login *login)
 {
 	struct login_session *session = &login->session;
-	if (!login->page && !login->basic) {
-		config_error(load, login->place, "with neither `page` nor `basic` nobody can log in");
-		return false;
-	}
 	if (session->domain.text.data && !is_domain(session->domain.text)) {
 		config_error(load, session->domain.place, "\"%.*s\" is no domain such as example.com",
 			     SLICE_ARGUMENTS(session->domain.text));
@@ -261,7 +272,7 @@ static bool load_session(struct config_load *load, struct login *login)
 	(void)pthread_once(&own_key_once, make_own_key);
 	session->key = own_key;
 	if (session->secret.text.data)
-		session_key_make(session->secret.text, &session->key);
+		seal_key_make(session->secret.text, &session->key);
 	return true;
 }
 
@@ -270,23 +281,45 @@ static void free_keys(void *keys)
 	jwt_keys_free(keys);
 }
 
+static bool is_url(struct slice text)
+{
+	return slice_starts_with(text, SLICE("https://")) || slice_starts_with(text, SLICE("http://"));
+}
+
+static bool read_jwk_set(struct config_load *load, struct login_tokens *tokens)
+{
+	const struct config_text *path = &tokens->keys_from.url;
+	struct slice content;
+	const char *why;
+	if (!config_read_watched(load, path, &content))
+		return false;
+	tokens->keys = jwt_keys_read(content, true, &why);
+	if (tokens->keys)
+		return config_at_free(load, free_keys, tokens->keys);
+	config_error(load, path->place, "%.*s: %s", SLICE_ARGUMENTS(path->text), why);
+	return false;
+}
+
 static bool load_tokens(struct config_load *load, struct login *login)
 {
 	struct login_tokens *tokens = login->tokens;
-	struct slice content;
-	const char *why;
 	if (!tokens)
 		return true;
-	if (!config_read_watched(load, &tokens->keys_path, &content))
-		return false;
-	tokens->keys = jwt_keys_read(content, &why);
-	if (!tokens->keys) {
-		config_error(load, tokens->keys_path.place, "%.*s: %s", SLICE_ARGUMENTS(tokens->keys_path.text), why);
+	const struct config_text *keys = &tokens->keys_from.url;
+	if (!keys->text.data && !login->openid) {
+		config_error(load, tokens->place,
+			     "`keys` is missing: a file or a URL with the keys of whom signs tokens");
 		return false;
 	}
-	tokens->digest = hash_number(hash_fast(content) + 1) ^ hash_fast(tokens->issuer.text) ^
-			 hash_number(hash_fast(tokens->audience.text));
-	return config_at_free(load, free_keys, tokens->keys);
+	if (!tokens->issuer.text.data && login->openid)
+		tokens->issuer = login->openid->issuer.url;
+	tokens->digest = hash_number(hash_fast(tokens->issuer.text)) ^ hash_fast(tokens->audience.text);
+	if (!access_claims_check(load, &tokens->claims))
+		return false;
+	if (keys->text.data && !is_url(keys->text))
+		return read_jwk_set(load, tokens);
+	tokens->provider = keys->text.data ? access_issuer_get(load, &tokens->keys_from) : login->openid->provider;
+	return tokens->provider != NULL;
 }
 
 // Hashes take a core's whole time, for tens of milliseconds: so many at once, of all logins; and so many that wait.
@@ -343,18 +376,48 @@ static bool load_file(struct config_load *load, struct login *login)
 	return read_users(load, login) && read_second(load, login);
 }
 
-// Without users there is nobody to log in with a password.
+static bool has_passwords(const struct login *login)
+{
+	return login->users_path.text.data || login->directory || login->pam;
+}
+
 static bool load_users(struct config_load *load, struct login *login)
 {
-	if (login->users_path.text.data || login->directory || login->pam)
-		return load_session(load, login) && access_pages_load(load, &login->pages) && load_file(load, login) &&
-		       load_elsewhere(load, login);
-	if (!login->tokens && !login->keys) {
-		config_error(load, login->place, "a login needs `users`, `ldap`, `pam`, `tokens` or `api_keys`");
+	if (!login->page && !login->basic) {
+		config_error(load, login->place, "with neither `page` nor `basic` nobody can log in");
 		return false;
 	}
-	login->page = login->basic = false;
-	return true;
+	return load_session(load, login) && access_pages_load(load, &login->pages) && load_file(load, login) &&
+	       load_elsewhere(load, login);
+}
+
+static bool load_openid(struct config_load *load, struct login *login)
+{
+	if (has_passwords(login)) {
+		config_error(
+			load, login->openid->place,
+			"`openid` does not go together with `users`, `ldap` or `pam`: two users could have one name. "
+			"Write two logins");
+		return false;
+	}
+	login->has_others = true;
+	return load_session(load, login) && access_pages_load(load, &login->pages) &&
+	       access_openid_load(load, login->openid);
+}
+
+// Without users there is nobody to log in with a password.
+static bool load_browsers(struct config_load *load, struct login *login)
+{
+	if (!has_passwords(login) && !login->openid && !login->tokens && !login->keys) {
+		config_error(load, login->place,
+			     "a login needs `users`, `ldap`, `pam`, `openid`, `tokens` or `api_keys`");
+		return false;
+	}
+	if (has_passwords(login) && !load_users(load, login))
+		return false;
+	if (!has_passwords(login))
+		login->page = login->basic = false;
+	return !login->openid || load_openid(load, login);
 }
 
 // When all that the digest is of has been read.
@@ -378,7 +441,7 @@ static bool load_login(struct config_load *load, struct login *login)
 			     "a realm stands in quotes: it has no quotes, backslashes or control characters");
 		return false;
 	}
-	if (!load_users(load, login) || !read_keys(load, login->keys) || !read_groups(load, login) ||
+	if (!load_browsers(load, login) || !read_keys(load, login->keys) || !read_groups(load, login) ||
 	    !load_tokens(load, login))
 		return false;
 	make_file_source(login);
@@ -400,6 +463,20 @@ static bool load(struct config_load *load, struct snapshot *snapshot, void *valu
 	return good;
 }
 
+// What rules want to know of users is known when all of them are loaded.
+static bool finish(struct config_load *load, struct snapshot *snapshot, void *section)
+{
+	struct logins *logins = section;
+	for (size_t i = 0; i < logins->count; i++) {
+		const struct login_openid *openid = logins->items[i].openid;
+		if (openid)
+			logins->items[i].proof = hash_number(hash_fast(openid->issuer.url.text)) ^
+						 hash_number(hash_fast(openid->client_id.text) + 1) ^
+						 access_claims_digest(&openid->claims);
+	}
+	return true;
+}
+
 const struct top_section_type logins_section = {
 	.key = {.name = "logins",
 		.kind = CONFIG_NAMED,
@@ -407,6 +484,7 @@ const struct top_section_type logins_section = {
 		.help = "who may log in, under names that `access` uses",
 		.form = "a map of names and logins, such as {staff: {users: staff.htpasswd}}"},
 	.load = load,
+	.finish = finish,
 };
 
 const struct login *access_login_find(struct config_load *load, struct snapshot *snapshot,
@@ -425,4 +503,20 @@ const struct login *access_login_find(struct config_load *load, struct snapshot 
 	config_error(load, name->place, "there is no login \"%.*s\" under `logins`%s", SLICE_ARGUMENTS(name->text),
 		     config_suggestion(load, name->text, names, count));
 	return NULL;
+}
+
+static bool want(struct config_load *load, struct access_claims *claims, const struct config_pair *claim)
+{
+	struct access_claim *wanted = config_alloc(load, sizeof *wanted);
+	if (!wanted)
+		return false;
+	*wanted = (struct access_claim){claims->wanted, claim->name.text, claim->value.text};
+	claims->wanted = wanted;
+	return true;
+}
+
+bool access_login_want(struct config_load *load, const struct login *login, const struct config_pair *claim)
+{
+	return (!login->openid || want(load, &login->openid->claims, claim)) &&
+	       (!login->tokens || want(load, &login->tokens->claims, claim));
 }

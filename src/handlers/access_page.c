@@ -4,6 +4,7 @@
 #include "access/password.h"
 #include "base/random.h"
 #include "exchange/error_page.h"
+#include "handlers/access_openid.h"
 #include "handlers/access_verify.h"
 #include "http/body.h"
 
@@ -18,21 +19,26 @@ enum { FORM_MAX = 8192, TOKEN_MAX = 64 };
 
 // --- Pages
 
-static const char security[] =
-	"default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
-	"frame-ancestors 'none'";
-
-static bool add(struct exchange *exchange, const char *name, const char *value)
+// What forms lead to besides this site: browsers hold redirects to it, too.
+static struct slice security_of(struct exchange *exchange, struct slice others)
 {
-	return fields_add_name(&exchange_response(exchange)->fields, exchange_arena(exchange), slice_from_string(name),
-			       slice_from_string(value));
+	return arena_printf(exchange_arena(exchange),
+			    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'%s%.*s; "
+			    "base-uri 'none'; frame-ancestors 'none'",
+			    others.length > 0 ? " " : "", SLICE_ARGUMENTS(others));
 }
 
-static void answer(struct exchange *exchange, unsigned status, struct slice page)
+static bool add(struct exchange *exchange, const char *name, struct slice value)
 {
-	if (page.data && add(exchange, "Cache-Control", "no-store") &&
-	    add(exchange, "Content-Security-Policy", security) && add(exchange, "X-Frame-Options", "DENY") &&
-	    add(exchange, "Referrer-Policy", "same-origin"))
+	return value.data && fields_add_name(&exchange_response(exchange)->fields, exchange_arena(exchange),
+					     slice_from_string(name), value);
+}
+
+static void answer(struct exchange *exchange, unsigned status, struct slice page, struct slice others)
+{
+	if (page.data && add(exchange, "Cache-Control", SLICE("no-store")) &&
+	    add(exchange, "Content-Security-Policy", security_of(exchange, others)) &&
+	    add(exchange, "X-Frame-Options", SLICE("DENY")) && add(exchange, "Referrer-Policy", SLICE("same-origin")))
 		exchange_answer(exchange, status, SLICE("text/html; charset=utf-8"), page);
 	else
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
@@ -68,7 +74,8 @@ static void show(struct exchange *exchange, const struct login *login, enum acce
 	all.realm = login->realm.text;
 	all.token = give_token(exchange);
 	if (all.token.data)
-		answer(exchange, status, access_pages_fill(&login->pages, page, &all, exchange_arena(exchange)));
+		answer(exchange, status, access_pages_fill(&login->pages, page, &all, exchange_arena(exchange)),
+		       page == ACCESS_PAGE_LOGOUT ? access_openid_logout_origin(exchange, login) : SLICE_EMPTY);
 	else
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
 }
@@ -77,7 +84,7 @@ void access_page_show(struct exchange *exchange, const struct access_config *con
 		      enum access_reason reason)
 {
 	exchange_always(exchange, SLICE("WWW-Authenticate"), access_page_challenge);
-	show(exchange, config->logins[0], ACCESS_PAGE_LOGIN, status,
+	show(exchange, config->page, ACCESS_PAGE_LOGIN, status,
 	     &(struct access_page_values){.user = SLICE(""), .reason = reason});
 }
 
@@ -112,6 +119,12 @@ static struct slice own_authority(struct exchange *exchange)
 	return exchange->forwarded_host.length > 0 ? exchange->forwarded_host : exchange_request(exchange)->authority;
 }
 
+struct slice access_page_origin(struct exchange *exchange)
+{
+	return arena_printf(exchange_arena(exchange), "%.*s://%.*s", SLICE_ARGUMENTS(exchange->scheme),
+			    SLICE_ARGUMENTS(own_authority(exchange)));
+}
+
 // Browsers say where a form comes from (RFC 6454 section 7; Fetch Metadata).
 static bool is_from_here(struct exchange *exchange)
 {
@@ -123,8 +136,7 @@ static bool is_from_here(struct exchange *exchange)
 		return false;
 	if (!token.data || token.length == 0)
 		return false;
-	struct slice own = arena_printf(exchange_arena(exchange), "%.*s://%.*s", SLICE_ARGUMENTS(exchange->scheme),
-					SLICE_ARGUMENTS(own_authority(exchange)));
+	struct slice own = access_page_origin(exchange);
 	return own.data && (!origin.data || slice_equal_nocase(origin, own));
 }
 
@@ -136,18 +148,22 @@ static bool has_token(struct exchange *exchange, struct slice form)
 	       given.length == token.length && CRYPTO_memcmp(given.data, token.data, token.length) == 0;
 }
 
-// To a path of this host, whatever it looks like: with the host before it, "//other.example" is none.
-static void send_to(struct exchange *exchange, struct slice target)
+void access_page_send(struct exchange *exchange, struct slice location)
 {
-	struct slice location =
-		arena_printf(exchange_arena(exchange), "%.*s://%.*s%.*s", SLICE_ARGUMENTS(exchange->scheme),
-			     SLICE_ARGUMENTS(own_authority(exchange)), SLICE_ARGUMENTS(target));
 	struct fields *fields = &exchange_response(exchange)->fields;
 	if (location.data && fields_add(fields, exchange_arena(exchange), FIELD_LOCATION, location) &&
-	    add(exchange, "Cache-Control", "no-store"))
+	    add(exchange, "Cache-Control", SLICE("no-store")))
 		exchange_answer(exchange, 303, SLICE_EMPTY, SLICE_EMPTY);
 	else
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
+}
+
+// To a path of this host, whatever it looks like: with the host before it, "//other.example" is none.
+void access_page_send_back(struct exchange *exchange, struct slice target)
+{
+	access_page_send(exchange,
+			 arena_printf(exchange_arena(exchange), "%.*s%.*s",
+				      SLICE_ARGUMENTS(access_page_origin(exchange)), SLICE_ARGUMENTS(target)));
 }
 
 // Who has a second factor is asked for it now.
@@ -160,7 +176,7 @@ static void let_in(struct exchange *exchange, const struct login *login, const s
 	else if (has_second)
 		show_second(exchange, login, 401, ACCESS_REASON_NONE);
 	else
-		send_to(exchange, exchange->target);
+		access_page_send_back(exchange, exchange->target);
 }
 
 static void verify(struct exchange *exchange, const struct access_config *config, struct slice name,
@@ -197,7 +213,7 @@ static void verify_second(struct exchange *exchange, const struct access_config 
 	switch (access_verify_second(exchange, pending.login, pending.user, digits)) {
 	case ACCESS_RIGHT:
 		if (access_session_begin(exchange, pending.login, pending.user, pending.session.password))
-			send_to(exchange, exchange->target);
+			access_page_send_back(exchange, exchange->target);
 		else
 			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
 		return;
@@ -244,5 +260,9 @@ void access_page_log_out(struct exchange *exchange, const struct access_session 
 	}
 	access_session_end(exchange, session,
 			   form_find(form, SLICE("usher-everywhere"), everywhere, sizeof everywhere, &value));
-	send_to(exchange, SLICE("/"));
+	struct slice elsewhere = access_openid_logout_url(exchange, session->login);
+	if (elsewhere.data)
+		access_page_send(exchange, elsewhere);
+	else
+		access_page_send_back(exchange, SLICE("/"));
 }

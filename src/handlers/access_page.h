@@ -15,9 +15,18 @@ extern const struct slice access_page_challenge;
 // Whether the visitor would rather see a page, by method and Accept.
 bool access_page_is_wanted(const struct exchange *exchange);
 
-// Answers with the page, of the first login.
+// Answers with the page, of the first login that has one.
 void access_page_show(struct exchange *exchange, const struct access_config *config, unsigned status,
 		      enum access_reason reason);
+
+// "https://host:port", as the visitor's browser knows this site; .data is NULL when memory is out.
+struct slice access_page_origin(struct exchange *exchange);
+
+// Answers by sending the visitor to an address, by GET; the answer is kept nowhere.
+void access_page_send(struct exchange *exchange, struct slice location);
+
+// The same, to a target of this very site, whatever it looks like.
+void access_page_send_back(struct exchange *exchange, struct slice target);
 
 // Whether the request is one that the page makes, or may be: a form.
 bool access_page_is_form(const struct exchange *exchange);

@@ -63,7 +63,7 @@ static bool is_own(struct slice name)
 			continue;
 		struct slice rest = slice_after(name, prefix.length);
 		return slice_equal(rest, SLICE(SESSION_NAME)) || slice_equal(rest, SLICE("usher-form")) ||
-		       slice_equal(rest, SLICE(PENDING_NAME));
+		       slice_equal(rest, SLICE(PENDING_NAME)) || slice_equal(rest, SLICE("usher-openid"));
 	}
 	return false;
 }
@@ -105,9 +105,10 @@ static struct slice scope_of(const struct exchange *exchange, const struct login
 	return login->session.domain.text.data ? login->session.domain.text : exchange->host;
 }
 
-static uint64_t proof_of(const struct user *user)
+// Another password of the user ends his sessions, and so does another way to know who others are.
+static uint64_t proof_of(const struct login *login, const struct user *user)
 {
-	return hash_fast(user->hash);
+	return hash_fast(user->hash) ^ login->proof;
 }
 
 static bool holds(const struct login *login, const struct session *session)
@@ -130,27 +131,29 @@ static const struct user *user_of(const struct login *login, struct access_sessi
 		.groups = said->groups,
 		.email = said->email,
 		.told = said->told,
+		.claims = said->claims,
 	};
 	return &session->elsewhere;
 }
 
 // What the text says, as far as it is for that scope.
-static bool read_text(const struct login *login, struct slice text, struct slice scope, struct access_session *session)
+static bool read_text(struct exchange *exchange, const struct login *login, struct slice text, struct slice scope,
+		      struct access_session *session)
 {
-	if (!text.data || !scope.data ||
-	    !session_read(&login->session.key, text, scope, session->room, &session->session) ||
+	char *room = text.data ? arena_alloc(exchange_arena(exchange), SESSION_TEXT_MAX) : NULL;
+	if (!room || !scope.data || !session_read(&login->session.key, text, scope, room, &session->session) ||
 	    !holds(login, &session->session))
 		return false;
 	session->login = login;
 	session->user = user_of(login, session);
-	return session->user && proof_of(session->user) == session->session.proof;
+	return session->user && proof_of(login, session->user) == session->session.proof;
 }
 
 static bool find_of(struct exchange *exchange, const struct login *login, struct access_session *session)
 {
 	struct slice name = name_of(exchange, SESSION_NAME, login->session.domain.text.data != NULL);
 	struct slice text = name.data ? cookie_find(&exchange_request(exchange)->fields, name) : SLICE_EMPTY;
-	return read_text(login, text, scope_of(exchange, login), session);
+	return read_text(exchange, login, text, scope_of(exchange, login), session);
 }
 
 bool access_session_find(struct exchange *exchange, const struct access_config *config,
@@ -158,7 +161,7 @@ bool access_session_find(struct exchange *exchange, const struct access_config *
 {
 	bool found = false;
 	for (size_t i = 0; i < config->login_count && !found; i++)
-		found = config->logins[i]->page && find_of(exchange, config->logins[i], ret_session);
+		found = login_has_sessions(config->logins[i]) && find_of(exchange, config->logins[i], ret_session);
 	return found;
 }
 
@@ -178,12 +181,13 @@ static struct session make_session(const struct login *login, const struct user 
 		.id = random_number(),
 		.created_s = now_s(),
 		.seen_s = now_s(),
-		.proof = proof_of(user),
+		.proof = proof_of(login, user),
 		.login = login->name.text,
 		.user = user->name,
 		.groups = is_of_file ? SLICE_EMPTY : user->groups,
 		.email = is_of_file ? SLICE_EMPTY : user->email,
 		.told = is_of_file ? SLICE_EMPTY : user->told,
+		.claims = is_of_file ? SLICE_EMPTY : user->claims,
 		.password = login->session.has_password ? password : SLICE_EMPTY,
 	};
 }
@@ -217,7 +221,7 @@ bool access_pending_find(struct exchange *exchange, const struct access_config *
 	struct slice text = access_cookie_find(exchange, PENDING_NAME), scope = pending_scope(exchange);
 	bool found = false;
 	for (size_t i = 0; i < config->login_count && !found; i++)
-		found = read_text(config->logins[i], text, scope, ret_session);
+		found = read_text(exchange, config->logins[i], text, scope, ret_session);
 	return found && now_s() - ret_session->session.created_s < PENDING_S;
 }
 

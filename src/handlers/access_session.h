@@ -10,10 +10,9 @@
 
 struct access_session {
 	const struct login *login;
-	const struct user *user; // of the login, or what the session says of him
+	const struct user *user; // of the login, or what the session says of him, in the exchange's memory
 	struct user elsewhere;	 // the latter
 	struct session session;
-	char room[SESSION_TEXT_MAX]; // its texts
 };
 
 // The one that the request's cookie tells, as far as it holds: its times, the user, his password.

@@ -221,11 +221,27 @@ static bool send_token(struct exchange *exchange, const struct server_token *tok
 	return text.data && fields_set_name(fields, arena, token->field.text, text);
 }
 
-bool access_tell(struct exchange *exchange, const struct access_telling *telling, struct slice password)
+// What logins tell of a user.
+static bool tell_claims(struct exchange *exchange, const struct access_telling *telling, struct slice told)
+{
+	struct fields *fields = &exchange_request(exchange)->fields;
+	struct slice line, name, value;
+	bool good = true;
+	for (size_t i = 0; i < telling->told_count; i++)
+		identity_remove_named(fields, telling->told[i]);
+	while (good && slice_next_line(&told, &line))
+		if (slice_cut(line, ':', &name, &value))
+			good = fields_add_name(fields, exchange_arena(exchange), name, slice_trim(value));
+	return good;
+}
+
+bool access_tell(struct exchange *exchange, const struct access_telling *telling, struct slice told,
+		 struct slice password)
 {
 	return identity_tell(exchange, identity_user_fields[telling->user_field],
 			     identity_groups_fields[telling->groups_field],
 			     identity_email_fields[telling->email_field]) &&
+	       tell_claims(exchange, telling, told) &&
 	       (!telling->login || log_in(exchange, telling->login, password)) &&
 	       (!telling->token || send_token(exchange, telling->token));
 }

@@ -33,8 +33,10 @@ struct server_token {
 
 struct access_telling {
 	int user_field, groups_field, email_field; // of identity_user_fields and its like
-	struct server_login *login;		   // NULL: none
-	struct server_token *token;		   // NULL: none
+	struct slice *told;			   // names of fields that the rule's logins tell
+	size_t told_count;
+	struct server_login *login; // NULL: none
+	struct server_token *token; // NULL: none
 };
 
 extern const struct config_section server_login_section, server_token_section;
@@ -42,8 +44,10 @@ extern const struct config_section server_login_section, server_token_section;
 // False after config_error. Several routes may share the value.
 bool access_telling_load(struct config_load *load, struct access_telling *telling);
 
-// Writes the request's fields, in the place of what the client sent under their names. `password` is what the visitor
+// Writes the request's fields, in the place of what the client sent under their names. `told` is as struct user has it;
+// `password` is what the visitor
 // logged in with by his user name; empty: by other means, or not at all. False when memory is out.
-bool access_tell(struct exchange *exchange, const struct access_telling *telling, struct slice password);
+bool access_tell(struct exchange *exchange, const struct access_telling *telling, struct slice told,
+		 struct slice password);
 
 #endif

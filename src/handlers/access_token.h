@@ -11,7 +11,7 @@
 bool access_token_is_given(struct slice value);
 
 // Whom the token names, in the exchange's memory; NULL, with words of what is wrong (a literal), for one that does not
-// hold for any of the logins.
+// hold for any of the logins: access_issuer_away when one may yet hold. Suspends where keys come by URL.
 const struct user *access_token_take(struct exchange *exchange, const struct access_config *config, struct slice value,
 				     const char **ret_why);
 

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			SLICE("{\"keys\":[{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\"},"
 			      "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_"
 			      "7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}"),
-			&why);
+			true, &why);
 	check(keys != NULL);
 	struct slice bytes = slice_from((const char *)data, size);
 	const struct jwt_rules rules = {.keys = keys};
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_t *claims = jwt_verify(&rules, bytes, true, 1000, &why); // as if its signature were right
 	check(claims ? json_is_object(claims) : why != NULL);
 	json_decref(claims);
-	struct jwt_keys *read = jwt_keys_read(bytes, &why);
+	struct jwt_keys *read = jwt_keys_read(bytes, true, &why);
 	check(read || why);
 	jwt_keys_free(read);
 	return 0;

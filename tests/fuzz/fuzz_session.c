@@ -4,12 +4,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct session_key key;
+	static struct seal_key key;
 	static bool is_made;
 	char room[SESSION_TEXT_MAX], texts[SESSION_TEXT_MAX];
 	struct session read;
 	if (!is_made)
-		session_key_make(SLICE("a secret of the fuzzer"), &key);
+		seal_key_make(SLICE("a secret of the fuzzer"), &key);
 	is_made = true;
 	struct slice bytes = slice_from((const char *)data, size), scope = SLICE("example.com");
 	check(!session_read(&key, bytes, scope, texts, &read));
@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.groups = slice_after(bytes, USERS_NAME_MAX),
 		.email = SLICE("a@example.com"),
 		.told = SLICE("X-Team: red\n"),
+		.claims = SLICE("team\tred\n"),
 		.password = SLICE("secret"),
 	};
 	struct slice text = session_write(&key, &session, scope, room);
@@ -35,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(read.id == 1 && read.created_s == 2 && read.seen_s == 3 && read.proof == 4);
 	check(slice_equal(read.user, session.user) && slice_equal(read.login, session.login));
 	check(slice_equal(read.groups, session.groups) && slice_equal(read.email, session.email) &&
-	      slice_equal(read.told, session.told) && slice_equal(read.password, session.password));
+	      slice_equal(read.told, session.told) && slice_equal(read.claims, session.claims) &&
+	      slice_equal(read.password, session.password));
 	check(!session_read(&key, text, SLICE("example.org"), texts, &read));
 	if (size == 0)
 		return 0;

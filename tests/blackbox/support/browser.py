@@ -30,7 +30,7 @@ def browse(authority, tmp_path):
             started.append(subprocess.Popen(
                 ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
                  "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-breakpad",
-                 "--no-proxy-server", "--remote-debugging-port=0", "--host-resolver-rules=MAP test.example 127.0.0.1, MAP * ~NOTFOUND",
+                 "--no-proxy-server", "--remote-debugging-port=0", "--host-resolver-rules=MAP test.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                  f"--user-data-dir={tmp_path / 'profile'}", url],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env={"HOME": str(home), "PATH": "/usr/bin:/bin"}))
         return tmp_path / "chromium.log"
