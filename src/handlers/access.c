@@ -191,10 +191,10 @@ static void access_handle(struct exchange *exchange, const void *value)
 {
 	const struct access_config *config = value;
 	bool is_allowed =
-		access_networks_have(&config->allow, &exchange->client) ||
+		access_networks_have(&config->allow, exchange) ||
 		(config->certificate && certificate_match_holds(config->certificate, exchange) == MATCH_HOLDS);
-	if (access_networks_have(&config->deny, &exchange->client))
-		exchange_fail(exchange, FAULT_REFUSED, "access", "access.deny names this address");
+	if (access_networks_have(&config->deny, exchange))
+		exchange_fail(exchange, FAULT_REFUSED, "access", "access.deny names this client");
 	else if (is_allowed && config->require == REQUIRE_EITHER)
 		let_in_without_login(exchange, config);
 	else if ((config->login_count == 0 && !config->forward) || (!is_allowed && config->require == REQUIRE_BOTH))
@@ -209,7 +209,8 @@ static void access_handle(struct exchange *exchange, const void *value)
 static bool access_guards(const void *value)
 {
 	const struct access_config *config = value;
-	bool denies = config->deny.all || config->deny.set.count > 0 || config->deny.set.local;
+	bool denies =
+		config->deny.all || config->deny.set.count > 0 || config->deny.set.local || config->deny.countries;
 	return denies || !config->allow.all || config->require == REQUIRE_BOTH;
 }
 

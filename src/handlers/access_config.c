@@ -11,7 +11,8 @@ static const char *const require_words[] = {[REQUIRE_EITHER] = "either", [REQUIR
 
 static const struct config_key access_keys[] = {
 	{"allow", CONFIG_TEXTS, offsetof(struct access_config, allow_texts),
-	 .help = "whose address is enough: addresses, networks, names of `lists`, `unix`, or `all`",
+	 .help = "whose address is enough: addresses, networks, countries (`country:CH`, by `geo`), names of `lists`, "
+		 "`unix`, or `all`",
 	 .form = "a network such as 10.0.0.0/8, or the name of a list"},
 	{"deny", CONFIG_TEXTS, offsetof(struct access_config, deny_texts),
 	 .help = "who never gets in, whatever else is true: as `allow`",
