@@ -2,6 +2,7 @@
 //
 //	ninja -C build bench/bench_access && build/bench/bench_access
 #include "access/concurrent.h"
+#include "access/hours.h"
 #include "access/jwt.h"
 #include "access/jwt_kept.h"
 #include "access/jwt_sign.h"
@@ -10,6 +11,7 @@
 #include "access/users.h"
 #include "measure.h"
 #include "net/address.h"
+#include "net/country_database.h"
 #include "net/rate.h"
 
 #include <openssl/evp.h>
@@ -17,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 20, NETWORKS = 100000, CALLS = 200000, TOKENS = 2000, KEYS = 1000 };
+enum { ROUNDS = 20, NETWORKS = 100000, CALLS = 200000, TOKENS = 2000, KEYS = 1000, COUNTRY_NODES = 1000000 };
 
 static uint64_t state = 1;
 
@@ -165,6 +167,83 @@ static void make_keys(struct arena *arena)
 		abort();
 }
 
+// --- Countries: a tree of as many nodes as GeoLite2-Country has, whose shape is drawn, with addresses at every depth
+
+static struct country_database *countries;
+
+static void put_node(char *tree, unsigned node, unsigned side, uint32_t record)
+{
+	char *at = tree + node * 6 + side * 3;
+	at[0] = (char)(record >> 16);
+	at[1] = (char)(record >> 8);
+	at[2] = (char)record;
+}
+
+// Each node is put at a leaf of those that are there, found by walking as random an address does.
+static void make_tree(char *tree, unsigned count)
+{
+	static const uint32_t data = COUNTRY_NODES + 16;
+	put_node(tree, 0, 0, data);
+	put_node(tree, 0, 1, data);
+	for (unsigned made = 1; made < count;) {
+		uint64_t bits = next_random(&state);
+		unsigned at = 0;
+		for (unsigned depth = 0; depth < 32; depth++, bits >>= 1) {
+			const unsigned char *record = (const unsigned char *)tree + at * 6 + (bits & 1) * 3;
+			unsigned next = (unsigned)record[0] << 16 | (unsigned)record[1] << 8 | record[2];
+			if (next < count) {
+				at = next;
+				continue;
+			}
+			put_node(tree, at, bits & 1, made);
+			put_node(tree, made, 0, data);
+			put_node(tree, made, 1, data);
+			made++;
+			break;
+		}
+	}
+}
+
+static void read_countries(void)
+{
+	static const char end[] = "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+				  "\xe1\x47"
+				  "country\xe1\x48"
+				  "iso_code\x42"
+				  "CH\xab\xcd\xef"
+				  "MaxMind.com\xe4\x4a"
+				  "node_count\xc3\x0f\x42\x40\x4b"
+				  "record_size\xa1\x18\x4a"
+				  "ip_version\xa1\x04\x5b"
+				  "binary_format_major_version\xa1\x02";
+	size_t length = COUNTRY_NODES * 6 + sizeof end - 1;
+	char *bytes = malloc(length);
+	const char *why;
+	if (!bytes)
+		abort();
+	make_tree(bytes, COUNTRY_NODES);
+	memcpy(bytes + COUNTRY_NODES * 6, end, sizeof end - 1);
+	int64_t began_ns = now_ns();
+	countries = country_database_read(slice_from(bytes, length), &why);
+	if (!countries)
+		abort();
+	printf("countries, of %u nodes: read in %.0f ms\n", COUNTRY_NODES, (double)(now_ns() - began_ns) / 1e6);
+	free(bytes);
+}
+
+static void find_country(unsigned call)
+{
+	found += country_database_find(countries, &addresses[call % 1024]);
+}
+
+static struct hours hours;
+static struct time_zone zone;
+
+static void look_at_hours(unsigned call)
+{
+	found += hours_have(&hours, &zone, 1700000000 + (int64_t)call * 60);
+}
+
 // The shortest of many rounds counts: other programs disturb the rest.
 static void measure(const char *what, void (*call)(unsigned), unsigned calls)
 {
@@ -216,7 +295,13 @@ int main(void)
 	make_keys(&arena);
 	signer = make_signer();
 	jwt_kept_put(7, CLAIMS, jwt_sign(signer, SLICE("k1"), CLAIMS, &arena), 2);
+	read_countries();
+	(void)hours_add(&hours, SLICE("Mon-Fri 08:00-18:00"));
+	if (!time_zone_parse(SLICE("CET-1CEST,M3.5.0,M10.5.0/3"), &zone))
+		abort();
 	measure("an address among 100,000 networks", contains, CALLS);
+	measure("the country of an address", find_country, CALLS);
+	measure("hours of the week", look_at_hours, CALLS);
 	measure("a session's cookie", read_session, CALLS);
 	measure("a rate", take_rate, CALLS);
 	measure("a password that is remembered", remember, CALLS);

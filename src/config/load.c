@@ -170,6 +170,11 @@ bool config_read_if_there(struct config_load *load, const char *path, struct sli
 	return file->is_there;
 }
 
+const char *config_environment(struct config_load *load, const char *name)
+{
+	return load->source->environment(load->source, name);
+}
+
 const char *config_suggestion(struct config_load *load, struct slice given, const struct slice *names, size_t count)
 {
 	struct suggestion suggestion;

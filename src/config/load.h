@@ -102,6 +102,10 @@ bool config_is_open_to_others(struct config_load *load, const char *path);
 // read, and nothing is reported. What was asked for before is not read again.
 bool config_read_if_there(struct config_load *load, const char *path, struct slice *ret_content);
 
+// What the environment says of a name (a literal), as the configuration was first loaded with it; NULL when it is not
+// set.
+const char *config_environment(struct config_load *load, const char *name);
+
 // A path as seen from the file that it stands in; in the configuration's memory, NUL behind
 // it. .data is NULL when memory is out, which is reported.
 struct slice config_resolve(struct config_load *load, const struct config_text *path);

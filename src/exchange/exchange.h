@@ -49,6 +49,8 @@ struct exchange {
 	const struct slice *captures;	 // $0 to $9 of the route's regular expression; NULL without
 	struct slice target;		 // what is sent on: the client's bytes, or the rewritten one
 	struct address client;		 // established once: peer, or what trusted proxies say
+	bool has_country;		 // it has been looked up; see exchange_country
+	unsigned country;
 	bool peer_is_trusted;
 	struct slice client_text;    // the same as text, without port
 	struct slice scheme;	     // of the client's request, as trusted proxies say

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "exchange/certificate.h"
+#include "exchange/country.h"
 #include "exchange/exchange.h"
 #include "exchange/life.h"
 #include "exchange/snapshot.h"
@@ -101,6 +102,8 @@ void exchange_log(struct exchange *exchange)
 		.user_agent = fields_value(&request->fields, FIELD_USER_AGENT),
 		.trace = &exchange->trace,
 	};
+	if (access_log_has_country(log))
+		record.country = country_code(exchange_country(exchange));
 	fill_in_tls(exchange, &record);
 	fill_in_faults(exchange, &record);
 	access_log_write(log, &record);

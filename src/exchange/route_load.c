@@ -1,6 +1,7 @@
 // Paths and conditions of routes, from the configuration to what route_find matches.
 #include "config/load.h"
 #include "exchange/certificate_match.h"
+#include "exchange/country.h"
 #include "exchange/route_match.h"
 #include "http/message.h"
 #include "http/syntax.h"
@@ -11,7 +12,7 @@
 
 struct route_match_config {
 	struct config_place place;
-	struct config_texts methods, clients;
+	struct config_texts methods, clients, countries;
 	struct config_pairs headers, query;
 	struct certificate_match_config *certificate;
 };
@@ -28,6 +29,9 @@ static const struct config_key keys[] = {
 	{"client", CONFIG_TEXTS, offsetof(struct route_match_config, clients),
 	 .help = "the client's address is in one of these networks",
 	 .form = "a network such as 10.0.0.0/8 or an address such as 192.0.2.1"},
+	{"country", CONFIG_TEXTS, offsetof(struct route_match_config, countries),
+	 .help = "the client is in one of these countries (ISO 3166-1), by the key `geo`; not known where is in none",
+	 .form = "two capital letters such as CH"},
 	{"client_certificate", CONFIG_OPTIONAL, offsetof(struct route_match_config, certificate),
 	 .help = "the client showed a certificate that is like this", .section = &certificate_match_section},
 	{0},
@@ -203,6 +207,27 @@ static bool load_clients(struct config_load *load, const struct config_texts *te
 	return true;
 }
 
+static bool load_countries(struct config_load *load, const struct snapshot *snapshot, const struct config_texts *texts,
+			   struct route_match *match)
+{
+	if (texts->count == 0)
+		return true;
+	struct country_set *set = config_alloc(load, sizeof *set);
+	bool good = set != NULL;
+	for (size_t i = 0; set && i < texts->count; i++) {
+		const struct config_text *text = &texts->items[i];
+		unsigned country;
+		const char *why = country_read(snapshot, text->text, &country);
+		if (why)
+			config_error(load, text->place, "\"%.*s\" %s", SLICE_ARGUMENTS(text->text), why);
+		else
+			country_set_add(set, country);
+		good = good && !why;
+	}
+	match->countries = set;
+	return good;
+}
+
 bool network_set_load(struct config_load *load, const struct config_texts *texts, struct network_set *ret_set)
 {
 	bool good = true;
@@ -228,7 +253,8 @@ bool network_set_load(struct config_load *load, const struct config_texts *texts
 	return good;
 }
 
-bool route_match_load(struct config_load *load, const struct route_match_config *config, struct route_match *match)
+bool route_match_load(struct config_load *load, const struct snapshot *snapshot,
+		      const struct route_match_config *config, struct route_match *match)
 {
 	if (!config)
 		return true;
@@ -236,11 +262,12 @@ bool route_match_load(struct config_load *load, const struct route_match_config 
 	good = load_values(load, &config->headers, true, &match->headers) && good;
 	good = load_values(load, &config->query, false, &match->query) && good;
 	good = load_clients(load, &config->clients, match) && good;
+	good = load_countries(load, snapshot, &config->countries, match) && good;
 	if (config->certificate) {
 		match->certificate = certificate_match_load(load, config->certificate);
 		good = match->certificate && good;
 	}
 	match->conditions = config->methods.count || match->headers.count || match->query.count || match->clients ||
-			    match->certificate;
+			    match->countries || match->certificate;
 	return good;
 }

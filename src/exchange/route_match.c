@@ -1,6 +1,7 @@
 #include "exchange/route_match.h"
 
 #include "exchange/certificate_match.h"
+#include "exchange/country.h"
 #include "exchange/exchange.h"
 #include "http/syntax.h"
 
@@ -128,7 +129,8 @@ enum match_result route_match_holds(const struct route_match *match, struct exch
 	if (!match->conditions)
 		return MATCH_HOLDS;
 	if (!method_holds(match, exchange_request(exchange)) ||
-	    (match->clients && !network_set_contains(match->clients, &exchange->client)))
+	    (match->clients && !network_set_contains(match->clients, &exchange->client)) ||
+	    (match->countries && !country_set_has(match->countries, exchange_country(exchange))))
 		return MATCH_FAILS;
 	enum match_result result = MATCH_HOLDS;
 	if (match->certificate)

@@ -15,7 +15,9 @@
 
 struct certificate_match;
 struct config_load;
+struct country_set;
 struct exchange;
+struct snapshot;
 
 enum route_path_kind { PATH_ANY, PATH_PREFIX, PATH_EXACT, PATH_REGEX };
 
@@ -50,6 +52,7 @@ struct route_match {
 	struct match_values headers;
 	struct match_values query;
 	const struct network_set *clients;	     // NULL: any
+	const struct country_set *countries;	     // NULL: any
 	const struct certificate_match *certificate; // NULL: any
 };
 
@@ -63,7 +66,8 @@ bool route_path_load(struct config_load *load, const struct config_text *text, b
 		     struct route_path *ret_path);
 
 // Reads the loaded `match` (may be NULL) into *match, whose path stands.
-bool route_match_load(struct config_load *load, const struct route_match_config *config, struct route_match *match);
+bool route_match_load(struct config_load *load, const struct snapshot *snapshot,
+		      const struct route_match_config *config, struct route_match *match);
 
 // Reads what a text of `match` wants: "*": any, "~ ...": a regular expression, else the text.
 // False after config_error. The name stays as it is.

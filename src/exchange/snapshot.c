@@ -1,6 +1,7 @@
 #include "exchange/snapshot.h"
 
 #include "base/check.h"
+#include "exchange/country.h"
 #include "exchange/error_page.h"
 #include "exchange/listen.h"
 #include "exchange/route_match.h"
@@ -51,6 +52,7 @@ static bool load_top(struct snapshot_loading *loading)
 	bool good = load_logs(loading);
 	good = resolve_optional(loading->load, &top->error_log, &snapshot->error_log) && good;
 	good = resolve_optional(loading->load, &top->pid_file, &snapshot->pid_file) && good;
+	good = geo_load(loading->load, top->geo, snapshot) && good;
 	return network_set_load(loading->load, &top->trusted_proxies, &snapshot->trusted_proxies) && good;
 }
 

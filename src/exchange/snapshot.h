@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct country_database;
 struct error_pages;
 struct exchange;
 struct route_index;
@@ -129,7 +130,9 @@ struct snapshot {
 	struct http2_settings http2;
 	unsigned workers; // threads
 	struct network_set trusted_proxies;
-	const struct limits *limits; // the top level's, for connections
+	bool has_geo;				  // the key `geo` is there
+	const struct country_database *countries; // its database; NULL: there is none
+	const struct limits *limits;		  // the top level's, for connections
 	const struct timeouts *timeouts;
 	const struct error_pages *errors; // for who has no route yet
 	struct site *all_sites;

@@ -2,6 +2,7 @@
 #include "exchange/snapshot_keys.h"
 
 #include "base/check.h"
+#include "exchange/country.h"
 #include "exchange/error_page.h"
 #include "exchange/listen.h"
 #include "exchange/route_match.h"
@@ -159,6 +160,8 @@ static const struct config_key top_keys[] = {
 	{"trusted_proxies", CONFIG_TEXTS, offsetof(struct top_config, trusted_proxies),
 	 .help = "whose word is taken for a client's address (Forwarded, X-Forwarded-*) and for the request id",
 	 .form = "a network such as 10.0.0.0/8, an address, or `unix`"},
+	{"geo", CONFIG_OPTIONAL, offsetof(struct top_config, geo),
+	 .help = "where addresses are: a database of countries", .section = &geo_section},
 	{"sites", CONFIG_LIST, offsetof(struct top_config, sites), .help = "hosts and their routes"},
 	{"routes", CONFIG_LIST, offsetof(struct top_config, routes),
 	 .help = "those of the only site, when there are no sites"},

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct geo_config;
 struct route_match_config;
 
 // Keys that stand at the top, in a site or in a route alike: those of this folder, then one
@@ -48,6 +49,7 @@ struct top_config {
 	struct http2_settings http2;
 	int64_t workers;
 	struct config_texts trusted_proxies;
+	struct geo_config *geo;
 	struct access_log_config *access_log;
 	struct config_text error_log, pid_file, user, resolver;
 	struct config_list sites;  // of struct site_config
@@ -66,7 +68,7 @@ struct snapshot_schema {
 	size_t tls_policy; // of `tls_policy`, at the top
 	size_t sections;   // of the first section, at the top
 	struct config_section route_section, site_section, root;
-	struct config_key site_keys[8], top_keys[16]; // with the sections of this schema
+	struct config_key site_keys[8], top_keys[24]; // with the sections of this schema
 };
 
 #endif

@@ -34,7 +34,7 @@ static bool load_path_and_match(struct snapshot_loading *loading, struct route *
 	bool good = route_path_load(loading->load, &config->path, route->site->merge_slashes, &match->path);
 	if (match->path.regex)
 		route->captures = match->path.regex->captures;
-	return route_match_load(loading->load, config->match, match) && good;
+	return route_match_load(loading->load, loading->snapshot, config->match, match) && good;
 }
 
 // `config` is NULL for the route that a site (or the top) is for what its routes leave.

@@ -2,6 +2,7 @@
 
 #include "config/load.h"
 #include "exchange/certificate.h"
+#include "exchange/country.h"
 #include "exchange/exchange.h"
 #include "http/syntax.h"
 #include "tls/peer.h"
@@ -13,6 +14,7 @@ static const char *const names[VARIABLE_COUNT + 1] = {
 	[VARIABLE_URI] = "uri",
 	[VARIABLE_SCHEME] = "scheme",
 	[VARIABLE_CLIENT] = "client",
+	[VARIABLE_COUNTRY] = "country",
 	[VARIABLE_METHOD] = "method",
 	[VARIABLE_USER] = "user",
 	[VARIABLE_REQUEST_ID] = "request_id",
@@ -101,7 +103,7 @@ static void fill_in_tls(const struct exchange *exchange, struct slice values[VAR
 	values[VARIABLE_CERTIFICATE_VERIFICATION] = texts.verification;
 }
 
-void variables_fill(const struct exchange *exchange, const struct slice *captures,
+void variables_fill(struct exchange *exchange, const struct template *template, const struct slice *captures,
 		    struct slice ret_values[VARIABLE_COUNT])
 {
 	const struct request *request = &exchange->transaction.request;
@@ -111,6 +113,8 @@ void variables_fill(const struct exchange *exchange, const struct slice *capture
 	ret_values[VARIABLE_URI] = exchange->target;
 	ret_values[VARIABLE_SCHEME] = exchange->scheme;
 	ret_values[VARIABLE_CLIENT] = exchange->client_text;
+	ret_values[VARIABLE_COUNTRY] =
+		template->used >> VARIABLE_COUNTRY & 1 ? country_code(exchange_country(exchange)) : SLICE_EMPTY;
 	ret_values[VARIABLE_METHOD] = request->method_name;
 	ret_values[VARIABLE_USER] = exchange->user;
 	ret_values[VARIABLE_REQUEST_ID] = exchange->request_id;
@@ -123,6 +127,6 @@ struct slice variables_expand(struct exchange *exchange, const struct template *
 {
 	struct slice values[VARIABLE_COUNT];
 	if (!template_is_literal(template))
-		variables_fill(exchange, exchange->captures, values);
+		variables_fill(exchange, template, exchange->captures, values);
 	return template_expand(template, values, exchange_arena(exchange));
 }

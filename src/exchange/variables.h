@@ -6,6 +6,7 @@
 //	$uri         path and query as they are sent on: the client's bytes, or rewritten ones
 //	$scheme      http or https
 //	$client      the client's address
+//	$country     which country that is in (CH), by `geo`; empty where it is not known
 //	$method      GET, POST, ...
 //	$user        who has logged in; empty: nobody has
 //	$request_id  the request's id
@@ -37,6 +38,7 @@ enum variable {
 	VARIABLE_URI,
 	VARIABLE_SCHEME,
 	VARIABLE_CLIENT,
+	VARIABLE_COUNTRY,
 	VARIABLE_METHOD,
 	VARIABLE_USER,
 	VARIABLE_REQUEST_ID,
@@ -63,8 +65,8 @@ bool variables_load(struct config_load *load, const struct config_text *text, un
 bool variables_load_content(struct config_load *load, const struct config_text *text, unsigned captures,
 			    struct template *ret_template);
 
-// The values of all variables. captures: $0 to $9, or NULL.
-void variables_fill(const struct exchange *exchange, const struct slice *captures,
+// The values of all variables; of those that cost something, where the template uses them. captures: $0 to $9, or NULL.
+void variables_fill(struct exchange *exchange, const struct template *template, const struct slice *captures,
 		    struct slice ret_values[VARIABLE_COUNT]);
 
 // The template with the exchange's variables, in its arena; .data is NULL when memory is out.

@@ -29,6 +29,12 @@ static void note(struct exchange *exchange, const struct access_config *config, 
 	trace_note(&exchange->trace, "access", by, config->place.file, config->place.line, TRACE_NO_VALUE);
 }
 
+static void refuse(struct exchange *exchange, struct slice by, struct config_place place, const char *detail)
+{
+	trace_note(&exchange->trace, "access", by, place.file, place.line, TRACE_NO_VALUE);
+	exchange_fail(exchange, FAULT_REFUSED, "access", detail);
+}
+
 // `password` is as access_tell takes it, here and below; `user` is NULL when nobody has logged in.
 static void go_on(struct exchange *exchange, const struct access_config *config, const struct user *user,
 		  struct slice password)
@@ -212,15 +218,18 @@ static void access_handle(struct exchange *exchange, const void *value)
 {
 	const struct access_config *config = value;
 	bool is_allowed =
-		access_networks_have(&config->allow, &exchange->client) ||
+		access_networks_have(&config->allow, exchange) ||
 		(config->certificate && certificate_match_holds(config->certificate, exchange) == MATCH_HOLDS);
-	if (access_networks_have(&config->deny, &exchange->client))
-		exchange_fail(exchange, FAULT_REFUSED, "access", "access.deny names this address");
+	if (access_networks_have(&config->deny, exchange))
+		refuse(exchange, SLICE("deny"), config->place, "access.deny names this client");
+	else if (config->times &&
+		 !hours_have(&config->times->hours, &config->times->zone, loop_wall_clock() / SECOND_NS))
+		refuse(exchange, SLICE("times"), config->times->place, "access.times are over, or are to come");
 	else if (is_allowed && config->require == REQUIRE_EITHER)
 		let_in_without_login(exchange, config);
 	else if ((config->login_count == 0 && !config->forward) || (!is_allowed && config->require == REQUIRE_BOTH))
-		exchange_fail(exchange, FAULT_REFUSED, "access",
-			      "neither access.allow nor access.certificate names this client");
+		refuse(exchange, SLICE("nobody"), config->place,
+		       "neither access.allow nor access.certificate names this client");
 	else if (config->forward)
 		ask_service(exchange, config);
 	else
@@ -230,8 +239,9 @@ static void access_handle(struct exchange *exchange, const void *value)
 static bool access_guards(const void *value)
 {
 	const struct access_config *config = value;
-	bool denies = config->deny.all || config->deny.set.count > 0 || config->deny.set.local;
-	return denies || !config->allow.all || config->require == REQUIRE_BOTH;
+	bool denies =
+		config->deny.all || config->deny.set.count > 0 || config->deny.set.local || config->deny.countries;
+	return denies || config->times || !config->allow.all || config->require == REQUIRE_BOTH;
 }
 
 const struct handler_type access_handler = {
@@ -301,8 +311,13 @@ static void describe_allowed(const struct access_config *config, FILE *stream)
 static void describe(const struct access_config *config, FILE *stream)
 {
 	const char *separator = "";
-	if (config->deny.words.length > 0) {
-		fprintf(stream, "visitors from %.*s never get in", SLICE_ARGUMENTS(config->deny.words));
+	bool names_some = config->deny.words.length > 0;
+	if (config->times) {
+		fprintf(stream, "outside of %.*s nobody gets in", SLICE_ARGUMENTS(config->times->words));
+		separator = "; ";
+	}
+	if (names_some) {
+		fprintf(stream, "%svisitors from %.*s never get in", separator, SLICE_ARGUMENTS(config->deny.words));
 		separator = "; ";
 	}
 	if (config->require == REQUIRE_BOTH) {
@@ -314,7 +329,7 @@ static void describe(const struct access_config *config, FILE *stream)
 		return;
 	}
 	if (config->allow.all) {
-		fprintf(stream, "%s%s gets in\n", separator, config->deny.words.length ? "anyone else" : "everybody");
+		fprintf(stream, "%s%s gets in\n", separator, names_some ? "anyone else" : "everybody");
 		return;
 	}
 	if (config->allow.words.length > 0 || config->certificate) {
@@ -322,13 +337,15 @@ static void describe(const struct access_config *config, FILE *stream)
 		describe_allowed(config, stream);
 		fprintf(stream, " get in");
 		separator = "; ";
+		names_some = true;
 	}
 	if (config->login_count > 0 || config->forward) {
-		fprintf(stream, "%s%s", separator, *separator ? "others log in" : "everybody logs in");
+		fprintf(stream, "%s%s", separator, names_some ? "others log in" : "everybody logs in");
 		describe_logins(config, stream);
 		separator = "; ";
+		names_some = true;
 	}
-	fprintf(stream, "%s%s gets 403\n", separator, *separator ? "anyone else" : "everybody");
+	fprintf(stream, "%s%s gets 403\n", separator, names_some ? "anyone else" : "everybody");
 }
 
 void access_describe(const struct snapshot *snapshot, FILE *stream)

@@ -11,11 +11,15 @@ static const char *const require_words[] = {[REQUIRE_EITHER] = "either", [REQUIR
 
 static const struct config_key access_keys[] = {
 	{"allow", CONFIG_TEXTS, offsetof(struct access_config, allow_texts),
-	 .help = "whose address is enough: addresses, networks, names of `lists`, `unix`, or `all`",
+	 .help = "whose address is enough: addresses, networks, countries (`country:CH`, by `geo`), names of `lists`, "
+		 "`unix`, or `all`",
 	 .form = "a network such as 10.0.0.0/8, or the name of a list"},
 	{"deny", CONFIG_TEXTS, offsetof(struct access_config, deny_texts),
 	 .help = "who never gets in, whatever else is true: as `allow`",
 	 .form = "a network such as 192.0.2.0/24, or the name of a list"},
+	{"times", CONFIG_OPTIONAL, offsetof(struct access_config, times),
+	 .help = "when visitors may come; at other times nobody gets in, whatever else is true",
+	 .section = &access_times_section, .form = "a time such as \"Mon-Fri 08:00-18:00\", or a list of them"},
 	{"certificate", CONFIG_OPTIONAL, offsetof(struct access_config, certificate_wants),
 	 .help = "a client certificate that is like this is as good as an address that is allowed; the site's "
 		 "`tls.client_certificate` asks for it",
@@ -59,7 +63,8 @@ static const struct config_key access_keys[] = {
 
 const struct config_section access_section = {
 	.name = "access",
-	.help = "Who gets in. `deny` always wins; then an address or a certificate that is allowed, or a login, is "
+	.help = "Who gets in. `deny` and `times` always win; then an address or a certificate that is allowed, or a "
+		"login, is "
 		"enough, "
 		"and nobody else gets in.",
 	.size = sizeof(struct access_config),
@@ -244,8 +249,8 @@ bool access_config_load(struct config_load *load, struct snapshot *snapshot, con
 		return true;
 	return access_networks_load(load, snapshot, &config->allow_texts, &config->allow) &&
 	       access_networks_load(load, snapshot, &config->deny_texts, &config->deny) &&
-	       load_certificate(load, config) && check_rule(load, config) && load_logins(load, snapshot, config) &&
-	       load_telling(load, config) &&
+	       (!config->times || access_times_load(load, config->times)) && load_certificate(load, config) &&
+	       check_rule(load, config) && load_logins(load, snapshot, config) && load_telling(load, config) &&
 	       (!config->forward || access_forward_load(load, snapshot, route, config->forward));
 }
 

@@ -10,6 +10,7 @@
 #include "handlers/access_lists.h"
 #include "handlers/access_logins.h"
 #include "handlers/access_tell.h"
+#include "handlers/access_times.h"
 
 #include <stdbool.h>
 
@@ -19,6 +20,7 @@ struct access_config {
 	struct config_place place;
 	struct config_texts allow_texts, deny_texts, login_texts, users, groups;
 	struct config_pairs claims;
+	struct access_times *times;			    // NULL: at all times
 	struct certificate_match_config *certificate_wants; // NULL: no certificate is enough
 	int require;
 	bool pass_password;

@@ -9,17 +9,16 @@
 // What a rule's texts mean.
 struct access_networks {
 	struct network_set set;
-	bool all;	    // everybody
-	struct slice words; // for people: "10.0.0.0/8 and office"
+	bool all;			     // everybody
+	const struct country_set *countries; // NULL: none
+	struct slice words;		     // for people: "10.0.0.0/8 and office"
 };
 
-// Reads addresses, networks, names of lists, `unix` and `all`. False after config_error.
+// Reads addresses, networks, names of lists, `country:CH` and its like, `unix` and `all`. False after config_error.
 bool access_networks_load(struct config_load *load, struct snapshot *snapshot, const struct config_texts *texts,
 			  struct access_networks *ret_networks);
 
-static inline bool access_networks_have(const struct access_networks *networks, const struct address *address)
-{
-	return networks->all || network_set_contains(&networks->set, address);
-}
+// Whether they mean the client. One whose country is not known is in no country.
+bool access_networks_have(const struct access_networks *networks, struct exchange *exchange);
 
 #endif

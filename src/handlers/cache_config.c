@@ -62,6 +62,8 @@ static const struct config_key key_keys[] = {
 	{"headers", CONFIG_TEXTS, offsetof(struct cache_key_config, headers),
 	 .help = "request fields whose values count, though answers do not name them in Vary"},
 	{"cookies", CONFIG_TEXTS, offsetof(struct cache_key_config, cookies), .help = "cookies whose values count"},
+	{"country", CONFIG_BOOL, offsetof(struct cache_key_config, country), "false",
+	 "the country counts that the client is in, by the key `geo`"},
 	{0},
 };
 
@@ -211,8 +213,8 @@ static bool load_status_ttls(struct config_load *load, struct cache_config *conf
 	return true;
 }
 
-static bool load_matches(struct config_load *load, const struct cache_config *config, const struct config_list *list,
-			 struct cache_matches *ret_matches)
+static bool load_matches(struct config_load *load, const struct snapshot *snapshot, const struct cache_config *config,
+			 const struct config_list *list, struct cache_matches *ret_matches)
 {
 	if (list->count == 0)
 		return true;
@@ -222,7 +224,7 @@ static bool load_matches(struct config_load *load, const struct cache_config *co
 	memset(matches, 0, list->count * sizeof *matches);
 	for (size_t i = 0; i < list->count; i++) {
 		const char *item = (const char *)list->items + i * route_match_section.size;
-		if (!route_match_load(load, (const struct route_match_config *)item, &matches[i]))
+		if (!route_match_load(load, snapshot, (const struct route_match_config *)item, &matches[i]))
 			return false;
 		if (!matches[i].conditions) {
 			config_error(load, config->place,
@@ -292,6 +294,15 @@ static struct cache_counts *count_of(struct config_load *load, const struct rout
 	return cache_counts_of(site, path);
 }
 
+static bool check_country(struct config_load *load, const struct snapshot *snapshot, const struct cache_config *config)
+{
+	if (!config->key.country || snapshot->has_geo)
+		return true;
+	config_error(load, config_where(load, &config->key, "country"),
+		     "nothing says where addresses are; add `geo: GeoLite2-Country.mmdb` at the top");
+	return false;
+}
+
 // Several routes may share the value.
 bool cache_config_load(struct config_load *load, struct snapshot *snapshot, const struct route *route, void *value,
 		       const void **ret_config)
@@ -303,9 +314,9 @@ bool cache_config_load(struct config_load *load, struct snapshot *snapshot, cons
 	config->variant = variant_of(route);
 	config->counts = count_of(load, route);
 	*ret_config = config;
-	if (!config->counts)
+	if (!config->counts || !check_country(load, snapshot, value))
 		return false;
 	return load_status_ttls(load, config) && load_methods(load, config) && load_purgers(load, config) &&
-	       load_matches(load, config, &config->bypass_list, &config->bypass) &&
-	       load_matches(load, config, &config->no_store_list, &config->no_store);
+	       load_matches(load, snapshot, config, &config->bypass_list, &config->bypass) &&
+	       load_matches(load, snapshot, config, &config->no_store_list, &config->no_store);
 }

@@ -30,6 +30,7 @@ struct cache_key_config {
 	struct config_texts query;   // "*": all of it, as it is written
 	struct config_texts headers; // of the request
 	struct config_texts cookies;
+	bool country; // the client's
 };
 
 struct cache_status_ttl {

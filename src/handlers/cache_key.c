@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "exchange/country.h"
 #include "exchange/route_match.h"
 #include "exchange/snapshot.h"
 
@@ -107,14 +108,16 @@ bool cache_key_variant(struct exchange *exchange, const struct cache_config *con
 	const struct fields *fields = &exchange_request(exchange)->fields;
 	const struct cache_key_config *key = &config->key;
 	*ret_variant = config->variant;
-	if (key->headers.count == 0 && key->cookies.count == 0 && !cache_has_classes(&config->vary) &&
+	if (key->headers.count == 0 && key->cookies.count == 0 && !cache_has_classes(&config->vary) && !key->country &&
 	    exchange->user.length == 0)
 		return true;
 	struct text text;
 	struct slice device = config->vary.device ? cache_device_of(fields) : SLICE_EMPTY;
 	struct slice language =
 		config->vary.languages.count > 0 ? cache_language_of(fields, &config->vary.languages) : SLICE_EMPTY;
-	size_t room = room_for(fields, key) + device.length + language.length + exchange->user.length + 3;
+	struct slice country = key->country ? country_code(exchange_country(exchange)) : SLICE_EMPTY;
+	size_t room =
+		room_for(fields, key) + device.length + language.length + country.length + exchange->user.length + 4;
 	char *bytes = arena_alloc(exchange_arena(exchange), room);
 	if (!bytes)
 		return false;
@@ -126,6 +129,7 @@ bool cache_key_variant(struct exchange *exchange, const struct cache_config *con
 		add_cookie(&text, fields, key->cookies.items[i].text);
 	add_value(&text, device);
 	add_value(&text, language);
+	add_value(&text, country);
 	// What one who logged in gets is his alone.
 	add_value(&text, exchange->user);
 	check(!text.overflow);

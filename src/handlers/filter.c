@@ -109,7 +109,7 @@ static bool load_paths(struct config_load *load, struct filter_config *config)
 	return config->paths != NULL;
 }
 
-static bool load_denied(struct config_load *load, struct filter_config *config)
+static bool load_denied(struct config_load *load, const struct snapshot *snapshot, struct filter_config *config)
 {
 	const struct config_list *list = &config->deny_list;
 	config->denied = config_alloc(load, (list->count + 1) * sizeof *config->denied);
@@ -117,7 +117,7 @@ static bool load_denied(struct config_load *load, struct filter_config *config)
 		return false;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *item = (const char *)list->items + i * route_match_section.size;
-		if (!route_match_load(load, (const struct route_match_config *)item, &config->denied[i]))
+		if (!route_match_load(load, snapshot, (const struct route_match_config *)item, &config->denied[i]))
 			return false;
 		if (!config->denied[i].conditions) {
 			config_error(load, config_where(load, config, "deny"),
@@ -153,7 +153,7 @@ static bool filter_load(struct config_load *load, struct snapshot *snapshot, con
 	return fill_in(load, config, "names", standard_names, &config->names) &&
 	       fill_in(load, config, "extensions", standard_extensions, &config->extensions) &&
 	       fill_in(load, config, "hide", standard_hidden, &config->hide) && load_paths(load, config) &&
-	       load_denied(load, config);
+	       load_denied(load, snapshot, config);
 }
 
 // --- Requests

@@ -1,38 +1,42 @@
-// rate: how often a visitor may ask, and how much at once.
+// rate: how often a visitor may ask, how much at once, and how fast bodies move.
 #include "net/rate.h"
 
 #include "access/concurrent.h"
 #include "base/hash.h"
 #include "config/load.h"
+#include "config/value.h"
 #include "exchange/exchange.h"
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 #include "handlers/handlers.h"
+#include "handlers/rate_bytes.h"
 #include "http/syntax.h"
 
 #include <stddef.h>
 
 // --- Keys
 
-enum { BY_CLIENT, BY_USER, BY_HEADER, BY_ROUTE };
+enum { BY_CLIENT, BY_USER, BY_HEADER, BY_ROUTE, BY_REQUEST };
 enum { RULES_MAX = 16 };
 
 struct rate_config {
 	struct config_place place;
-	struct config_text limit;
+	struct config_text limit, send_text, receive_text;
 	int64_t burst, concurrent; // 0: without that limit
+	int64_t bytes_burst;	   // 0: as byte_rate_burst says
 	int by;
 	struct config_text header;
 	bool delay, tell;
 	// Made of these.
 	struct rate rate;
 	int64_t count, period_ns; // of the limit
+	struct byte_rate send, receive;
 	uint64_t rule;
 };
 
-static const char *const by_words[] = {
-	[BY_CLIENT] = "client", [BY_USER] = "user", [BY_HEADER] = "header", [BY_ROUTE] = "route", NULL};
+static const char *const by_words[] = {[BY_CLIENT] = "client", [BY_USER] = "user",	 [BY_HEADER] = "header",
+				       [BY_ROUTE] = "route",   [BY_REQUEST] = "request", NULL};
 
 static const struct config_key rate_keys[] = {
 	{"limit", CONFIG_TEXT, offsetof(struct rate_config, limit),
@@ -42,10 +46,21 @@ static const struct config_key rate_keys[] = {
 	{"concurrent", CONFIG_INTEGER, offsetof(struct rate_config, concurrent),
 	 .help = "how many requests may be under way at once, their answers included; beside `limit` or in its place",
 	 .max = 1000000},
+	{"send", CONFIG_TEXT, offsetof(struct rate_config, send_text),
+	 .help = "how fast the content of answers goes to visitors, those from the cache as well; not what follows an "
+		 "upgrade (WebSocket)",
+	 .form = "bytes a second such as 500KiB/s or 10MB/s"},
+	{"receive", CONFIG_TEXT, offsetof(struct rate_config, receive_text),
+	 .help = "how fast the bodies of requests are taken", .form = "bytes a second such as 500KiB/s or 10MB/s"},
+	{"bytes_burst", CONFIG_SIZE, offsetof(struct rate_config, bytes_burst),
+	 .help = "with `send` or `receive`: so many bytes may go at once, which then have to be made up for; what a "
+		 "tenth "
+		 "of a second brings, and 64KiB at least, when it is absent",
+	 .min = 1024, .max = 1 << 30},
 	{"by", CONFIG_CHOICE, offsetof(struct rate_config, by), "client",
 	 "of whom: each client (an IPv4 address, or an IPv6 network of /64), each user (who has not logged in counts "
 	 "as a "
-	 "client), each value of `header`, or all together",
+	 "client), each value of `header`, or all together; of bytes also each request by itself",
 	 .choices = by_words},
 	{"header", CONFIG_TEXT, offsetof(struct rate_config, header),
 	 .help = "with `by: header`: the field of the request, such as X-Api-Key; who does not send it counts as a "
@@ -59,7 +74,9 @@ static const struct config_key rate_keys[] = {
 
 static const struct config_section rate_section = {
 	.name = "rate",
-	.help = "How often visitors may ask, and how much at once; what is beyond it gets 429 with Retry-After.",
+	.help = "How often visitors may ask, and how much at once; what is beyond it gets 429 with Retry-After. And "
+		"how fast "
+		"bodies move; what is beyond it waits.",
 	.size = sizeof(struct rate_config),
 	.keys = rate_keys,
 	.place_offset = offsetof(struct rate_config, place),
@@ -91,11 +108,50 @@ static bool read_limit(struct rate_config *config)
 	return false;
 }
 
+// Bytes a second, without a limit where the text is absent.
+static bool load_bytes(struct config_load *load, const struct config_text *text, int64_t burst,
+		       struct byte_rate *ret_rate)
+{
+	static const struct config_key size = {
+		.name = "send", .kind = CONFIG_SIZE, .min = 1024, .max = INT64_C(1) << 40};
+	struct slice bytes, unit;
+	*ret_rate = (struct byte_rate){0};
+	if (!text->text.data)
+		return true;
+	if (!slice_cut(text->text, '/', &bytes, &unit) || !slice_equal(unit, SLICE("s")) ||
+	    !value_size(&size, bytes, &ret_rate->bytes)) {
+		config_error(
+			load, text->place,
+			"\"%.*s\" is no rate of bytes; expected one of at least 1KiB/s, such as 500KiB/s or 10MB/s",
+			SLICE_ARGUMENTS(text->text));
+		return false;
+	}
+	ret_rate->burst = burst > 0 ? burst : byte_rate_burst(ret_rate->bytes);
+	return true;
+}
+
 static bool load_rule(struct config_load *load, struct rate_config *config)
 {
 	bool has_limit = config->limit.text.length > 0;
-	if (!has_limit && config->concurrent == 0) {
-		config_error(load, config->place, "a rate needs a `limit` such as 10/s, or `concurrent`");
+	if (!load_bytes(load, &config->send_text, config->bytes_burst, &config->send) ||
+	    !load_bytes(load, &config->receive_text, config->bytes_burst, &config->receive))
+		return false;
+	bool has_bytes = config->send.bytes > 0 || config->receive.bytes > 0;
+	if (!has_limit && config->concurrent == 0 && !has_bytes) {
+		config_error(
+			load, config->place,
+			"a rate needs a `limit` such as 10/s, `concurrent`, or `send` or `receive` such as 1MiB/s");
+		return false;
+	}
+	if (config->bytes_burst > 0 && !has_bytes) {
+		config_error(load, config_where(load, config, "bytes_burst"),
+			     "`bytes_burst` belongs to `send` or `receive`");
+		return false;
+	}
+	if (config->by == BY_REQUEST && (has_limit || config->concurrent > 0)) {
+		config_error(
+			load, config_where(load, config, "by"),
+			"`by: request` is for `send` and `receive`: requests are counted by others than themselves");
 		return false;
 	}
 	if (has_limit && !read_limit(config)) {
@@ -150,6 +206,7 @@ static struct slice who(struct exchange *exchange, const struct rate_config *con
 {
 	switch (config->by) {
 	case BY_ROUTE:
+	case BY_REQUEST:
 		return SLICE_EMPTY;
 	case BY_USER:
 		if (exchange->user.length > 0)
@@ -229,6 +286,8 @@ static bool take_place(struct exchange *exchange, const struct rate_config *conf
 static bool keeps_to(struct exchange *exchange, const struct rate_config *config)
 {
 	uint64_t room[2];
+	if (config->concurrent == 0 && config->count == 0)
+		return true;
 	uint64_t key = rate_key(config->rule, who(exchange, config, room));
 	if (config->concurrent > 0 && !take_place(exchange, config, key))
 		return false;
@@ -248,14 +307,57 @@ static bool keeps_to(struct exchange *exchange, const struct rate_config *config
 	return false;
 }
 
+// --- Bytes
+
+// Each way has a rate of its own, beside that of requests; 0 where each request has.
+static uint64_t key_of_bytes(struct exchange *exchange, const struct rate_config *config, uint64_t way)
+{
+	uint64_t room[2];
+	return config->by == BY_REQUEST ? 0 : rate_key(hash_number(config->rule + way), who(exchange, config, room));
+}
+
+// Puts one in front of a body that is not at its end. False when memory is out.
+static bool pace(struct exchange *exchange, const struct byte_rate *rate, uint64_t key, const char *step,
+		 struct body **body)
+{
+	if (rate->bytes == 0 || body_look(*body) == BODY_ENDED)
+		return true;
+	struct body *paced = paced_body_new(exchange_arena(exchange), *body, rate, key, step);
+	if (!paced) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, step, NULL);
+		return false;
+	}
+	*body = paced;
+	return true;
+}
+
+static bool pace_all(struct exchange *exchange, const struct config_list *list, const uint64_t *send_keys)
+{
+	const struct rate_config *rules = list->items;
+	struct response *response = exchange_response(exchange);
+	for (size_t i = 0; i < list->count; i++)
+		if (!pace(exchange, &rules[i].send, send_keys[i], "send at a rate", &response->body))
+			return false;
+	return true;
+}
+
 static void rate_handle(struct exchange *exchange, const void *value)
 {
 	const struct config_list *list = value;
 	const struct rate_config *rules = list->items;
-	for (size_t i = 0; i < list->count; i++)
+	uint64_t send_keys[RULES_MAX];
+	for (size_t i = 0; i < list->count; i++) {
 		if (!keeps_to(exchange, &rules[i]))
 			return;
+		send_keys[i] = rules[i].send.bytes > 0 ? key_of_bytes(exchange, &rules[i], 1) : 0;
+		if (rules[i].receive.bytes > 0 &&
+		    !pace(exchange, &rules[i].receive, key_of_bytes(exchange, &rules[i], 2), "receive at a rate",
+			  &exchange_request(exchange)->body))
+			return;
+	}
 	exchange_next(exchange);
+	if (!exchange_failed(exchange) && exchange_response(exchange)->status >= 200)
+		(void)pace_all(exchange, list, send_keys);
 }
 
 const struct handler_type rate_handler = {
@@ -263,7 +365,9 @@ const struct handler_type rate_handler = {
 	.key = {.name = "rate",
 		.kind = CONFIG_LIST,
 		.section = &rate_section,
-		.help = "How often visitors may ask, and how much at once: one rate, or several that all hold.",
+		.help = "How often visitors may ask, how much at once, and how fast bodies move: one rate, or several "
+			"that all "
+			"hold.",
 		.form = "a rate such as 10/s, or a list of maps such as {limit: 10/s, burst: 20}"},
 	.load = rate_load,
 	.handle = rate_handle,

@@ -97,7 +97,7 @@ static void redirect_handle(struct exchange *exchange, const void *config)
 		exchange_fail(exchange, FAULT_BAD_HOST, "redirect", "the request has no Host to be redirected to");
 		return;
 	}
-	variables_fill(exchange, exchange->captures, values);
+	variables_fill(exchange, &redirect->to, exchange->captures, values);
 	// "*" (OPTIONS) is not a path that anything can be put before.
 	if (exchange_request(exchange)->target_form == TARGET_ASTERISK)
 		values[VARIABLE_URI] = values[VARIABLE_PATH] = SLICE("/");

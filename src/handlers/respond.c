@@ -191,7 +191,7 @@ static struct slice make_body(struct exchange *exchange, const struct respond *r
 	struct arena *arena = exchange_arena(exchange);
 	if (template_is_literal(&respond->body))
 		return respond->body.parts[0].literal;
-	variables_fill(exchange, exchange->captures, values);
+	variables_fill(exchange, &respond->body, exchange->captures, values);
 	for (size_t i = 0; i < VARIABLE_COUNT && respond->escaped; i++)
 		if (respond->body.used >> i & 1 && values[i].length > 0) {
 			values[i] = escape(values[i], respond->escape, arena);

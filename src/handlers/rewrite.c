@@ -199,7 +199,7 @@ static struct slice expand_encoded(struct exchange *exchange, const struct templ
 	struct arena *arena = exchange_arena(exchange);
 	if (template_is_literal(template))
 		return template_expand(template, NULL, arena);
-	variables_fill(exchange, captures, values);
+	variables_fill(exchange, template, captures, values);
 	for (int i = 0; i < VARIABLE_COUNT; i++) {
 		if (!(template->used >> i & 1) || i == as_it_is || values[i].length == 0)
 			continue;

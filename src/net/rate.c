@@ -61,3 +61,20 @@ struct rate_result rate_take(const struct rate *rate, uint64_t key, int64_t now_
 	result.left = room_ns > 0 ? room_ns / rate->interval_ns : 0;
 	return result;
 }
+
+int64_t rate_book_at(int64_t *due_ns, int64_t cost_ns, int64_t burst_ns, int64_t now_ns)
+{
+	*due_ns = (*due_ns > now_ns ? *due_ns : now_ns) + cost_ns;
+	int64_t wait_ns = *due_ns - burst_ns - now_ns;
+	return wait_ns > 0 ? wait_ns : 0;
+}
+
+int64_t rate_book(uint64_t key, int64_t cost_ns, int64_t burst_ns, int64_t now_ns)
+{
+	uint64_t set = hash_number(key) % SETS;
+	pthread_mutex_t *lock = &table.locks[set % LOCKS];
+	pthread_mutex_lock(lock);
+	int64_t wait_ns = rate_book_at(&find(table.sets[set], key)->due_ns, cost_ns, burst_ns, now_ns);
+	pthread_mutex_unlock(lock);
+	return wait_ns;
+}

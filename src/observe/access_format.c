@@ -48,6 +48,7 @@ static const struct variable variables[] = {
 	TEXT_VARIABLE("time", KIND_TIME_LOG, NUMBER, time_ns),
 	TEXT_VARIABLE("time_iso", KIND_TIME_ISO, NUMBER, time_ns),
 	TEXT_VARIABLE("client", KIND_SLICE, SHORT, client),
+	TEXT_VARIABLE("country", KIND_SLICE, NUMBER, country),
 	TEXT_VARIABLE("user", KIND_SLICE, MIDDLE, user),
 	TEXT_VARIABLE("request_id", KIND_SLICE, MIDDLE, request_id),
 	TEXT_VARIABLE("method", KIND_SLICE, SHORT, method),
@@ -94,6 +95,7 @@ enum { VARIABLE_COUNT = sizeof(variables) / sizeof(variables[0]) };
 static const char *const json_members[] = {
 	"time_iso",
 	"client",
+	"country",
 	"user",
 	"request_id",
 	"method",
@@ -445,6 +447,15 @@ int access_format_new(struct slice format, struct access_format **ret_format, st
 void access_format_free(struct access_format *format)
 {
 	free(format);
+}
+
+bool access_format_has_country(const struct access_format *format)
+{
+	for (size_t i = 0; i < format->count; i++)
+		if (format->pieces[i].variable &&
+		    format->pieces[i].variable->offset == offsetof(struct access_record, country))
+			return true;
+	return false;
 }
 
 bool access_log_check_format(struct slice format, struct slice *ret_wrong)

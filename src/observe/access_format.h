@@ -13,6 +13,9 @@ enum { ACCESS_LINE_MAX = 64 * 1024 };
 int access_format_new(struct slice format, struct access_format **ret_format, struct slice *ret_wrong);
 void access_format_free(struct access_format *format);
 
+// Whether $country is in it.
+bool access_format_has_country(const struct access_format *format);
+
 // Writes one line, newline included, of at most ACCESS_LINE_MAX bytes; returns its length.
 size_t access_format_line(const struct access_format *format, const struct access_record *record, char *to);
 

@@ -284,6 +284,11 @@ void access_log_stop(unsigned timeout_ms)
 	access_writer_stop(timeout_ms);
 }
 
+bool access_log_has_country(const struct access_log *log)
+{
+	return access_format_has_country(log->format);
+}
+
 uint64_t access_log_lost(const struct access_log *log)
 {
 	if (log)

@@ -19,10 +19,11 @@ struct access_log;
 // What a line can tell. Slices without .data are absent ("-" in combined, left out in
 // JSON); all are only lent for the call. Durations below 0 are absent.
 struct access_record {
-	int64_t time_ns;     // when the request began, since 1970-01-01 UTC
-	int64_t duration_ns; // from then to the last byte of the response
-	struct slice client; // its address, as every rule sees it
-	struct slice user;   // who has logged in
+	int64_t time_ns;      // when the request began, since 1970-01-01 UTC
+	int64_t duration_ns;  // from then to the last byte of the response
+	struct slice client;  // its address, as every rule sees it
+	struct slice country; // of the client
+	struct slice user;    // who has logged in
 	struct slice request_id;
 	struct slice method, scheme, host;
 	struct slice target; // as the client sent it, with its query
@@ -59,7 +60,7 @@ struct access_record {
 //
 //   $client [$time] "$request" $status $duration_ms
 //
-// The variables are time (combined's), time_iso (RFC 3339), client, user, request_id,
+// The variables are time (combined's), time_iso (RFC 3339), client, country, user, request_id,
 // method, scheme, host, target, path, query, request (method, target and protocol),
 // protocol, tls_version, tls_cipher, tls_server_name, tls_resumed, client_certificate_subject,
 // client_certificate_fingerprint, client_certificate_verification, status, bytes_received, bytes_sent, body_bytes_sent,
@@ -81,6 +82,9 @@ int access_log_open(const char *path, struct slice format, struct access_log **r
 
 // Gives an opened log back; what was written to it still goes out. NULL is allowed.
 void access_log_close(struct access_log *log);
+
+// Whether its lines have $country, for which it has to be looked up.
+bool access_log_has_country(const struct access_log *log);
 
 // Writes one line. Below a microsecond, never blocks, never suspends.
 void access_log_write(struct access_log *log, const struct access_record *record);

@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+from support import mmdb
 from support.tls import Authority
 from support.usher import BINARY, ROOT, environment, free_port, run_command
 
@@ -75,6 +76,8 @@ def check(directory, name, text):
     path = directory / name
     path.write_text(on_free_ports(text))
     make_certificates(directory, text)
+    for database in re.findall(r"[\w./-]+\.mmdb", text):
+        (directory / database).write_bytes(mmdb.make({"192.0.2.0/24": "CH"}))
     return run_command("check", path, cwd=directory, env={"DOMAIN": "example.org", "PORT": "3000"})
 
 

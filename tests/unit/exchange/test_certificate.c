@@ -98,7 +98,7 @@ static void expect_values(const struct tls_peer *tls, const char *const expected
 	struct exchange exchange;
 	struct slice values[VARIABLE_COUNT];
 	test_exchange_begin(&exchange, snapshot, &(struct test_request){.tls = tls});
-	variables_fill(&exchange, NULL, values);
+	variables_fill(&exchange, &(struct template){0}, NULL, values);
 	for (size_t i = 0; i < 10; i++)
 		assert_slice(values[VARIABLE_TLS_VERSION + i], expected[i]);
 	test_exchange_end(&exchange);

@@ -77,6 +77,26 @@ static void test_a_flood_from_everywhere(void **state)
 	assert_false(rate_take(&one, rate_key(5, SLICE("last")), now_ns).is_within);
 }
 
+// A thousand a second, by pieces of a hundred: nothing is refused, and what has come through by any moment is no more
+// than the burst and what the time has brought.
+static void test_what_is_booked_waits_for_its_turn(void **state)
+{
+	const int64_t cost_ns = SECOND / 10, burst_ns = 5 * SECOND / 10;
+	int64_t now_ns = 3000 * SECOND, own_ns = 0;
+	uint64_t key = rate_key(6, SLICE("a"));
+	for (int i = 1; i <= 20; i++) {
+		int64_t expected = i <= 5 ? 0 : (i - 5) * cost_ns;
+		assert_int_equal(rate_book(key, cost_ns, burst_ns, now_ns), expected);
+		assert_int_equal(rate_book_at(&own_ns, cost_ns, burst_ns, now_ns), expected);
+	}
+	assert_int_equal(rate_book(rate_key(6, SLICE("b")), cost_ns, burst_ns, now_ns), 0);
+	assert_int_equal(rate_book(key, cost_ns, burst_ns, now_ns + SECOND), 6 * SECOND / 10);
+	// After a rest there is the whole burst, and no more.
+	now_ns += 100 * SECOND;
+	assert_int_equal(rate_book(key, burst_ns, burst_ns, now_ns), 0);
+	assert_int_equal(rate_book(key, cost_ns, burst_ns, now_ns), cost_ns);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -84,6 +104,7 @@ int main(void)
 		cmocka_unit_test(test_keys_are_apart),
 		cmocka_unit_test(test_it_is_exact_over_threads),
 		cmocka_unit_test(test_a_flood_from_everywhere),
+		cmocka_unit_test(test_what_is_booked_waits_for_its_turn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
