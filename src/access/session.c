@@ -1,37 +1,73 @@
 #include "access/session.h"
 
+#include "access/state.h"
 #include "base/base64.h"
 #include "base/check.h"
-#include "base/hash.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
-enum { NONCE = 12, TAG = 16, VERSION = 2, TEXTS = 6 };
+enum { NONCE = 12, TAG = 16, VERSION = 3, TEXTS = 6 };
 
 // Of fixed size, in front of the texts.
 struct record {
 	uint16_t version, lengths[TEXTS], unused;
 	uint64_t id;
-	int64_t created_s, seen_s;
+	int64_t created_s, seen_s, ends_s;
 	uint64_t proof;
 };
+
+// --- Keys
+
+// The current one is the last that was set; those before it may still be looked at.
+enum { OWN_KEYS = 16 };
+
+static struct {
+	pthread_once_t once;
+	unsigned char keys[OWN_KEYS][SESSION_KEY_BYTES];
+	_Atomic unsigned current;
+} own = {.once = PTHREAD_ONCE_INIT};
+
+static void make_own_key(void)
+{
+	check(RAND_bytes(own.keys[0], SESSION_KEY_BYTES) == 1);
+}
+
+static const unsigned char *own_key(void)
+{
+	(void)pthread_once(&own.once, make_own_key);
+	return own.keys[atomic_load_explicit(&own.current, memory_order_acquire)];
+}
+
+void session_own_secret(unsigned char ret_secret[SESSION_KEY_BYTES])
+{
+	memcpy(ret_secret, own_key(), SESSION_KEY_BYTES);
+}
+
+void session_set_own_secret(const unsigned char secret[SESSION_KEY_BYTES])
+{
+	if (CRYPTO_memcmp(own_key(), secret, SESSION_KEY_BYTES) == 0)
+		return;
+	unsigned next = (atomic_load(&own.current) + 1) % OWN_KEYS;
+	memcpy(own.keys[next], secret, SESSION_KEY_BYTES);
+	atomic_store_explicit(&own.current, next, memory_order_release);
+}
 
 void session_key_make(struct slice secret, struct session_key *ret_key)
 {
 	static const char purpose[] = "usher: sessions of logins";
+	*ret_key = (struct session_key){.is_own = secret.length == 0};
+	if (ret_key->is_own)
+		return;
 	EVP_MD_CTX *digest = EVP_MD_CTX_new();
-	if (secret.length == 0) {
-		check(RAND_bytes(ret_key->bytes, SESSION_KEY_BYTES) == 1);
-	} else {
-		check(digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
-		      EVP_DigestUpdate(digest, purpose, sizeof purpose) == 1 &&
-		      EVP_DigestUpdate(digest, secret.data, secret.length) == 1 &&
-		      EVP_DigestFinal_ex(digest, ret_key->bytes, NULL) == 1);
-	}
+	check(digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+	      EVP_DigestUpdate(digest, purpose, sizeof purpose) == 1 &&
+	      EVP_DigestUpdate(digest, secret.data, secret.length) == 1 &&
+	      EVP_DigestFinal_ex(digest, ret_key->bytes, NULL) == 1);
 	EVP_MD_CTX_free(digest);
 }
 
@@ -48,9 +84,10 @@ static bool crypt_scope(EVP_CIPHER_CTX *context, struct slice scope)
 static bool run(const struct session_key *key, bool encrypts, const unsigned char nonce[NONCE], struct slice scope,
 		const unsigned char *from, int length, unsigned char *to, unsigned char tag[TAG])
 {
+	const unsigned char *bytes = key->is_own ? own_key() : key->bytes;
 	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 	int written = 0, rest = 0;
-	bool good = context && EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, nonce, encrypts) == 1 &&
+	bool good = context && EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, bytes, nonce, encrypts) == 1 &&
 		    crypt_scope(context, scope) && EVP_CipherUpdate(context, to, &written, from, length) == 1 &&
 		    (encrypts || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG, tag) == 1) &&
 		    EVP_CipherFinal_ex(context, to + written, &rest) == 1 &&
@@ -70,6 +107,7 @@ struct slice session_write(const struct session_key *key, const struct session *
 		.id = session->id,
 		.created_s = session->created_s,
 		.seen_s = session->seen_s,
+		.ends_s = session->ends_s,
 		.proof = session->proof,
 	};
 	size_t length = sizeof record;
@@ -110,6 +148,7 @@ bool session_read(const struct session_key *key, struct slice text, struct slice
 		.id = record.id,
 		.created_s = record.created_s,
 		.seen_s = record.seen_s,
+		.ends_s = record.ends_s,
 		.proof = record.proof,
 		.login = texts[0],
 		.user = texts[1],
@@ -123,72 +162,27 @@ bool session_read(const struct session_key *key, struct slice text, struct slice
 
 // --- Ended early
 
-enum { SLOTS = 16384, WAYS = 4 };
-
-struct ended {
-	uint64_t key;	  // 0: free
-	int64_t before_s; // what was created then or earlier
-	uint64_t number;  // of the ending
-};
-
-static struct {
-	pthread_mutex_t lock;
-	_Atomic uint64_t count; // of endings
-	struct ended slots[SLOTS / WAYS][WAYS];
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static uint64_t user_key(struct slice login, struct slice user)
-{
-	return hash_number(hash_fast(login) + 1) ^ hash_fast(user) ^ 1;
-}
-
-static uint64_t session_key_of(const struct session *session)
-{
-	return hash_number(session->id) | 1;
-}
-
-static void put(uint64_t key, int64_t before_s)
-{
-	pthread_mutex_lock(&table.lock);
-	struct ended *set = table.slots[hash_number(key) % (SLOTS / WAYS)], *place = set;
-	for (unsigned i = 0; i < WAYS; i++)
-		if (set[i].key == key || set[i].number < place->number) {
-			place = &set[i];
-			if (set[i].key == key)
-				break;
-		}
-	uint64_t number = atomic_load(&table.count) + 1;
-	*place = (struct ended){key, before_s, number};
-	atomic_store(&table.count, number);
-	pthread_mutex_unlock(&table.lock);
-}
-
-static bool has(uint64_t key, int64_t created_s)
-{
-	const struct ended *set = table.slots[hash_number(key) % (SLOTS / WAYS)];
-	for (unsigned i = 0; i < WAYS; i++)
-		if (set[i].key == key && created_s <= set[i].before_s)
-			return true;
-	return false;
-}
-
 void session_end(const struct session *session)
 {
-	put(session_key_of(session), INT64_MAX);
+	struct kept kept = {.kind = KEPT_SESSION, .value = session->created_s, .until_s = session->ends_s};
+	kept_set_session(&kept, session->id);
+	(void)state_note(&kept);
 }
 
 void session_end_all(struct slice login, struct slice user, int64_t now_s)
 {
-	put(user_key(login, user), now_s);
+	struct kept kept = {.kind = KEPT_USER, .value = now_s, .until_s = now_s + SESSION_LIFETIME_MAX_S};
+	kept_set_user(&kept, login, user, SLICE_EMPTY);
+	(void)state_note(&kept);
 }
 
 bool session_is_ended(const struct session *session)
 {
-	if (atomic_load(&table.count) == 0)
-		return false;
-	pthread_mutex_lock(&table.lock);
-	bool is_ended = has(session_key_of(session), session->created_s) ||
-			has(user_key(session->login, session->user), session->created_s);
-	pthread_mutex_unlock(&table.lock);
-	return is_ended;
+	struct kept kept = {.kind = KEPT_SESSION, .value = session->created_s};
+	kept_set_session(&kept, session->id);
+	if (kept_covers(&kept))
+		return true;
+	kept.kind = KEPT_USER;
+	kept_set_user(&kept, session->login, session->user, SLICE_EMPTY);
+	return kept_covers(&kept);
 }

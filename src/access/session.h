@@ -1,5 +1,5 @@
 // Sessions of those who logged in by a page: all of it in a cookie, encrypted and signed (AES-256-GCM), so that nothing
-// is kept of it here but what was ended early.
+// is kept of it but what was ended early (access/state.h).
 #ifndef USHER_ACCESS_SESSION_H
 #define USHER_ACCESS_SESSION_H
 
@@ -14,11 +14,13 @@ enum { SESSION_KEY_BYTES = 32, SESSION_PLAIN_MAX = 2608, SESSION_TEXT_MAX = 3600
 
 struct session_key {
 	unsigned char bytes[SESSION_KEY_BYTES];
+	bool is_own; // the process's own stands for them
 };
 
 struct session {
 	uint64_t id;		   // random
 	int64_t created_s, seen_s; // of the wall clock; seen_s: about when it was used last
+	int64_t ends_s;		   // at the latest
 	uint64_t proof;		   // of the user's hash: another password ends it
 	struct slice login, user;  // at most 128 bytes each
 	// What is kept of a user who stands in no file; as in struct user.
@@ -26,8 +28,13 @@ struct session {
 	struct slice password; // where servers get it; otherwise empty
 };
 
-// From a secret of whatever length; an empty one makes a key that nobody has, and that is gone with the process.
+// From a secret of whatever length; an empty one stands for the process's own key, whatever that is when it is used.
 void session_key_make(struct slice secret, struct session_key *ret_key);
+
+// The process's own key: random bytes, or what a state store has kept. Setting it ends all sessions that are by another
+// one; from one thread at a time, and not often.
+void session_own_secret(unsigned char ret_secret[SESSION_KEY_BYTES]);
+void session_set_own_secret(const unsigned char secret[SESSION_KEY_BYTES]);
 
 // A cookie's value, in `room`; empty when what is kept of the user is too much for one, or memory is out. `scope` is
 // the host or domain that it is for: elsewhere it is none.
@@ -38,9 +45,14 @@ struct slice session_write(const struct session_key *key, const struct session *
 bool session_read(const struct session_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
 		  struct session *ret_session);
 
-// Ends one, or all of a user's that began before now; from any thread. Of very many, the first are forgotten.
+// Ends one, or all of a user's that began before now, for good. Suspends, as state_note does.
 void session_end(const struct session *session);
 void session_end_all(struct slice login, struct slice user, int64_t now_s);
+
+// From any thread.
 bool session_is_ended(const struct session *session);
+
+// No session lasts longer (browsers keep no cookie for more than 400 days: RFC 6265bis section 5.5).
+#define SESSION_LIFETIME_MAX_S (INT64_C(400) * 24 * 3600)
 
 #endif

@@ -147,6 +147,11 @@ bool config_glob_watched(struct config_load *load, const struct config_text *pat
 	return true;
 }
 
+const char *config_environment(struct config_load *load, const char *name)
+{
+	return load->source->environment(load->source, name);
+}
+
 bool config_is_open_to_others(struct config_load *load, const char *path)
 {
 	struct config_source *source = load_watched(load);

@@ -106,6 +106,9 @@ bool config_read_if_there(struct config_load *load, const char *path, struct sli
 // it. .data is NULL when memory is out, which is reported.
 struct slice config_resolve(struct config_load *load, const struct config_text *path);
 
+// A variable of the environment, as long as the load lives; NULL when it is not set.
+const char *config_environment(struct config_load *load, const char *name);
+
 // Zeroed memory of the configuration; NULL when memory is out, which is reported.
 void *config_alloc(struct config_load *load, size_t size);
 

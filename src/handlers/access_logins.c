@@ -5,7 +5,6 @@
 #include "http/syntax.h"
 #include "http/uri.h"
 
-#include <pthread.h>
 #include <stddef.h>
 
 // --- Keys
@@ -18,13 +17,13 @@ struct logins {
 static const struct config_key session_keys[] = {
 	{"secret", CONFIG_TEXT, offsetof(struct login_session, secret),
 	 .help = "what sessions are encrypted with; several ushers with the same one understand each other's. Without "
-		 "it, "
-		 "sessions end when usher's worker does",
+		 "it, it is random, and kept in `state`",
 	 .form = "a text that nobody can guess, such as ${USHER_SESSION_SECRET}", .secret = true},
 	{"idle", CONFIG_DURATION, offsetof(struct login_session, idle_ns), "12h",
 	 "a session that is not used for so long ends", .min = 60 * INT64_C(1000000000)},
 	{"lifetime", CONFIG_DURATION, offsetof(struct login_session, lifetime_ns), "7d",
-	 "every session ends after so long", .min = 60 * INT64_C(1000000000)},
+	 "every session ends after so long", .min = 60 * INT64_C(1000000000),
+	 .max = SESSION_LIFETIME_MAX_S * INT64_C(1000000000)},
 	{"password", CONFIG_BOOL, offsetof(struct login_session, has_password), "false",
 	 "the password is kept in the session, encrypted, for servers that get it (`access.server_login: own`)"},
 	{"domain", CONFIG_TEXT, offsetof(struct login_session, domain),
@@ -214,14 +213,6 @@ static bool is_quotable(struct slice realm)
 
 enum { SECRET_MIN = 16 };
 
-static pthread_once_t own_key_once = PTHREAD_ONCE_INIT;
-static struct session_key own_key; // of this process
-
-static void make_own_key(void)
-{
-	session_key_make(SLICE_EMPTY, &own_key);
-}
-
 static bool is_domain(struct slice domain)
 {
 	struct slice host;
@@ -247,10 +238,7 @@ static bool load_session(struct config_load *load, struct login *login)
 			     SECRET_MIN);
 		return false;
 	}
-	(void)pthread_once(&own_key_once, make_own_key);
-	session->key = own_key;
-	if (session->secret.text.data)
-		session_key_make(session->secret.text, &session->key);
+	session_key_make(session->secret.text, &session->key);
 	return true;
 }
 
@@ -328,6 +316,15 @@ const struct top_section_type logins_section = {
 		.form = "a map of names and logins, such as {staff: {users: staff.htpasswd}}"},
 	.load = load,
 };
+
+bool access_logins_have_pages(const struct snapshot *snapshot)
+{
+	const struct logins *logins = snapshot_section(snapshot, &logins_section);
+	bool have = false;
+	for (size_t i = 0; logins && i < logins->count; i++)
+		have = have || logins->items[i].page;
+	return have;
+}
 
 const struct login *access_login_find(struct config_load *load, struct snapshot *snapshot,
 				      const struct config_text *name)

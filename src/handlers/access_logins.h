@@ -50,6 +50,9 @@ struct login {
 	struct users users;	     // of these files
 };
 
+// Whether anybody may log in by a page: then there is something to be kept.
+bool access_logins_have_pages(const struct snapshot *snapshot);
+
 // The login with that name, in the snapshot's memory. NULL after config_error.
 const struct login *access_login_find(struct config_load *load, struct snapshot *snapshot,
 				      const struct config_text *name);

@@ -4,7 +4,6 @@
 #include "access/password.h"
 #include "access/remembered.h"
 #include "access/totp.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
@@ -145,14 +144,14 @@ enum access_verified access_verify_second(struct exchange *exchange, const struc
 					  struct slice digits)
 {
 	const struct failures_try tried = {login->name.text, user->name, &exchange->client};
-	uint64_t id = hash_number(hash_fast(login->name.text)) ^ hash_fast(user->name);
 	struct totp_secret secret;
 	int64_t wait_ns = failures_wait_ns(&tried, loop_now_exact());
 	if (wait_ns > 0) {
 		exchange->retry_after_ns = wait_ns;
 		return ACCESS_WAITS;
 	}
-	if (totp_secret_read(user->second, &secret) && totp_take(&secret, id, digits, loop_wall_clock() / SECOND_NS)) {
+	if (totp_secret_read(user->second, &secret) &&
+	    totp_take(&secret, login->name.text, user->name, digits, loop_wall_clock() / SECOND_NS)) {
 		failures_forgive(&tried);
 		return ACCESS_RIGHT;
 	}

@@ -20,7 +20,7 @@ enum access_verified {
 enum access_verified access_verify(struct exchange *exchange, const struct login *const *logins, size_t count,
 				   struct slice user, struct slice password, const struct user **ret_user);
 
-// The same for the code of a user's second factor. Does not suspend.
+// The same for the code of a user's second factor. Suspends.
 enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,
 					  struct slice digits);
 

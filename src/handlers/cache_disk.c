@@ -1,6 +1,7 @@
 #include "handlers/cache_disk.h"
 
 #include "base/log.h"
+#include "exchange/directories.h"
 #include "fiber/offload.h"
 #include "handlers/cache.h"
 #include "handlers/handlers.h"
@@ -65,8 +66,6 @@ const struct top_section_type cache_disk_section = {
 
 static _Atomic(struct cache_disk *) shared;
 static char *used_path;
-static int directory = -1; // that was handed over
-static char *directory_path;
 
 struct cache_disk *cache_shared_disk(void)
 {
@@ -79,25 +78,6 @@ const char *cache_disk_path(const struct snapshot *snapshot, const struct config
 	if (config)
 		*ret_place = &config->place;
 	return config ? config->resolved : NULL;
-}
-
-void cache_disk_take_directory(struct slice path, int descriptor)
-{
-	if (directory >= 0)
-		close(directory);
-	free(directory_path);
-	directory = descriptor;
-	directory_path = path.data ? strndup(path.data, path.length) : NULL;
-}
-
-// What was handed over for this path.
-static int take_directory(const char *path)
-{
-	int taken = directory;
-	if (directory < 0 || !directory_path || strcmp(directory_path, path) != 0)
-		return -ENOENT;
-	directory = -1;
-	return taken;
 }
 
 static const char *words_of(int error)
@@ -118,7 +98,7 @@ static int open_at(const struct disk_config *config)
 {
 	struct cache_store *store = cache_shared_store();
 	struct cache_disk *disk;
-	int taken = store ? take_directory(config->resolved) : -ENOMEM;
+	int taken = store ? directories_take(config->resolved) : -ENOMEM;
 	if (taken < 0)
 		return taken;
 	int error = cache_disk_open(taken, (uint64_t)config->size, cache_store_purges(store), &disk);
@@ -157,7 +137,6 @@ void cache_disk_end(void)
 	struct cache_disk *disk = atomic_exchange(&shared, NULL);
 	if (disk)
 		cache_disk_close(disk);
-	cache_disk_take_directory(SLICE_EMPTY, -1);
 	free(used_path);
 	used_path = NULL;
 }

@@ -15,11 +15,8 @@
 // The directory that a configuration names, and where it does so; NULL.
 const char *cache_disk_path(const struct snapshot *snapshot, const struct config_place **ret_place);
 
-// Whoever may open directories hands one over, for when a configuration names it. Takes the descriptor.
-void cache_disk_take_directory(struct slice path, int descriptor);
-
-// Opens the disk, where the configuration names one for the first time, or takes its budget. False with words of what
-// is wrong. Another directory, or none, is taken at a restart only. Not on a loop.
+// Opens the disk (exchange/directories.h), where the configuration names one for the first time, or takes its budget.
+// False with words of what is wrong. Another directory, or none, is taken at a restart only. Not on a loop.
 bool cache_disk_use(const struct snapshot *snapshot, char *ret_failure, size_t size);
 
 // Writes what is to be written, and closes it; once nothing runs any more.
