@@ -12,9 +12,6 @@
 
 enum { SLOTS_FIRST = 1024, SLOTS_MAX = 1 << 20, FILTER_BITS = 1 << 20, PART_MAX = 128, PART_CUT = 100 };
 
-// Longer than anything lasts.
-#define FOREVER_S INT64_C(0x3fffffffffff)
-
 struct entry {
 	uint64_t key; // 0: free
 	int64_t value, until_s;
@@ -253,7 +250,7 @@ struct kept kept_floor(enum kept_kind kind, int64_t now_s)
 	return (struct kept){
 		.kind = kind,
 		.value = kind == KEPT_STEP ? now_s / TOTP_STEP_S + 1 : now_s,
-		.until_s = FOREVER_S,
+		.until_s = KEPT_FOREVER_S,
 	};
 }
 

@@ -23,6 +23,9 @@ enum { KEPT_KINDS = KEPT_RECOVERY + 1 };
 
 enum { KEPT_SUBJECT_MAX = 320 };
 
+// For what has no end.
+#define KEPT_FOREVER_S INT64_C(0x3fffffffffff)
+
 // Values are above 0; they and times are seconds of the wall clock, but for steps.
 struct kept {
 	enum kept_kind kind;

@@ -101,7 +101,8 @@ static const struct config_key login_keys[] = {
 	{"second", CONFIG_TEXT, offsetof(struct login, second_path),
 	 .help = "a file of second factors (one-time passwords by time, RFC 6238), as `usher user second` writes it: "
 		 "who stands in "
-		 "it logs in by the page alone, and with a code besides; taken without a reload when it is replaced",
+		 "it logs in by the page alone, and with a code, or one of his recovery codes, besides; taken without "
+		 "a reload when it is replaced",
 	 .form = "a path such as staff.second"},
 	{"realm", CONFIG_TEXT, offsetof(struct login, realm),
 	 .help = "what programs and browsers are told that they log in to; the login's name unless it is written"},

@@ -2,6 +2,7 @@
 
 #include "access/failures.h"
 #include "access/password.h"
+#include "access/recovery.h"
 #include "access/remembered.h"
 #include "access/totp.h"
 #include "base/log.h"
@@ -12,6 +13,7 @@
 #include "fiber/offload.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 
 // Hashes take a core's whole time, for tens of milliseconds: so many at once, and so many that wait.
@@ -140,8 +142,20 @@ enum access_verified access_verify(struct exchange *exchange, const struct login
 	return ACCESS_RIGHT;
 }
 
+static bool take_recovery(const struct exchange *exchange, const struct login *login, const struct user *user,
+			  const struct totp_secret *secret, struct slice code)
+{
+	unsigned left;
+	if (!recovery_take(secret, user->recovery, login->name.text, user->name, code, &left))
+		return false;
+	log_warning("access: a recovery code was used from %.*s to log in to %.*s: %u %s left, user \"%.*s\"",
+		    SLICE_ARGUMENTS(exchange->client_text), SLICE_ARGUMENTS(login->name.text), left,
+		    left == 1 ? "is" : "are", SLICE_ARGUMENTS(slice_first(user->name, USERS_NAME_MAX)));
+	return true;
+}
+
 enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,
-					  struct slice digits)
+					  struct slice code)
 {
 	const struct failures_try tried = {login->name.text, user->name, &exchange->client};
 	struct totp_secret secret;
@@ -150,8 +164,11 @@ enum access_verified access_verify_second(struct exchange *exchange, const struc
 		exchange->retry_after_ns = wait_ns;
 		return ACCESS_WAITS;
 	}
-	if (totp_secret_read(user->second, &secret) &&
-	    totp_take(&secret, login->name.text, user->name, digits, loop_wall_clock() / SECOND_NS)) {
+	bool is_right = totp_secret_read(user->second, &secret) &&
+			(totp_take(&secret, login->name.text, user->name, code, loop_wall_clock() / SECOND_NS) ||
+			 take_recovery(exchange, login, user, &secret, code));
+	OPENSSL_cleanse(&secret, sizeof secret);
+	if (is_right) {
 		failures_forgive(&tried);
 		return ACCESS_RIGHT;
 	}

@@ -20,8 +20,8 @@ enum access_verified {
 enum access_verified access_verify(struct exchange *exchange, const struct login *const *logins, size_t count,
 				   struct slice user, struct slice password, const struct user **ret_user);
 
-// The same for the code of a user's second factor. Suspends.
+// The same for the code of a user's second factor, or a recovery code. Suspends.
 enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,
-					  struct slice digits);
+					  struct slice code);
 
 #endif

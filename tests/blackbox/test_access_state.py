@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 import stat
+import time
 
 import pytest
 
@@ -117,6 +118,76 @@ def test_a_code_cannot_be_replayed_after_a_crash(kept):
     thief.usher = kept(more=f"second: {path}")
     assert thief.form("/", token=token_of(thief.log_in()), code=code).status == 401
     assert thief.form("/", token=token_of(thief.log_in()), code=code_of(uri, 1)).status == 303
+
+
+def recovery_codes(*arguments):
+    return re.findall("^[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}$", run_command("user", *arguments).stdout, re.MULTILINE)
+
+
+def use_code(browser, code):
+    return browser.form("/", token=token_of(browser.log_in()), code=code).status
+
+
+def test_recovery_codes(kept):
+    path = kept.directory / "staff.second"
+    codes = recovery_codes("second", path, "ann")
+    assert len(set(codes)) == 10 and not any(code in path.read_text() or code.replace("-", "") in path.read_text() for code in codes)
+    usher = kept(more=f"second: {path}")
+    browser = kept.browser(usher)
+    assert use_code(browser, codes[0]) == 303 and browser.get("/").status == 200
+    usher.wait_for_error(r'access: a recovery code was used from 127.0.0.1 to log in to staff: 9 are left, user "ann"')
+    assert use_code(kept.browser(usher), codes[0]) == 401
+    assert use_code(kept.browser(usher), codes[1].lower().replace("-", " ")) == 303
+    usher.wait_for_error(r"8 are left")
+    # Used ones stay so.
+    crash_worker(usher)
+    assert use_code(kept.browser(usher), codes[0]) == 401
+    usher.stop()
+    usher = kept(more=f"second: {path}")
+    assert [use_code(kept.browser(usher), code) for code in codes[:3]] == [401, 401, 303]
+    usher.wait_for_error(r"7 are left")
+
+
+def test_other_recovery_codes_take_the_place_of_the_former(kept):
+    path = kept.directory / "staff.second"
+    done = run_command("user", "second", path, "ann")
+    old = re.findall("^.{5}-.{5}$", done.stdout, re.MULTILINE)
+    usher = kept(more=f"second: {path}")
+    assert use_code(kept.browser(usher), old[0]) == 303
+    codes = recovery_codes("recovery", path, "ann")
+    assert len(codes) == 10 and not set(codes) & set(old)
+    usher.wait_for_error("took the replaced files")
+    assert use_code(kept.browser(usher), old[1]) == 401
+    assert use_code(kept.browser(usher), codes[0]) == 303
+    assert use_code(kept.browser(usher), code_of(done.stdout)) == 303  # the authenticator is the same
+    assert run_command("user", "recovery", path, "bob").returncode == 1
+
+
+def test_recovery_codes_cannot_be_guessed(kept):
+    path = kept.directory / "staff.second"
+    recovery_codes("second", path, "ann")
+    usher = kept(more=f"second: {path}")
+    statuses = []
+    for number in range(12):
+        asks = (browser := kept.browser(usher)).log_in()
+        statuses.append(asks.status if asks.status == 429 else browser.form("/", token=token_of(asks), code=f"ABCDE-{number:05d}").status)
+    assert statuses[:6] == [401] * 6 and 429 in statuses[6:]
+
+
+def test_a_damaged_file_makes_recovery_codes_useless(kept):
+    """Which of them were used is not known any more."""
+    path = kept.directory / "staff.second"
+    codes = recovery_codes("second", path, "ann")
+    usher = kept(more=f"second: {path}")
+    assert use_code(kept.browser(usher), codes[0]) == 303
+    usher.stop()
+    (kept.state / "state.db").write_bytes(b"no database" * 1000)
+    usher = kept(more=f"second: {path}")
+    assert [use_code(kept.browser(usher), code) for code in codes[:2]] == [401, 401]
+    time.sleep(1.1)  # what was made in the second of the damage is as old
+    codes = recovery_codes("recovery", path, "ann")
+    usher.wait_for_error("took the replaced files")
+    assert use_code(kept.browser(usher), codes[0]) == 303
 
 
 # --- The file
