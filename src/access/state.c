@@ -1,6 +1,7 @@
 #include "access/state.h"
 
 #include "access/session.h"
+#include "access/state_share.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "fiber/fiber.h"
@@ -17,14 +18,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { QUEUE = 4096, BATCH = 64, OPEN_AGAIN_S = 5, DROP_EVERY_S = 3600 };
+enum { QUEUE = 4096, BATCH = 64, OPEN_AGAIN_S = 5, CONNECT_AGAIN_S = 2, DROP_EVERY_S = 3600 };
 
 #define TICK_NS (INT64_C(1) * 1000000000)
 
 struct pending {
 	struct kept kept;
 	uint64_t ticket;
-	bool is_old; // the file knew it
+	bool is_old; // the file or the Redis knew it
 };
 
 static struct {
@@ -34,19 +35,22 @@ static struct {
 	struct line line; // of fibers that wait for an attempt
 	pthread_t thread;
 	bool stopping;
-	// Tickets from `written` to `next` are in the queue, at their number modulo its length.
+	// Tickets that are below `next`, and not below both others, are in the queue, at their number modulo its
+	// length.
 	struct pending *queue;
-	uint64_t next, written;
-	_Atomic uint64_t attempts; // tickets below it were written, or could not be
-	int64_t lost[KEPT_KINDS];  // the highest value that the queue had no room for; 0: none
+	uint64_t next, written, shared; // written: to the file; shared: by the Redis
+	_Atomic uint64_t attempts;	// tickets below it were written, or could not be
+	int64_t lost[KEPT_KINDS];	// the highest value that the queue had no room for; 0: none
 
 	// The thread's own.
 	int directory;
-	char *path;
+	char *path;		 // NULL: no file
 	struct state_file *file; // NULL: cannot be opened
-	atomic_bool file_works;
-	int64_t open_again_s, drop_at_s;
-	struct metric *notes, *failures;
+	const struct state_redis_settings *redis_settings;
+	struct state_redis *redis; // NULL: is not connected
+	atomic_bool file_works, redis_works;
+	int64_t open_again_s, connect_again_s, drop_at_s;
+	struct metric *notes, *file_failures, *redis_failures;
 } store = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int64_t now_s(void)
@@ -69,10 +73,16 @@ static struct pending *slot_of(uint64_t ticket)
 	return &store.queue[ticket % QUEUE];
 }
 
+// With the lock held.
+static uint64_t first_in_queue(void)
+{
+	return store.written < store.shared ? store.written : store.shared;
+}
+
 // With the lock held. False without room: then a floor takes its place later.
 static bool enqueue(const struct kept *kept, uint64_t *ret_ticket)
 {
-	if (store.next - store.written == QUEUE) {
+	if (store.next - first_in_queue() == QUEUE) {
 		if (kept->value > store.lost[kept->kind])
 			store.lost[kept->kind] = kept->value;
 		return false;
@@ -147,7 +157,7 @@ bool state_note(const struct kept *kept)
 
 static void file_failed(const char *what, const char *why)
 {
-	metric_count(store.failures);
+	metric_count(store.file_failures);
 	if (atomic_exchange(&store.file_works, false))
 		log_error("state: cannot %s %s/state.db: %s; until it can be, what ends or is used up is known to this "
 			  "process alone",
@@ -216,15 +226,89 @@ static void open_again(void)
 {
 	char why[STATE_REASON_MAX];
 	bool ignored;
-	if (store.file || now_s() < store.open_again_s)
+	if (!store.path || store.file || now_s() < store.open_again_s)
 		return;
-	if (open_file(&ignored, why))
-		file_succeeded();
-	else
+	if (!open_file(&ignored, why)) {
 		file_failed("open", why);
+		return;
+	}
+	file_succeeded();
+	// What it has and the Redis may not have is told, and the secret agreed on, when that is connected anew.
+	state_redis_close(store.redis);
+	store.redis = NULL;
+}
+
+// --- The Redis, in the same
+
+static void redis_failed(const char *why)
+{
+	metric_count(store.redis_failures);
+	if (atomic_exchange(&store.redis_works, false))
+		log_error("state: Redis at %s: %s; until it is there, other ushers learn nothing of this one, nor this "
+			  "one of them",
+			  store.redis_settings->address.host, why);
+	state_redis_close(store.redis);
+	store.redis = NULL;
+	store.connect_again_s = now_s() + CONNECT_AGAIN_S;
+}
+
+// Whether the Redis did not fail.
+static bool with_redis(bool (*what)(struct state_share *share))
+{
+	struct state_share share = {.redis = store.redis, .file = store.file};
+	bool good = what(&share);
+	if (share.file_failed)
+		file_failed("use", share.file_why);
+	if (!good)
+		redis_failed(share.why);
+	return good;
+}
+
+static void connect_again(void)
+{
+	char why[STATE_REASON_MAX];
+	if (!store.redis_settings || store.redis || now_s() < store.connect_again_s)
+		return;
+	store.redis = state_redis_open(store.redis_settings, why);
+	if (!store.redis)
+		redis_failed(why);
+	if (!store.redis || !with_redis(state_share_begin))
+		return;
+	if (!store.path)
+		kept_trust();
+	if (!atomic_exchange(&store.redis_works, true))
+		log_info("state: Redis at %s is there again", store.redis_settings->address.host);
 }
 
 // --- The thread
+
+// What has no file, or no Redis, need not wait for it.
+static void pass_over(uint64_t *cursor, uint64_t until)
+{
+	pthread_mutex_lock(&store.lock);
+	if (*cursor < until)
+		*cursor = until;
+	pthread_mutex_unlock(&store.lock);
+}
+
+// From `first` on, as many as there are and fit.
+static unsigned collect(uint64_t first, uint64_t until, const struct kept *ret_kept[BATCH])
+{
+	unsigned count = 0;
+	for (; count < BATCH && first + count < until; count++)
+		ret_kept[count] = &slot_of(first + count)->kept;
+	return count;
+}
+
+static void note_results(uint64_t *cursor, const bool *is_new, unsigned count)
+{
+	pthread_mutex_lock(&store.lock);
+	for (unsigned i = 0; i < count; i++)
+		if (!is_new[i])
+			slot_of(*cursor + i)->is_old = true;
+	*cursor += count;
+	pthread_mutex_unlock(&store.lock);
+}
 
 static void write_file(uint64_t until)
 {
@@ -232,20 +316,35 @@ static void write_file(uint64_t until)
 	bool is_new[BATCH];
 	char why[STATE_REASON_MAX];
 	while (store.file && store.written < until) {
-		unsigned count = 0;
-		for (; count < BATCH && store.written + count < until; count++)
-			kept[count] = &slot_of(store.written + count)->kept;
+		unsigned count = collect(store.written, until, kept);
 		if (!state_file_write(store.file, kept, is_new, count, why)) {
 			file_failed("write to", why);
 			return;
 		}
 		file_succeeded();
-		pthread_mutex_lock(&store.lock);
-		for (unsigned i = 0; i < count; i++)
-			slot_of(store.written + i)->is_old = !is_new[i];
-		store.written += count;
-		pthread_mutex_unlock(&store.lock);
+		note_results(&store.written, is_new, count);
 	}
+	if (!store.path)
+		pass_over(&store.written, until);
+}
+
+// When it is connected again, it gets all that the file has: nothing has to wait for it in the queue.
+static void write_redis(uint64_t until)
+{
+	const struct kept *kept[BATCH];
+	bool is_new[BATCH];
+	char why[STATE_REASON_MAX];
+	while (store.redis && store.shared < until) {
+		unsigned count = collect(store.shared, until, kept);
+		if (state_redis_write(store.redis, kept, is_new, count, why))
+			note_results(&store.shared, is_new, count);
+		else
+			redis_failed(why);
+	}
+	if (!store.redis_settings)
+		pass_over(&store.shared, until);
+	else if (!store.redis && store.file)
+		pass_over(&store.shared, store.written);
 }
 
 // What the queue had no room for is covered by floors instead.
@@ -256,7 +355,7 @@ static void write_lost(void)
 		uint64_t ticket;
 		struct kept floor = kept_floor(kind, now_s());
 		floor.value = store.lost[kind];
-		if (floor.value > 0 && store.next - store.written < QUEUE && enqueue(&floor, &ticket))
+		if (floor.value > 0 && store.next - first_in_queue() < QUEUE && enqueue(&floor, &ticket))
 			store.lost[kind] = 0;
 	}
 	pthread_mutex_unlock(&store.lock);
@@ -267,18 +366,24 @@ static void learn(void)
 	char why[STATE_REASON_MAX];
 	if (store.file && !state_file_learn(store.file, NULL, NULL, why))
 		file_failed("read", why);
+	if (store.redis)
+		(void)with_redis(state_share_learn);
 	if (now_s() < store.drop_at_s)
 		return;
 	store.drop_at_s = now_s() + DROP_EVERY_S;
 	kept_drop_old(now_s());
 	if (store.file && !state_file_drop_old(store.file, now_s(), why))
 		file_failed("write to", why);
+	if (store.redis && !state_redis_drop_old(store.redis, now_s(), why))
+		redis_failed(why);
 }
 
 static void attempt(uint64_t until)
 {
 	open_again();
 	write_file(until);
+	connect_again();
+	write_redis(until);
 	pthread_mutex_lock(&store.lock);
 	atomic_store(&store.attempts, until);
 	pthread_cond_broadcast(&store.attempted);
@@ -340,13 +445,15 @@ static bool prepare(const struct state_settings *settings)
 {
 	pthread_condattr_t monotonic;
 	store.directory = settings->directory;
-	store.path = strdup(settings->path);
+	store.path = settings->path ? strdup(settings->path) : NULL;
+	store.redis_settings = settings->redis;
 	store.queue = calloc(QUEUE, sizeof *store.queue);
-	store.next = store.written = 0;
+	store.next = store.written = store.shared = 0;
 	atomic_store(&store.attempts, 0);
 	store.stopping = false;
-	store.drop_at_s = 0;
+	store.drop_at_s = store.connect_again_s = 0;
 	atomic_store(&store.file_works, true);
+	atomic_store(&store.redis_works, true);
 	memset(store.lost, 0, sizeof store.lost);
 	line_init(&store.line);
 	pthread_condattr_init(&monotonic);
@@ -356,16 +463,21 @@ static bool prepare(const struct state_settings *settings)
 	pthread_condattr_destroy(&monotonic);
 	store.notes = metric_register(METRIC_COUNTER, "usher_state_notes_total", "",
 				      "sessions ended, and codes used, that were noted");
-	store.failures = metric_register(METRIC_COUNTER, "usher_state_failures_total", "store=\"file\"",
-					 "times that the state store did not work");
-	return store.path && store.queue;
+	store.file_failures = metric_register(METRIC_COUNTER, "usher_state_failures_total", "store=\"file\"",
+					      "times that the state store did not work");
+	store.redis_failures = metric_register(METRIC_COUNTER, "usher_state_failures_total", "store=\"redis\"",
+					       "times that the state store did not work");
+	return store.queue && (store.path || !settings->path);
 }
 
 static void release(void)
 {
 	state_file_close(store.file);
+	state_redis_close(store.redis);
 	store.file = NULL;
-	close(store.directory);
+	store.redis = NULL;
+	if (store.path)
+		close(store.directory);
 	free(store.path);
 	free(store.queue);
 	store.path = NULL;
@@ -381,12 +493,14 @@ bool state_open(const struct state_settings *settings, char ret_why[STATE_REASON
 	check(!atomic_load(&store.is_open));
 	snprintf(ret_why, STATE_REASON_MAX, "no memory");
 	bool good = prepare(settings);
-	if (good && !open_file(&may_pass, ret_why)) {
+	kept_doubt(now_s());
+	if (good && store.path && !open_file(&may_pass, ret_why)) {
 		good = may_pass;
-		kept_doubt(now_s());
+		if (good)
+			file_failed("open", ret_why);
 	}
-	if (good && !store.file)
-		file_failed("open", ret_why);
+	if (good)
+		connect_again();
 	if (good && !start_thread()) {
 		snprintf(ret_why, STATE_REASON_MAX, "no thread: %s", strerror(errno));
 		good = false;
@@ -423,9 +537,12 @@ void state_read_status(struct state_status *ret_status)
 		return;
 	pthread_mutex_lock(&store.lock);
 	ret_status->noted = (uint64_t)metric_read(store.notes);
-	ret_status->waiting = store.next - store.written;
+	ret_status->waiting = store.next - first_in_queue();
 	for (unsigned kind = 0; kind < KEPT_KINDS; kind++)
 		ret_status->waiting += store.lost[kind] > 0;
 	pthread_mutex_unlock(&store.lock);
-	ret_status->file_works = atomic_load(&store.file_works);
+	ret_status->has_file = store.path != NULL;
+	ret_status->has_redis = store.redis_settings != NULL;
+	ret_status->file_works = ret_status->has_file && atomic_load(&store.file_works);
+	ret_status->redis_works = ret_status->has_redis && atomic_load(&store.redis_works);
 }
