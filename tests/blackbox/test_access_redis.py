@@ -80,8 +80,12 @@ def test_logins_go_on_without_it(shared_by, redis, with_file):
     browser, other = shared_by.browser(first), shared_by.browser(first)
     browser.log_in()
     thief = thief_of(shared_by, browser, second)
+    def state():
+        return run_command("access", "-c", first.path, "state").stdout.split("\n")[:2]
+    assert state() == ["file works" if with_file else "file none", "redis works"]
     redis.stop()
     first.wait_for_error(DOWN)
+    assert state() == ["file works" if with_file else "file none", "redis fails"]
     assert other.log_in().status == 303 and other.get("/").status == 200
     assert browser.form("/logout").status == 303 and thief_of(shared_by, thief, first).get("/").status == 401
     redis.start()
