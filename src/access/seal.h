@@ -11,10 +11,16 @@ enum { SEAL_KEY_BYTES = 32, SEAL_PLAIN_MAX = 2608, SEAL_TEXT_MAX = 3600 };
 
 struct seal_key {
 	unsigned char bytes[SEAL_KEY_BYTES];
+	bool is_own; // the process's own stands for them
 };
 
-// From a secret of whatever length; an empty one makes a key that nobody has, and that is gone with the process.
+// From a secret of whatever length; an empty one stands for the process's own key, whatever that is when it is used.
 void seal_key_make(struct slice secret, struct seal_key *ret_key);
+
+// The process's own key: random bytes, or what a state store has kept. Once it is set, nothing is taken that was sealed
+// by another one; from one thread at a time, and not often.
+void seal_own_secret(unsigned char ret_secret[SEAL_KEY_BYTES]);
+void seal_set_own_secret(const unsigned char secret[SEAL_KEY_BYTES]);
 
 // The bytes, sealed, as a text of base64url in `room`; empty when there are more than SEAL_PLAIN_MAX, or memory is out.
 // `scope` says what it is for, and where: as anything else it is not taken.

@@ -1,9 +1,7 @@
 #include "access/session.h"
 
-#include "base/hash.h"
+#include "access/state.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 enum { VERSION = 3, TEXTS = 7 };
@@ -12,7 +10,7 @@ enum { VERSION = 3, TEXTS = 7 };
 struct record {
 	uint16_t version, lengths[TEXTS];
 	uint64_t id;
-	int64_t created_s, seen_s;
+	int64_t created_s, seen_s, ends_s;
 	uint64_t proof;
 };
 
@@ -27,6 +25,7 @@ struct slice session_write(const struct seal_key *key, const struct session *ses
 		.id = session->id,
 		.created_s = session->created_s,
 		.seen_s = session->seen_s,
+		.ends_s = session->ends_s,
 		.proof = session->proof,
 	};
 	size_t length = sizeof record;
@@ -59,6 +58,7 @@ bool session_read(const struct seal_key *key, struct slice text, struct slice sc
 		.id = record.id,
 		.created_s = record.created_s,
 		.seen_s = record.seen_s,
+		.ends_s = record.ends_s,
 		.proof = record.proof,
 		.login = texts[0],
 		.user = texts[1],
@@ -73,72 +73,27 @@ bool session_read(const struct seal_key *key, struct slice text, struct slice sc
 
 // --- Ended early
 
-enum { SLOTS = 16384, WAYS = 4 };
-
-struct ended {
-	uint64_t key;	  // 0: free
-	int64_t before_s; // what was created then or earlier
-	uint64_t number;  // of the ending
-};
-
-static struct {
-	pthread_mutex_t lock;
-	_Atomic uint64_t count; // of endings
-	struct ended slots[SLOTS / WAYS][WAYS];
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static uint64_t user_key(struct slice login, struct slice user)
-{
-	return hash_number(hash_fast(login) + 1) ^ hash_fast(user) ^ 1;
-}
-
-static uint64_t session_key_of(const struct session *session)
-{
-	return hash_number(session->id) | 1;
-}
-
-static void put(uint64_t key, int64_t before_s)
-{
-	pthread_mutex_lock(&table.lock);
-	struct ended *set = table.slots[hash_number(key) % (SLOTS / WAYS)], *place = set;
-	for (unsigned i = 0; i < WAYS; i++)
-		if (set[i].key == key || set[i].number < place->number) {
-			place = &set[i];
-			if (set[i].key == key)
-				break;
-		}
-	uint64_t number = atomic_load(&table.count) + 1;
-	*place = (struct ended){key, before_s, number};
-	atomic_store(&table.count, number);
-	pthread_mutex_unlock(&table.lock);
-}
-
-static bool has(uint64_t key, int64_t created_s)
-{
-	const struct ended *set = table.slots[hash_number(key) % (SLOTS / WAYS)];
-	for (unsigned i = 0; i < WAYS; i++)
-		if (set[i].key == key && created_s <= set[i].before_s)
-			return true;
-	return false;
-}
-
 void session_end(const struct session *session)
 {
-	put(session_key_of(session), INT64_MAX);
+	struct kept kept = {.kind = KEPT_SESSION, .value = session->created_s, .until_s = session->ends_s};
+	kept_set_session(&kept, session->id);
+	(void)state_note(&kept);
 }
 
 void session_end_all(struct slice login, struct slice user, int64_t now_s)
 {
-	put(user_key(login, user), now_s);
+	struct kept kept = {.kind = KEPT_USER, .value = now_s, .until_s = now_s + SESSION_LIFETIME_MAX_S};
+	kept_set_user(&kept, login, user, SLICE_EMPTY);
+	(void)state_note(&kept);
 }
 
 bool session_is_ended(const struct session *session)
 {
-	if (atomic_load(&table.count) == 0)
-		return false;
-	pthread_mutex_lock(&table.lock);
-	bool is_ended = has(session_key_of(session), session->created_s) ||
-			has(user_key(session->login, session->user), session->created_s);
-	pthread_mutex_unlock(&table.lock);
-	return is_ended;
+	struct kept kept = {.kind = KEPT_SESSION, .value = session->created_s};
+	kept_set_session(&kept, session->id);
+	if (kept_covers(&kept))
+		return true;
+	kept.kind = KEPT_USER;
+	kept_set_user(&kept, session->login, session->user, SLICE_EMPTY);
+	return kept_covers(&kept);
 }

@@ -1,5 +1,5 @@
-// Sessions of those who logged in by a page: all of it in a cookie, sealed, so that nothing is kept of it here but
-// what was ended early.
+// Sessions of those who logged in by a page: all of it in a cookie, sealed, so that nothing is kept of it but what was
+// ended early (access/state.h).
 #ifndef USHER_ACCESS_SESSION_H
 #define USHER_ACCESS_SESSION_H
 
@@ -15,6 +15,7 @@ enum { SESSION_PLAIN_MAX = SEAL_PLAIN_MAX, SESSION_TEXT_MAX = SEAL_TEXT_MAX };
 struct session {
 	uint64_t id;		   // random
 	int64_t created_s, seen_s; // of the wall clock; seen_s: about when it was used last
+	int64_t ends_s;		   // at the latest
 	uint64_t proof;		   // of the user's hash: another password ends it
 	struct slice login, user;  // at most 128 bytes each
 	// What is kept of a user who stands in no file; as in struct user.
@@ -31,9 +32,14 @@ struct slice session_write(const struct seal_key *key, const struct session *ses
 bool session_read(const struct seal_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
 		  struct session *ret_session);
 
-// Ends one, or all of a user's that began before now; from any thread. Of very many, the first are forgotten.
+// Ends one, or all of a user's that began before now, for good. Suspends, as state_note does.
 void session_end(const struct session *session);
 void session_end_all(struct slice login, struct slice user, int64_t now_s);
+
+// From any thread.
 bool session_is_ended(const struct session *session);
+
+// No session lasts longer (browsers keep no cookie for more than 400 days: RFC 6265bis section 5.5).
+#define SESSION_LIFETIME_MAX_S (INT64_C(400) * 24 * 3600)
 
 #endif

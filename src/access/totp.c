@@ -1,13 +1,12 @@
 #include "access/totp.h"
 
-#include "base/hash.h"
+#include "access/state.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <pthread.h>
 
-enum { BLOCK = 8, SECRET_MIN = 10, SLOTS = 16384 };
+enum { BLOCK = 8, SECRET_MIN = 10 };
 
 static const char digits32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -77,29 +76,8 @@ uint32_t totp_code(const struct totp_secret *secret, uint64_t step)
 	return number % 1000000;
 }
 
-// --- Each is good once
-
-static struct {
-	pthread_mutex_t lock;
-	struct {
-		uint64_t user, step;
-	} last[SLOTS];
-} used = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static bool claim(uint64_t user, uint64_t step)
-{
-	uint64_t slot = hash_number(user) % SLOTS;
-	pthread_mutex_lock(&used.lock);
-	bool is_new = used.last[slot].user != user || used.last[slot].step < step;
-	if (is_new) {
-		used.last[slot].user = user;
-		used.last[slot].step = step;
-	}
-	pthread_mutex_unlock(&used.lock);
-	return is_new;
-}
-
-bool totp_take(const struct totp_secret *secret, uint64_t user, struct slice digits, int64_t now_s)
+bool totp_take(const struct totp_secret *secret, struct slice login, struct slice user, struct slice digits,
+	       int64_t now_s)
 {
 	uint64_t given, now = (uint64_t)now_s / TOTP_STEP_S, found = 0;
 	if (digits.length != TOTP_DIGITS || !slice_to_number(digits, &given))
@@ -107,5 +85,14 @@ bool totp_take(const struct totp_secret *secret, uint64_t user, struct slice dig
 	for (uint64_t step = now - 1; step <= now + 1; step++)
 		if (totp_code(secret, step) == given)
 			found = step;
-	return found != 0 && claim(user, found);
+	if (found == 0)
+		return false;
+	// Good for one step more than its own.
+	struct kept kept = {
+		.kind = KEPT_STEP,
+		.value = (int64_t)found,
+		.until_s = (int64_t)(found + 3) * TOTP_STEP_S,
+	};
+	kept_set_user(&kept, login, user, SLICE_EMPTY);
+	return state_note(&kept);
 }

@@ -1,5 +1,6 @@
 // usher user: files of users and the hashes of their passwords.
 #include "access/password.h"
+#include "access/recovery.h"
 #include "access/totp.h"
 #include "access/users.h"
 #include "base/arena.h"
@@ -14,9 +15,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
-#define ARGUMENTS "add FILE NAME | remove FILE NAME | list FILE | verify FILE NAME | second FILE NAME | key FILE NAME"
+#define ARGUMENTS                                                                                                      \
+	"add FILE NAME | remove FILE NAME | list FILE | verify FILE NAME | second FILE NAME | recovery FILE NAME | "   \
+	"key FILE NAME"
 
 enum { MEMORY_MAX = 256 << 20, FILE_MAX = 64 << 20, API_KEY_LENGTH = 48 };
 
@@ -214,18 +218,67 @@ static int remove_user(const char *path, const char *name, struct slice content)
 	return replace_file(path, content, slice_from_string(name), NULL) ? EXIT_SUCCESS : fail(path, strerror(errno));
 }
 
-// What an authenticator takes (the format of "otpauth" URIs).
+// Writes the user's secret and the hashes of new codes. These are shown this once.
+static int write_second(const char *path, const char *name, struct slice content, const char *secret_text,
+			struct recovery_codes *ret_codes)
+{
+	struct totp_secret secret;
+	char *line = NULL;
+	bool good = totp_secret_read(slice_from_string(secret_text), &secret) &&
+		    recovery_make(&secret, (int64_t)time(NULL), ret_codes);
+	OPENSSL_cleanse(&secret, sizeof secret);
+	if (!good || asprintf(&line, "%s:%s", secret_text, ret_codes->list) < 0)
+		return fail(path, "no secret of a second factor, or no random bytes");
+	good = replace_file(path, content, slice_from_string(name), line);
+	OPENSSL_cleanse(line, strlen(line));
+	free(line);
+	return good ? EXIT_SUCCESS : fail(path, strerror(errno));
+}
+
+static void print_codes(struct recovery_codes *codes)
+{
+	printf("recovery codes, in the place of a code, each good once:\n");
+	for (unsigned i = 0; i < RECOVERY_CODES; i++)
+		printf("%s\n", codes->codes[i]);
+	OPENSSL_cleanse(codes, sizeof *codes);
+}
+
+// What an authenticator takes (the format of "otpauth" URIs), and the codes.
 static int add_second(const char *path, const char *name, struct slice content)
 {
 	char secret[TOTP_SECRET_BYTES * 8 / 5 + 1];
+	struct recovery_codes codes;
 	if (!is_name(name))
 		return fail(name, "no name of a user");
 	if (!totp_secret_make(secret))
 		return fail(path, "no random bytes");
-	if (!replace_file(path, content, slice_from_string(name), secret))
-		return fail(path, strerror(errno));
+	int code = write_second(path, name, content, secret, &codes);
+	if (code != EXIT_SUCCESS)
+		return code;
 	printf("otpauth://totp/usher?secret=%s&issuer=usher\n", secret);
+	print_codes(&codes);
 	return EXIT_SUCCESS;
+}
+
+// Other codes for the secret that he has; the former ones are good no more.
+static int add_recovery(const char *path, const char *name, struct slice content)
+{
+	struct slice rest = content, line, user, secret = SLICE_EMPTY, more;
+	struct recovery_codes codes;
+	while (slice_next_line(&rest, &line) && secret.length == 0)
+		if (slice_cut(line, ':', &user, &more) && slice_equal(user, slice_from_string(name)))
+			(void)slice_cut(more, ':', &secret, &more);
+	char *copy = strndup(secret.length > 0 ? secret.data : "", secret.length);
+	if (!copy || secret.length == 0) {
+		free(copy);
+		return fail(path, "there is no second factor of this user");
+	}
+	int code = write_second(path, name, content, copy, &codes);
+	OPENSSL_cleanse(copy, secret.length);
+	free(copy);
+	if (code == EXIT_SUCCESS)
+		print_codes(&codes);
+	return code;
 }
 
 // It is shown this once: the file holds its hash. It is long enough that nobody guesses it.
@@ -255,8 +308,9 @@ static int user_run(const struct invocation *invocation)
 	const char *name = invocation->count > 2 ? invocation->arguments[2] : NULL;
 	bool is_list = strcmp(word, "list") == 0, is_add = strcmp(word, "add") == 0,
 	     is_remove = strcmp(word, "remove") == 0, is_second = strcmp(word, "second") == 0,
-	     is_key = strcmp(word, "key") == 0;
-	if ((!is_list && !is_add && !is_remove && !is_second && !is_key && strcmp(word, "verify") != 0) ||
+	     is_recovery = strcmp(word, "recovery") == 0, is_key = strcmp(word, "key") == 0;
+	if ((!is_list && !is_add && !is_remove && !is_second && !is_recovery && !is_key &&
+	     strcmp(word, "verify") != 0) ||
 	    is_list != (name == NULL)) {
 		fprintf(stderr, "usage: usher user " ARGUMENTS "\n");
 		return EXIT_USAGE;
@@ -266,11 +320,12 @@ static int user_run(const struct invocation *invocation)
 	if (!bytes)
 		return fail(path, strerror(errno));
 	struct slice content = slice_from(bytes, length);
-	int code = is_second   ? add_second(path, name, content)
-		   : is_key    ? add_key(path, name, content)
-		   : is_add    ? add(path, name, content)
-		   : is_remove ? remove_user(path, name, content)
-			       : look(word, path, name, content);
+	int code = is_second	 ? add_second(path, name, content)
+		   : is_recovery ? add_recovery(path, name, content)
+		   : is_key	 ? add_key(path, name, content)
+		   : is_add	 ? add(path, name, content)
+		   : is_remove	 ? remove_user(path, name, content)
+				 : look(word, path, name, content);
 	free(bytes);
 	return code;
 }
@@ -283,7 +338,9 @@ const struct command user_command = {
 		"remove    takes one out\n"
 		"list      shows their names\n"
 		"verify    tells whether a password is a user's\n"
-		"second    gives a user a second factor, in a file of its own, and shows it for his authenticator\n"
+		"second    gives a user a second factor, in a file of its own, and shows it for his authenticator,\n"
+		"          with ten recovery codes\n"
+		"recovery  gives a user other recovery codes\n"
 		"key       gives a program an API key, in a file of its own, and shows it this once\n"
 		"\n"
 		"Passwords are read from the terminal, or a line of standard input; the file holds hashes of them\n"

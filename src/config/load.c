@@ -147,6 +147,11 @@ bool config_glob_watched(struct config_load *load, const struct config_text *pat
 	return true;
 }
 
+const char *config_environment(struct config_load *load, const char *name)
+{
+	return load->source->environment(load->source, name);
+}
+
 bool config_is_open_to_others(struct config_load *load, const char *path)
 {
 	struct config_source *source = load_watched(load);
@@ -168,11 +173,6 @@ bool config_read_if_there(struct config_load *load, const char *path, struct sli
 	}
 	*ret_content = file->content;
 	return file->is_there;
-}
-
-const char *config_environment(struct config_load *load, const char *name)
-{
-	return load->source->environment(load->source, name);
 }
 
 const char *config_suggestion(struct config_load *load, struct slice given, const struct slice *names, size_t count)

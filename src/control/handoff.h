@@ -14,7 +14,7 @@ enum handoff_kind {
 	HANDOFF_LISTENER = 1,  // text: the address; descriptors: a listening socket for each
 			       // thread; number: how many of them came before
 	HANDOFF_LOG,	       // text: the path; one descriptor, open for appending
-	HANDOFF_DIRECTORY,     // text: the path; one descriptor: of the cache's disk
+	HANDOFF_DIRECTORY,     // text: the path; one descriptor: of a feature that keeps files
 	HANDOFF_CONFIGURATION, // text: the file's name; one descriptor, the bundle; number: threads
 	HANDOFF_REOPEN,	       // the logs handed over before are to be used from now on
 	HANDOFF_DRAIN,	       // number: nanoseconds until what is left is cut off

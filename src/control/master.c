@@ -392,7 +392,7 @@ static bool start(struct master *master)
 		return false;
 	reload_watch(master);
 	master->threads = master->plan.threads;
-	if (!open_control(master) || !open_logs(&master->plan, false, NULL) || !check_disk(&master->plan, NULL))
+	if (!open_control(master) || !open_logs(&master->plan, false, NULL) || !check_directories(&master->plan, NULL))
 		return false;
 	error_log_use(master->plan.error_log);
 	// Who finds the port open finds the PID file, too.

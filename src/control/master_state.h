@@ -69,8 +69,8 @@ void reload_watch(struct master *master);
 // False after an error was written to `messages` (NULL: to the log).
 bool open_logs(const struct plan *plan, bool anew, FILE *messages);
 
-// Whether the cache's directory can be had; the same.
-bool check_disk(const struct plan *plan, FILE *messages);
+// Whether the directories of features can be had; the same.
+bool check_directories(const struct plan *plan, FILE *messages);
 
 // Says in one line what usher serves, for systemd.
 void describe(const struct master *master, char *ret_text, size_t size);

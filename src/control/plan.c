@@ -4,6 +4,7 @@
 #include "control/bundle.h"
 #include "control/registry.h"
 #include "handlers/access.h"
+#include "handlers/access_state.h"
 #include "handlers/cache_disk.h"
 #include "upstream/pool_config.h"
 
@@ -79,13 +80,24 @@ static bool copy_logs(const struct snapshot *snapshot, struct plan *plan)
 	return copied(error_log, plan->error_log);
 }
 
-static bool copy_disk(const struct snapshot *snapshot, struct plan *plan)
+static const struct {
+	const char *key;
+	const char *(*path)(const struct snapshot *snapshot, const struct config_place **ret_place);
+} keepers[PLAN_DIRECTORIES] = {{"cache_disk", cache_disk_path}, {"state", access_state_path}};
+
+static bool copy_directories(const struct snapshot *snapshot, struct plan *plan)
 {
-	const struct config_place *place;
-	const char *path = cache_disk_path(snapshot, &place);
-	plan->disk = copy_of(path);
-	plan->disk_place = path ? place_of(place) : NULL;
-	return !path || (plan->disk && plan->disk_place);
+	bool good = true;
+	for (size_t i = 0; i < PLAN_DIRECTORIES && good; i++) {
+		const struct config_place *place;
+		const char *path = keepers[i].path(snapshot, &place);
+		if (!path)
+			continue;
+		struct plan_directory *copy = &plan->directories[plan->directory_count++];
+		*copy = (struct plan_directory){keepers[i].key, copy_of(path), place_of(place)};
+		good = copy->path && copy->place;
+	}
+	return good;
 }
 
 static bool find_user(const struct snapshot *snapshot, FILE *messages, struct plan *plan)
@@ -132,7 +144,7 @@ static bool fill_in(const struct snapshot *snapshot, FILE *messages, struct plan
 	if (!find_user(snapshot, messages, plan))
 		return false;
 	if (copied(snapshot->pid_file, plan->pid_file) && copy_listens(snapshot, plan) && copy_logs(snapshot, plan) &&
-	    copy_disk(snapshot, plan) && describe_access(snapshot, plan))
+	    copy_directories(snapshot, plan) && describe_access(snapshot, plan))
 		return true;
 	fprintf(messages, "%s: no memory\n", plan->path);
 	return false;
@@ -212,22 +224,20 @@ static bool is_empty(int directory)
 	return count == 2; // "." and ".."
 }
 
-int plan_open_disk(const struct plan *plan)
+int plan_open_directory(const struct plan *plan, const struct plan_directory *directory)
 {
 	struct stat status;
-	if (!plan->disk)
-		return -ENOENT;
-	if (mkdir(plan->disk, 0700) < 0 && errno != EEXIST)
+	if (mkdir(directory->path, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	int directory = open(plan->disk, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0)
+	int descriptor = open(directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (descriptor < 0)
 		return -errno;
 	const struct privileges *privileges = &plan->privileges;
-	if (privileges->drop && fstat(directory, &status) == 0 && status.st_uid != privileges->user &&
-	    is_empty(directory) && fchown(directory, privileges->user, privileges->group) < 0)
-		log_warning("%s: cache_disk: give %s to the user that the worker runs as: %m", plan->disk_place,
-			    plan->disk);
-	return directory;
+	if (privileges->drop && fstat(descriptor, &status) == 0 && status.st_uid != privileges->user &&
+	    is_empty(descriptor) && fchown(descriptor, privileges->user, privileges->group) < 0)
+		log_warning("%s: %s: give %s to the user that the worker runs as: %m", directory->place, directory->key,
+			    directory->path);
+	return descriptor;
 }
 
 void plan_free(struct plan *plan)
@@ -238,8 +248,10 @@ void plan_free(struct plan *plan)
 		free(plan->logs[i]);
 	free(plan->listens);
 	free(plan->logs);
-	free(plan->disk);
-	free(plan->disk_place);
+	for (size_t i = 0; i < plan->directory_count; i++) {
+		free(plan->directories[i].path);
+		free(plan->directories[i].place);
+	}
 	free(plan->path);
 	free(plan->user);
 	free(plan->access);

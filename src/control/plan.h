@@ -20,6 +20,15 @@ struct plan_listen {
 	bool for_owner; // a UNIX socket that nobody but who usher runs as may connect to
 };
 
+// Of a feature that keeps files.
+struct plan_directory {
+	const char *key; // a literal
+	char *path;
+	char *place; // "usher.yaml:3:9", for messages
+};
+
+enum { PLAN_DIRECTORIES = 2 };
+
 struct plan {
 	char *path; // of the configuration, as given
 	int bundle; // descriptor, -1: none
@@ -27,8 +36,8 @@ struct plan {
 	size_t listen_count;
 	char **logs; // paths of the files that the worker appends to
 	size_t log_count;
-	char *disk;	  // the cache's directory, or NULL
-	char *disk_place; // "usher.yaml:3:9", for messages
+	struct plan_directory directories[PLAN_DIRECTORIES];
+	size_t directory_count;
 	unsigned threads;
 	struct privileges privileges;
 	char *user; // as configured, for comparison
@@ -52,9 +61,9 @@ bool plan_renew(const struct plan *plan, struct config_source *source, FILE *mes
 // Says again what there is to warn of, today: a certificate has come near its end meanwhile.
 void plan_review(const struct plan *plan, FILE *messages);
 
-// Opens the cache's directory, which is made where it is not there, for whom the worker runs as: a descriptor of the
-// caller's; -ENOENT when the plan names none; -errno.
-int plan_open_disk(const struct plan *plan);
+// Opens one of the plan's directories, which is made where it is not there, for whom the worker runs as: a descriptor
+// of the caller's, or -errno.
+int plan_open_directory(const struct plan *plan, const struct plan_directory *directory);
 
 // Frees everything, and closes the bundle.
 void plan_free(struct plan *plan);

@@ -15,13 +15,9 @@ static const struct top_section_type drain_section = {
 		.form = "a duration such as 30s or 5m; off cuts everything off at once"},
 };
 
-static const struct top_section_type *const sections[] = {&lists_section,
-							  &logins_section,
-							  &pools_section,
-							  &cache_memory_section,
-							  &cache_disk_section,
-							  &drain_section,
-							  NULL};
+static const struct top_section_type *const sections[] = {
+	&lists_section,	       &logins_section,	    &state_section, &pools_section,
+	&cache_memory_section, &cache_disk_section, &drain_section, NULL};
 
 const struct snapshot_registry registry = {.handlers = handler_types, .sections = sections, .admin = admin_handle};
 

@@ -57,18 +57,25 @@ bool open_logs(const struct plan *plan, bool anew, FILE *messages)
 	return well;
 }
 
-bool check_disk(const struct plan *plan, FILE *messages)
+bool check_directories(const struct plan *plan, FILE *messages)
 {
-	int directory = plan_open_disk(plan);
-	if (directory >= 0)
-		close(directory);
-	if (directory >= 0 || !plan->disk)
-		return true;
-	if (messages)
-		fprintf(messages, "%s: cache_disk: %s: %s\n", plan->disk_place, plan->disk, strerror(-directory));
-	else
-		log_error("%s: cache_disk: %s: %s", plan->disk_place, plan->disk, strerror(-directory));
-	return false;
+	bool well = true;
+	for (size_t i = 0; i < plan->directory_count; i++) {
+		const struct plan_directory *directory = &plan->directories[i];
+		int descriptor = plan_open_directory(plan, directory);
+		if (descriptor >= 0) {
+			close(descriptor);
+			continue;
+		}
+		well = false;
+		if (messages)
+			fprintf(messages, "%s: %s: %s: %s\n", directory->place, directory->key, directory->path,
+				strerror(-descriptor));
+		else
+			log_error("%s: %s: %s: %s", directory->place, directory->key, directory->path,
+				  strerror(-descriptor));
+	}
+	return well;
 }
 
 void describe(const struct master *master, char *ret_text, size_t size)
@@ -96,7 +103,8 @@ static bool open_next(struct master *master, FILE *messages)
 		fprintf(messages, "%s: cannot listen on %s: %s\n", at_fault->place, at_fault->name, strerror(-error));
 	else if (error < 0)
 		fprintf(messages, "cannot listen: %s\n", strerror(-error));
-	return error == 0 && open_logs(&master->next_plan, false, messages) && check_disk(&master->next_plan, messages);
+	return error == 0 && open_logs(&master->next_plan, false, messages) &&
+	       check_directories(&master->next_plan, messages);
 }
 
 static bool same_text(const char *a, const char *b)

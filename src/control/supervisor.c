@@ -109,16 +109,19 @@ static int send_logs(int channel, const struct plan *plan)
 }
 
 // What cannot be opened, the worker misses, and tells.
-static int send_disk(int channel, const struct plan *plan)
+static int send_directories(int channel, const struct plan *plan)
 {
-	struct handoff_message message = {.kind = HANDOFF_DIRECTORY,
-					  .text = plan->disk ? slice_from_string(plan->disk) : SLICE_EMPTY,
-					  .descriptors = {plan_open_disk(plan)},
-					  .descriptor_count = 1};
-	if (message.descriptors[0] < 0)
-		return 0;
-	int error = handoff_send(channel, &message);
-	handoff_close(&message);
+	int error = 0;
+	for (size_t i = 0; i < plan->directory_count && error == 0; i++) {
+		struct handoff_message message = {.kind = HANDOFF_DIRECTORY,
+						  .text = slice_from_string(plan->directories[i].path),
+						  .descriptors = {plan_open_directory(plan, &plan->directories[i])},
+						  .descriptor_count = 1};
+		if (message.descriptors[0] < 0)
+			continue;
+		error = handoff_send(channel, &message);
+		handoff_close(&message);
+	}
 	return error;
 }
 
@@ -144,7 +147,7 @@ int supervisor_hand_over(struct supervisor *supervisor, const struct plan *plan,
 	if (error == 0)
 		error = send_logs(supervisor->channel, plan);
 	if (error == 0)
-		error = send_disk(supervisor->channel, plan);
+		error = send_directories(supervisor->channel, plan);
 	if (error == 0)
 		error = send_configuration(supervisor->channel, plan, threads);
 	if (error == 0) {

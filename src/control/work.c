@@ -9,6 +9,7 @@
 #include "control/thread.h"
 #include "exchange/snapshot.h"
 #include "fiber/offload.h"
+#include "handlers/access_state.h"
 #include "handlers/cache_disk.h"
 #include "net/fetch.h"
 #include "observe/access_log.h"
@@ -211,6 +212,10 @@ static bool activate(struct snapshot *snapshot, char failure[HANDOFF_TEXT_MAX])
 	}
 	if (!cache_disk_prepare(snapshot, failure, HANDOFF_TEXT_MAX))
 		return false;
+	if (!access_state_use(snapshot, failure, HANDOFF_TEXT_MAX)) {
+		cache_disk_discard();
+		return false;
+	}
 	if (pools_activate(registry_pools(snapshot)) < 0) {
 		say(failure, "worker: no memory for the pools");
 		cache_disk_discard();
@@ -342,6 +347,7 @@ void work_free(struct work *work)
 		offload_stop();
 	}
 	cache_disk_end();
+	access_state_end();
 	free(work->threads);
 	if (work->snapshot)
 		pools_retire(registry_pools(work->snapshot));

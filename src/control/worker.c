@@ -7,7 +7,7 @@
 #include "control/log_files.h"
 #include "control/privileges.h"
 #include "control/work.h"
-#include "handlers/cache_disk.h"
+#include "exchange/directories.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -93,7 +93,7 @@ static void take_directory(struct handoff_message *message)
 	if (message->descriptor_count != 1)
 		return;
 	message->descriptor_count = 0;
-	cache_disk_take_directory(message->text, message->descriptors[0]);
+	directories_put(message->text, message->descriptors[0]);
 }
 
 static void take(struct worker *worker, struct handoff_message *message)
@@ -112,6 +112,7 @@ static void take(struct worker *worker, struct handoff_message *message)
 		break;
 	case HANDOFF_CONFIGURATION:
 		answer(worker, work_take_configuration(worker->work, message, failure) ? NULL : failure);
+		directories_close();
 		break;
 	case HANDOFF_REOPEN:
 		work_reopen_logs();
@@ -202,6 +203,7 @@ int worker_run(int channel, const struct privileges *privileges)
 	serve(&worker);
 	work_free(worker.work);
 	log_files_close();
+	directories_close();
 	close(worker.drained);
 	// The channel stays open to the last: its end tells the master that the worker is gone.
 	return EXIT_SUCCESS;

@@ -5,7 +5,6 @@
 #include "http/syntax.h"
 #include "http/uri.h"
 
-#include <pthread.h>
 #include <stddef.h>
 
 // --- Keys
@@ -18,13 +17,13 @@ struct logins {
 static const struct config_key session_keys[] = {
 	{"secret", CONFIG_TEXT, offsetof(struct login_session, secret),
 	 .help = "what sessions are encrypted with; several ushers with the same one understand each other's. Without "
-		 "it, "
-		 "sessions end when usher's worker does",
+		 "it, it is random, and kept in `state`",
 	 .form = "a text that nobody can guess, such as ${USHER_SESSION_SECRET}", .secret = true},
 	{"idle", CONFIG_DURATION, offsetof(struct login_session, idle_ns), "12h",
 	 "a session that is not used for so long ends", .min = 60 * INT64_C(1000000000)},
 	{"lifetime", CONFIG_DURATION, offsetof(struct login_session, lifetime_ns), "7d",
-	 "every session ends after so long", .min = 60 * INT64_C(1000000000)},
+	 "every session ends after so long", .min = 60 * INT64_C(1000000000),
+	 .max = SESSION_LIFETIME_MAX_S * INT64_C(1000000000)},
 	{"password", CONFIG_BOOL, offsetof(struct login_session, has_password), "false",
 	 "the password is kept in the session, encrypted, for servers that get it (`access.server_login: own`)"},
 	{"domain", CONFIG_TEXT, offsetof(struct login_session, domain),
@@ -119,7 +118,8 @@ static const struct config_key login_keys[] = {
 	{"second", CONFIG_TEXT, offsetof(struct login, second_path),
 	 .help = "a file of second factors (one-time passwords by time, RFC 6238), as `usher user second` writes it: "
 		 "who stands in "
-		 "it logs in by the page alone, and with a code besides; taken without a reload when it is replaced",
+		 "it logs in by the page alone, and with a code, or one of his recovery codes, besides; taken without "
+		 "a reload when it is replaced",
 	 .form = "a path such as staff.second"},
 	{"realm", CONFIG_TEXT, offsetof(struct login, realm),
 	 .help = "what programs and browsers are told that they log in to; the login's name unless it is written"},
@@ -240,14 +240,6 @@ static bool is_quotable(struct slice realm)
 
 enum { SECRET_MIN = 16 };
 
-static pthread_once_t own_key_once = PTHREAD_ONCE_INIT;
-static struct seal_key own_key; // of this process
-
-static void make_own_key(void)
-{
-	seal_key_make(SLICE_EMPTY, &own_key);
-}
-
 static bool is_domain(struct slice domain)
 {
 	struct slice host;
@@ -269,10 +261,7 @@ static bool load_session(struct config_load *load, struct login *login)
 			     SECRET_MIN);
 		return false;
 	}
-	(void)pthread_once(&own_key_once, make_own_key);
-	session->key = own_key;
-	if (session->secret.text.data)
-		seal_key_make(session->secret.text, &session->key);
+	seal_key_make(session->secret.text, &session->key);
 	return true;
 }
 
@@ -486,6 +475,15 @@ const struct top_section_type logins_section = {
 	.load = load,
 	.finish = finish,
 };
+
+bool access_logins_have_pages(const struct snapshot *snapshot)
+{
+	const struct logins *logins = snapshot_section(snapshot, &logins_section);
+	bool have = false;
+	for (size_t i = 0; logins && i < logins->count; i++)
+		have = have || login_has_sessions(&logins->items[i]);
+	return have;
+}
 
 const struct login *access_login_find(struct config_load *load, struct snapshot *snapshot,
 				      const struct config_text *name)

@@ -75,6 +75,9 @@ static inline bool login_has_sessions(const struct login *login)
 // Has the login keep what a rule wants to look at: of the claim, whether it has the value. False after config_error.
 bool access_login_want(struct config_load *load, const struct login *login, const struct config_pair *claim);
 
+// Whether anybody may log in by a page: then there is something to be kept.
+bool access_logins_have_pages(const struct snapshot *snapshot);
+
 // The login with that name, in the snapshot's memory. NULL after config_error.
 const struct login *access_login_find(struct config_load *load, struct snapshot *snapshot,
 				      const struct config_text *name);

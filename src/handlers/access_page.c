@@ -203,14 +203,14 @@ static void verify(struct exchange *exchange, const struct access_config *config
 	}
 }
 
-static void verify_second(struct exchange *exchange, const struct access_config *config, struct slice digits)
+static void verify_second(struct exchange *exchange, const struct access_config *config, struct slice code)
 {
 	struct access_session pending;
 	if (!access_pending_find(exchange, config, &pending)) {
 		access_page_show(exchange, config, 401, ACCESS_REASON_OLD);
 		return;
 	}
-	switch (access_verify_second(exchange, pending.login, pending.user, digits)) {
+	switch (access_verify_second(exchange, pending.login, pending.user, code)) {
 	case ACCESS_RIGHT:
 		if (access_session_begin(exchange, pending.login, pending.user, pending.session.password))
 			access_page_send_back(exchange, exchange->target);

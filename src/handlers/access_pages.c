@@ -31,12 +31,13 @@ static const char *const own[ACCESS_PAGES] = {
 						     "name=\"usher-password\" type=\"password\" "
 						     "autocomplete=\"current-password\" required>\n"
 						     "<button>Log in</button>" END,
-	[ACCESS_PAGE_CODE] = HEAD("Log in: $realm") "<h1>Log in: $realm</h1>\n<p role=\"alert\">$message</p>\n" FORM
-						    "<label for=\"code\">Code of your authenticator</label><input "
-						    "id=\"code\" name=\"usher-code\" "
-						    "autocomplete=\"one-time-code\" inputmode=\"numeric\" "
-						    "pattern=\"[0-9 ]*\" required autofocus>\n"
-						    "<button>Log in</button>" END,
+	[ACCESS_PAGE_CODE] =
+		HEAD("Log in: $realm") "<h1>Log in: $realm</h1>\n<p role=\"alert\">$message</p>\n" FORM
+				       "<label for=\"code\">Code of your authenticator, or a recovery code</label>"
+				       "<input id=\"code\" name=\"usher-code\" "
+				       "autocomplete=\"one-time-code\" autocapitalize=\"characters\" "
+				       "required autofocus>\n"
+				       "<button>Log in</button>" END,
 	[ACCESS_PAGE_LOGOUT] =
 		HEAD("Log out") "<h1>Logged in as $user</h1>\n" FORM "<button>Log out</button>\n"
 				"<button name=\"usher-everywhere\" value=\"yes\">Log out everywhere</button>" END,
@@ -60,7 +61,7 @@ static const struct config_key keys[] = {
 	{"login", CONFIG_FILE, offsetof(struct access_pages, files[ACCESS_PAGE_LOGIN]),
 	 .help = "the page that asks for `usher-user` and `usher-password`"},
 	{"code", CONFIG_FILE, offsetof(struct access_pages, files[ACCESS_PAGE_CODE]),
-	 .help = "the page that asks for `usher-code`, of a second factor"},
+	 .help = "the page that asks for `usher-code`, of a second factor, or a recovery code"},
 	{"logout", CONFIG_FILE, offsetof(struct access_pages, files[ACCESS_PAGE_LOGOUT]),
 	 .help = "the page that asks whether to log out; with `usher-everywhere` it is everywhere"},
 	{0},

@@ -115,7 +115,7 @@ static bool holds(const struct login *login, const struct session *session)
 {
 	const struct login_session *settings = &login->session;
 	return slice_equal(session->login, login->name.text) &&
-	       now_s() - session->created_s < settings->lifetime_ns / SECOND_NS &&
+	       now_s() - session->created_s < settings->lifetime_ns / SECOND_NS && now_s() < session->ends_s &&
 	       now_s() - session->seen_s < settings->idle_ns / SECOND_NS && !session_is_ended(session);
 }
 
@@ -181,6 +181,7 @@ static struct session make_session(const struct login *login, const struct user 
 		.id = random_number(),
 		.created_s = now_s(),
 		.seen_s = now_s(),
+		.ends_s = now_s() + login->session.lifetime_ns / SECOND_NS,
 		.proof = proof_of(login, user),
 		.login = login->name.text,
 		.user = user->name,

@@ -36,7 +36,7 @@ bool access_pending_find(struct exchange *exchange, const struct access_config *
 // Adds the cookie anew when it has not been for a while.
 void access_session_renew(struct exchange *exchange, const struct access_session *session);
 
-// Ends it, or all of the user's, and takes the cookie back.
+// Ends it, or all of the user's, and takes the cookie back. Suspends.
 void access_session_end(struct exchange *exchange, const struct access_session *session, bool everywhere);
 
 // Adds a cookie of usher's own to the response: "__Host-usher-form" where the visitor has TLS, else without the prefix.

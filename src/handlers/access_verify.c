@@ -1,10 +1,10 @@
 #include "handlers/access_verify.h"
 
 #include "access/failures.h"
+#include "access/recovery.h"
 #include "access/remembered.h"
 #include "access/source.h"
 #include "access/totp.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "exchange/snapshot.h"
 #include "fiber/fiber.h"
@@ -13,6 +13,7 @@
 #include "fiber/places.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 #define WAIT_NS (10 * SECOND_NS)
@@ -231,18 +232,33 @@ enum access_verified access_verify(struct exchange *exchange, const struct login
 	return verified;
 }
 
+static bool take_recovery(const struct exchange *exchange, const struct login *login, const struct user *user,
+			  const struct totp_secret *secret, struct slice code)
+{
+	unsigned left;
+	if (!recovery_take(secret, user->recovery, login->name.text, user->name, code, &left))
+		return false;
+	log_warning("access: a recovery code was used from %.*s to log in to %.*s: %u %s left, user \"%.*s\"",
+		    SLICE_ARGUMENTS(exchange->client_text), SLICE_ARGUMENTS(login->name.text), left,
+		    left == 1 ? "is" : "are", SLICE_ARGUMENTS(slice_first(user->name, USERS_NAME_MAX)));
+	return true;
+}
+
 enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,
-					  struct slice digits)
+					  struct slice code)
 {
 	const struct failures_try tried = {login->name.text, user->name, &exchange->client};
-	uint64_t id = hash_number(hash_fast(login->name.text)) ^ hash_fast(user->name);
 	struct totp_secret secret;
 	int64_t wait_ns = failures_wait_ns(&tried, loop_now_exact());
 	if (wait_ns > 0) {
 		exchange->retry_after_ns = wait_ns;
 		return ACCESS_WAITS;
 	}
-	if (totp_secret_read(user->second, &secret) && totp_take(&secret, id, digits, loop_wall_clock() / SECOND_NS)) {
+	bool is_right = totp_secret_read(user->second, &secret) &&
+			(totp_take(&secret, login->name.text, user->name, code, loop_wall_clock() / SECOND_NS) ||
+			 take_recovery(exchange, login, user, &secret, code));
+	OPENSSL_cleanse(&secret, sizeof secret);
+	if (is_right) {
 		failures_forgive(&tried);
 		return ACCESS_RIGHT;
 	}

@@ -26,8 +26,8 @@ struct access_who {
 enum access_verified access_verify(struct exchange *exchange, const struct login *const *logins, size_t count,
 				   struct slice user, struct slice password, struct access_who *ret_who);
 
-// The same for the code of a user's second factor. Does not suspend.
+// The same for the code of a user's second factor, or a recovery code. Suspends.
 enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,
-					  struct slice digits);
+					  struct slice code);
 
 #endif

@@ -1,6 +1,7 @@
 #include "handlers/cache_disk.h"
 
 #include "base/log.h"
+#include "exchange/directories.h"
 #include "fiber/offload.h"
 #include "handlers/cache.h"
 #include "handlers/handlers.h"
@@ -71,8 +72,6 @@ static unsigned closing;	  // disks that threads of their own are closing; under
 static char *used_path;
 static struct cache_disk *prepared; // for the configuration that is to come; NULL: it has the one in use, or none
 static char *prepared_path;
-static int directory = -1; // that was handed over
-static char *directory_path;
 
 struct cache_disk *cache_disk_hold(void)
 {
@@ -117,25 +116,6 @@ const char *cache_disk_path(const struct snapshot *snapshot, const struct config
 	return config ? config->resolved : NULL;
 }
 
-void cache_disk_take_directory(struct slice path, int descriptor)
-{
-	if (directory >= 0)
-		close(directory);
-	free(directory_path);
-	directory = descriptor;
-	directory_path = path.data ? strndup(path.data, path.length) : NULL;
-}
-
-// What was handed over for this path.
-static int take_directory(const char *path)
-{
-	int taken = directory;
-	if (directory < 0 || !directory_path || strcmp(directory_path, path) != 0)
-		return -ENOENT;
-	directory = -1;
-	return taken;
-}
-
 static const char *words_of(int error)
 {
 	switch (error) {
@@ -153,7 +133,7 @@ static const char *words_of(int error)
 static int open_at(const struct disk_config *config, struct cache_disk **ret_disk)
 {
 	struct cache_store *store = cache_shared_store();
-	int taken = store ? take_directory(config->resolved) : -ENOMEM;
+	int taken = store ? directories_take(config->resolved) : -ENOMEM;
 	return taken < 0 ? taken : cache_disk_open(taken, (uint64_t)config->size, cache_store_purges(store), ret_disk);
 }
 
@@ -221,7 +201,6 @@ void cache_disk_end(void)
 	while (closing > 0)
 		pthread_cond_wait(&closed, &lock);
 	pthread_mutex_unlock(&lock);
-	cache_disk_take_directory(SLICE_EMPTY, -1);
 	free(used_path);
 	used_path = NULL;
 }

@@ -16,12 +16,9 @@
 // The directory that a configuration names, and where it does so; NULL.
 const char *cache_disk_path(const struct snapshot *snapshot, const struct config_place **ret_place);
 
-// Whoever may open directories hands one over, for when a configuration names it. Takes the descriptor.
-void cache_disk_take_directory(struct slice path, int descriptor);
-
-// Before a configuration is put to work: opens the disk that it names, where that is another one than the one in use.
-// False with words of what is wrong. Then either the configuration is used: the former disk is closed when nobody uses
-// it any more, and what is there is forgotten; or it is not. Not on a loop.
+// Before a configuration is put to work: opens the disk that it names (exchange/directories.h), where that is another
+// one than the one in use. False with words of what is wrong. Then either the configuration is used: the former disk is
+// closed when nobody uses it any more, and what is there is forgotten; or it is not. Not on a loop.
 bool cache_disk_prepare(const struct snapshot *snapshot, char *ret_failure, size_t size);
 void cache_disk_use(const struct snapshot *snapshot);
 void cache_disk_discard(void);

@@ -33,6 +33,9 @@ extern const struct top_section_type cache_disk_section;
 extern const struct top_section_type lists_section;
 extern const struct top_section_type logins_section;
 
+// Where it keeps what must not be forgotten.
+extern const struct top_section_type state_section;
+
 // Ends with NULL; for struct snapshot_registry.
 extern const struct handler_type *const handler_types[];
 

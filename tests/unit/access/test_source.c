@@ -50,9 +50,9 @@ static void what_does_not_fit_is_left_out(void **state)
 static void a_session_holds_it(void **state)
 {
 	char text[SESSION_TEXT_MAX], x[SOURCE_GROUPS_MAX];
-	struct session_key key;
+	struct seal_key key;
 	memset(x, 'x', sizeof x);
-	session_key_make(SLICE("a secret of the test"), &key);
+	seal_key_make(SLICE("a secret of the test"), &key);
 	struct session session = {
 		.login = slice_from(x, USERS_NAME_MAX),
 		.user = slice_from(x, USERS_NAME_MAX),

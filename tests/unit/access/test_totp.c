@@ -36,9 +36,10 @@ static void test_vectors_of_rfc_4226(void **state)
 
 static bool take(uint64_t user, int64_t of_s, int64_t now_s)
 {
-	char digits[16];
+	char digits[16], name[16];
 	snprintf(digits, sizeof digits, "%06u", totp_code(&secret, (uint64_t)of_s / TOTP_STEP_S));
-	return totp_take(&secret, user, slice_from_string(digits), now_s);
+	snprintf(name, sizeof name, "user %u", (unsigned)user);
+	return totp_take(&secret, SLICE("staff"), slice_from_string(name), slice_from_string(digits), now_s);
 }
 
 static void test_the_steps_beside_count(void **state)
@@ -65,7 +66,7 @@ static void test_digits_are_six(void **state)
 {
 	static const char *const wrong[] = {"", "12345", "1234567", "abcdef", "-12345", "12 345", "+12345"};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-		assert_false(totp_take(&secret, 9, slice_from_string(wrong[i]), 1800000000));
+		assert_false(totp_take(&secret, SLICE("staff"), SLICE("ann"), slice_from_string(wrong[i]), 1800000000));
 }
 
 static void test_secrets(void **state)
