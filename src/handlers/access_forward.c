@@ -1,9 +1,11 @@
 #include "handlers/access_forward.h"
 
+#include "base/hash.h"
 #include "exchange/life.h"
 #include "exchange/subrequest.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
+#include "handlers/access_forward_known.h"
 #include "handlers/proxy.h"
 #include "http/body.h"
 #include "http/syntax.h"
@@ -32,6 +34,13 @@ static const struct config_key forward_keys[] = {
 	 "the field of its answer that tells his groups, separated by commas"},
 	{"body", CONFIG_SIZE, offsetof(struct access_forward, body_bytes), "off",
 	 "the visitor's body goes to it, too, by POST; one that is larger is refused", .max = BODY_MAX},
+	{"remember", CONFIG_DURATION, offsetof(struct access_forward, remember_ns), "off",
+	 "how long it is not asked again about whom it has let in", .max = 3600 * SECOND_NS},
+	{"remember_by", CONFIG_TEXTS, offsetof(struct access_forward, by_texts),
+	 .help = "by what he is known then: `host`, `method`, `target`, `client`, and names of fields, one of which "
+		 "his "
+		 "request must have; all of these, Cookie and Authorization unless it is written",
+	 .form = "a list such as [Cookie, host]"},
 	{"take", CONFIG_TEXTS, offsetof(struct access_forward, take),
 	 .help = "fields of its answer that servers get; whoever asks cannot send them himself"},
 	{0},
@@ -48,6 +57,60 @@ const struct config_section access_forward_section = {
 	.shorthand = "to",
 };
 
+static enum access_forward_by by_of(struct slice text)
+{
+	static const char *const words[] = {
+		[ACCESS_FORWARD_BY_HOST] = "host",
+		[ACCESS_FORWARD_BY_METHOD] = "method",
+		[ACCESS_FORWARD_BY_TARGET] = "target",
+		[ACCESS_FORWARD_BY_CLIENT] = "client",
+	};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (slice_equal(text, slice_from_string(words[i])))
+			return (enum access_forward_by)i;
+	return ACCESS_FORWARD_BY_FIELD;
+}
+
+// Who has none of the fields is nobody whom the service could know again.
+static bool load_by(struct config_load *load, struct access_forward *forward)
+{
+	static const char *const standard[] = {"host", "method", "target", "client", "Cookie", "Authorization"};
+	bool is_standard = forward->by_texts.count == 0, has_field = false;
+	forward->by_count = is_standard ? sizeof standard / sizeof *standard : forward->by_texts.count;
+	forward->by = config_alloc(load, forward->by_count * sizeof *forward->by);
+	forward->by_names = config_alloc(load, forward->by_count * sizeof *forward->by_names);
+	if (!forward->by || !forward->by_names)
+		return false;
+	for (size_t i = 0; i < forward->by_count; i++) {
+		struct slice text = is_standard ? slice_from_string(standard[i]) : forward->by_texts.items[i].text;
+		forward->by[i] = by_of(text);
+		forward->by_names[i] = text;
+		has_field |= forward->by[i] == ACCESS_FORWARD_BY_FIELD;
+	}
+	if (!has_field)
+		config_error(load, forward->by_texts.items[0].place,
+			     "everybody would be taken for one visitor; name a field that tells them apart, such as "
+			     "Cookie");
+	return has_field;
+}
+
+static uint64_t digest_of(const struct access_forward *forward)
+{
+	const struct config_texts texts[] = {
+		forward->to,
+		{(struct config_text *)&forward->path, 1},
+		{(struct config_text *)&forward->user, 1},
+		{(struct config_text *)&forward->groups, 1},
+		forward->take,
+		forward->by_texts,
+	};
+	uint64_t digest = 0;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		for (size_t j = 0; j < texts[i].count; j++)
+			digest = hash_number(digest ^ hash_fast(texts[i].items[j].text) ^ (i + 1));
+	return digest;
+}
+
 bool access_forward_load(struct config_load *load, struct snapshot *snapshot, const struct route *route,
 			 struct access_forward *forward)
 {
@@ -58,8 +121,9 @@ bool access_forward_load(struct config_load *load, struct snapshot *snapshot, co
 			     SLICE_ARGUMENTS(forward->path.text));
 		good = false;
 	}
-	const struct config_texts names[] = {forward->take, {&forward->user, 1}, {&forward->groups, 1}};
-	for (size_t i = 0; i < 3; i++)
+	const struct config_texts names[] = {
+		forward->take, forward->by_texts, {&forward->user, 1}, {&forward->groups, 1}};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		for (size_t j = 0; j < names[i].count; j++) {
 			const struct config_text *name = &names[i].items[j];
 			if (syntax_all(name->text, SYNTAX_TOKEN))
@@ -68,7 +132,8 @@ bool access_forward_load(struct config_load *load, struct snapshot *snapshot, co
 			good = false;
 		}
 	forward->proxy = proxy_config_to(load, snapshot, route, &forward->to);
-	return good && forward->proxy;
+	forward->digest = digest_of(forward);
+	return good && load_by(load, forward) && forward->proxy;
 }
 
 // --- Asking
@@ -265,16 +330,13 @@ static bool wait_for(struct exchange *exchange, struct asking *asking, const boo
 	return true;
 }
 
-bool access_forward_ask(struct exchange *exchange, const struct access_forward *forward, struct fields *ret_told)
+static bool ask(struct exchange *exchange, const struct access_forward *forward, const struct slice *body,
+		struct fields *ret_told)
 {
-	bool done = false, is_let_in = false,
-	     has_body = forward->body_bytes > 0 && exchange_request(exchange)->framing != BODY_NONE;
-	struct slice body;
-	if (has_body && !read_body(exchange, (size_t)forward->body_bytes, &body))
-		return false;
+	bool done = false, is_let_in = false;
 	struct exchange *subrequest = subrequest_new(exchange);
 	struct asking *asking = subrequest ? arena_alloc(exchange_arena(subrequest), sizeof *asking) : NULL;
-	if (!asking || (has_body && !send_body(subrequest, body))) {
+	if (!asking || (body && !send_body(subrequest, *body))) {
 		if (subrequest)
 			subrequest_free(subrequest);
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "ask an authentication service", NULL);
@@ -287,4 +349,19 @@ bool access_forward_ask(struct exchange *exchange, const struct access_forward *
 		return false;
 	}
 	return wait_for(exchange, asking, &done) && is_let_in && !exchange_failed(exchange);
+}
+
+bool access_forward_ask(struct exchange *exchange, const struct access_forward *forward, struct fields *ret_told)
+{
+	struct slice body, key;
+	if (forward->body_bytes > 0 && exchange_request(exchange)->framing != BODY_NONE)
+		return read_body(exchange, (size_t)forward->body_bytes, &body) &&
+		       ask(exchange, forward, &body, ret_told); // what it says is of this body
+	key = access_forward_key(exchange, forward);
+	if (key.data && access_forward_recall(exchange, forward, key, ret_told))
+		return true;
+	bool is_let_in = ask(exchange, forward, NULL, ret_told);
+	if (is_let_in && key.data)
+		access_forward_remember(exchange, forward, key, ret_told);
+	return is_let_in;
 }

@@ -11,13 +11,29 @@
 
 struct proxy_config;
 
+// By what a visitor is known whom it has let in.
+enum access_forward_by {
+	ACCESS_FORWARD_BY_HOST,
+	ACCESS_FORWARD_BY_METHOD,
+	ACCESS_FORWARD_BY_TARGET,
+	ACCESS_FORWARD_BY_CLIENT,
+	ACCESS_FORWARD_BY_FIELD,
+};
+
 struct access_forward {
 	struct config_place place;
 	struct config_texts to;
 	struct config_text path, user, groups;
 	struct config_texts take;
-	int64_t body_bytes;	    // 0: the body does not go there
-	struct proxy_config *proxy; // made of `to`
+	int64_t body_bytes;  // 0: the body does not go there
+	int64_t remember_ns; // 0: it is asked each time
+	struct config_texts by_texts;
+	// Made of these.
+	struct proxy_config *proxy;
+	enum access_forward_by *by;
+	struct slice *by_names; // of those that are fields
+	size_t by_count;
+	uint64_t digest; // of what it is asked, and of what it tells
 };
 
 extern const struct config_section access_forward_section;
