@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 // A piece of work; lies on the stack of the fiber that waits for it. Only the thread that
 // took it touches it until its message has come to the fiber's loop.
@@ -30,15 +31,17 @@ struct pool {
 	pthread_t *threads;
 	unsigned thread_count, thread_max;
 	unsigned idle; // threads that wait for work
+	int nice;      // of its threads: setpriority(2)
 	bool started, stopping;
 };
 
-enum { LOCAL, REMOTE, POOLS };
-enum { REMOTE_THREADS = 16, REMOTE_QUEUE = 256 };
+enum { LOCAL, REMOTE, HEAVY, POOLS };
+enum { REMOTE_THREADS = 16, REMOTE_QUEUE = 256, HEAVY_THREADS = 2, HEAVY_QUEUE = 256, HEAVY_NICE = 10 };
 
 static struct pool pools[POOLS] = {
 	[LOCAL] = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER},
 	[REMOTE] = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER},
+	[HEAVY] = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .nice = HEAVY_NICE},
 };
 
 static int start_thread(struct pool *pool);
@@ -109,6 +112,11 @@ int offload_remote(void (*run)(void *argument), void *argument)
 	return run_by(&pools[REMOTE], run, argument);
 }
 
+int offload_heavy(void (*run)(void *argument), void *argument)
+{
+	return run_by(&pools[HEAVY], run, argument);
+}
+
 void offload_surely(void (*run)(void *argument), void *argument)
 {
 	if (!fiber_current()) {
@@ -138,7 +146,11 @@ static struct job *dequeue(struct pool *pool)
 
 static void *run_thread(void *argument)
 {
+	const struct pool *pool = argument;
 	struct job *job;
+	// Of this thread alone, as Linux has it.
+	if (pool->nice != 0)
+		(void)setpriority(PRIO_PROCESS, 0, pool->nice);
 	while ((job = dequeue(argument)) != NULL) {
 		job->run(job->argument);
 		loop_post(job->loop, &job->message);
@@ -195,6 +207,8 @@ int offload_start(unsigned threads, unsigned queue_length)
 	int failed = start(&pools[LOCAL], threads, queue_length);
 	if (failed == 0)
 		failed = start(&pools[REMOTE], threads > 0 ? REMOTE_THREADS : 0, REMOTE_QUEUE);
+	if (failed == 0)
+		failed = start(&pools[HEAVY], threads > 0 ? HEAVY_THREADS : 0, HEAVY_QUEUE);
 	while (failed == 0 && pools[LOCAL].thread_count < threads)
 		failed = start_thread(&pools[LOCAL]);
 	if (failed != 0)

@@ -19,6 +19,10 @@ int offload(void (*run)(void *argument), void *argument);
 // started when they are needed.
 int offload_remote(void (*run)(void *argument), void *argument);
 
+// The same for what takes a core's whole time, such as a password's hash: on two threads of their own, behind the loops
+// where both want the same core.
+int offload_heavy(void (*run)(void *argument), void *argument);
+
 // As offload, for what must be run: while the queue is full, it waits. Where no fiber runs, it is run at once.
 void offload_surely(void (*run)(void *argument), void *argument);
 

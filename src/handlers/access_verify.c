@@ -59,10 +59,7 @@ static enum access_verified ask(const struct source *source, const struct source
 	int error = places_take(source->places, "place to verify a password", loop_now() + WAIT_NS);
 	if (error < 0)
 		return error == -ECANCELED ? ACCESS_ENDED : ACCESS_BUSY;
-	if (source->is_remote)
-		error = offload_remote(run, &asking);
-	else
-		offload_surely(run, &asking);
+	error = source->is_remote ? offload_remote(run, &asking) : offload_heavy(run, &asking);
 	places_give_back(source->places);
 	return error < 0 ? ACCESS_BUSY : verified_of(asking.verdict);
 }

@@ -10,6 +10,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static struct kernel *kernel;
 static struct loop *loop;
@@ -244,6 +245,32 @@ static void who_waits_for_others_holds_up_nobody(void **state)
 	sem_destroy(&gate);
 }
 
+static void note_priority(void *argument)
+{
+	*(int *)argument = getpriority(PRIO_PROCESS, 0);
+}
+
+static void compare_priorities(void *argument)
+{
+	int before = getpriority(PRIO_PROCESS, 0), local = -1, heavy = -1;
+	assert_int_equal(offload_heavy(note_priority, &heavy), 0);
+	assert_int_equal(offload(note_priority, &local), 0);
+	assert_int_equal(local, before);
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
+	assert_true(heavy > before || before >= 10);
+	summed++;
+}
+
+static void heavy_work_stands_behind_the_loops(void **state)
+{
+	assert_int_equal(offload_start(1, 4), 0);
+	summed = 0;
+	fiber_spawn("priorities", compare_priorities, NULL);
+	loop_run(loop);
+	assert_int_equal(summed, 1);
+	offload_stop();
+}
+
 static void remote_work_is_done_without_threads_too(void **state)
 {
 	assert_int_equal(sem_init(&gate, 0, 1), 0);
@@ -276,6 +303,7 @@ int main(void)
 		TEST(without_threads_the_loop_does_it),
 		TEST(loops_share_the_pool),
 		TEST(who_waits_for_others_holds_up_nobody),
+		TEST(heavy_work_stands_behind_the_loops),
 		TEST(remote_work_is_done_without_threads_too),
 		TEST(starting_fails_without_memory),
 	};
