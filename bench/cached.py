@@ -6,14 +6,14 @@ import sys
 
 from rig import BENCH, LOAD_CORE, free_port, on_core, per_gigabyte, per_request, run_h2load, run_wrk
 
-PROXIES = ("usher", "nginx", "haproxy", "varnish")
+PROXIES = ("usher", "nginx", "haproxy", "varnish", "trafficserver")
 KIBIBYTE = 1024
 CROWD = 1000
 CROWD_MS = 1100  # the longest wait, where the origin takes a second
 
 
 def names(bench, tls=False):
-    return [name for name in bench.names if name in PROXIES and not (tls and name == "varnish")]
+    return [name for name in bench.names if name in PROXIES and not (tls and name in ("varnish", "trafficserver"))]
 
 
 def small(bench):

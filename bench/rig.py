@@ -83,6 +83,7 @@ class Proxy:
                                 "-b", f"127.0.0.1:{origin_port}", "-n", directory / "varnish", "-s", "malloc,256m", "-t", "3600",
                                 "-T", "none", "-p", "thread_pools=1"],
             "h2o": lambda: ["h2o", "-m", "worker", "-c", filled("h2o.conf")],
+            "trafficserver": lambda: ["traffic_server", f"--run-root={self.traffic_server(filled, directory)}"],
         }[name]()
         output = directory / f"{name}.out"
         self.log = open(output, "wb")
@@ -93,6 +94,15 @@ class Proxy:
 
     def wait(self):
         wait_for_port(self.name, self.port, self.process, self.output, self.tls)
+
+    @staticmethod
+    def traffic_server(filled, directory):
+        """It takes its many files from one folder, and gives up root's rights there."""
+        for template in sorted((BENCH / "trafficserver").iterdir()):
+            filled(f"trafficserver/{template.name}")
+        for each in (directory, directory.parent):
+            each.chmod(0o777)
+        return directory / "runroot.yaml"
 
     @staticmethod
     def fill(name, directory, values, kept, sites=0):
@@ -112,7 +122,7 @@ class Proxy:
                 lines += [f"  - host: site{number}.example", f"    {proxy}"]
             lines += ["  - host: bench.example", f"    {proxy}"]
             text = "\n".join(lines) + "\n"
-        path = directory / name
+        path = directory / pathlib.PurePath(name).name
         path.write_text(text)
         return path
 

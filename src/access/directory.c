@@ -189,8 +189,10 @@ static bool read_groups_found(struct asking *asking, struct directory_link *link
 	const char *wanted[] = {settings->groups.name.data, NULL};
 	LDAPMessage *found = NULL;
 	struct slice filter = fill_escaped(&asking->directory->groups_filter, asking);
-	if (!filter.data)
-		return no_memory() == SOURCE_RIGHT;
+	if (!filter.data) {
+		(void)no_memory();
+		return false;
+	}
 	int code = directory_link_search(link, settings->groups.base.data, LDAP_SCOPE_SUBTREE, filter.data, wanted,
 					 GROUPS_FOUND_MAX, &found);
 	bool good = code == LDAP_SUCCESS || code == LDAP_SIZELIMIT_EXCEEDED;

@@ -17,7 +17,7 @@ enum source_verdict {
 };
 
 // A session's cookie holds these, beside a login's name and a user's (SESSION_PLAIN_MAX).
-enum { SOURCE_GROUPS_MAX = 1792, SOURCE_EMAIL_MAX = 254 };
+enum { SOURCE_GROUPS_MAX = 1784, SOURCE_EMAIL_MAX = 254 };
 
 // A NUL is behind each.
 struct source_question {

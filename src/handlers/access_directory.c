@@ -26,7 +26,7 @@ static const struct config_key groups_keys[] = {
 	{"name", CONFIG_TEXT, offsetof(struct login_directory_groups, name), "cn",
 	 "the attribute that names a group that `filter` finds"},
 	{"keep", CONFIG_TEXTS, offsetof(struct login_directory_groups, keep),
-	 .help = "only these groups are kept, all that begin so where a * ends it; a session holds 1,792 bytes of "
+	 .help = "only these groups are kept, all that begin so where a * ends it; a session holds 1,784 bytes of "
 		 "groups"},
 	{0},
 };

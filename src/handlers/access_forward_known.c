@@ -63,8 +63,8 @@ static struct remembered_login known_by(const struct access_forward *forward, st
 
 static struct slice next_text(struct arena *arena, struct slice *rest)
 {
-	struct slice text;
-	(void)slice_cut(*rest, '\0', &text, rest);
+	struct slice text, more;
+	*rest = slice_cut(*rest, '\0', &text, &more) ? more : SLICE_EMPTY;
 	return arena_copy(arena, text);
 }
 

@@ -455,8 +455,8 @@ static bool load(struct config_load *load, struct snapshot *snapshot, void *valu
 // What rules want to know of users is known when all of them are loaded.
 static bool finish(struct config_load *load, struct snapshot *snapshot, void *section)
 {
-	struct logins *logins = section;
-	for (size_t i = 0; i < logins->count; i++) {
+	struct logins *logins = section; // NULL: memory was out
+	for (size_t i = 0; logins && i < logins->count; i++) {
 		const struct login_openid *openid = logins->items[i].openid;
 		if (openid)
 			logins->items[i].proof = hash_number(hash_fast(openid->issuer.url.text)) ^
