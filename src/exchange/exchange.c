@@ -145,7 +145,7 @@ static void serve(struct exchange *exchange)
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "identify client", NULL);
 	certificate_remove_fields(&transaction->request.fields);
 	if (!exchange->peer_is_trusted)
-		identity_remove_fields(&transaction->request.fields);
+		identity_remove(exchange);
 	if (is_for_admin(exchange))
 		exchange->snapshot->registry->admin(exchange);
 	else if (!exchange_failed(exchange) && method_is_served(exchange) && find_route(exchange))

@@ -1,6 +1,7 @@
 #include "exchange/identity.h"
 
 #include "exchange/exchange.h"
+#include "exchange/snapshot.h"
 
 static bool is_named(struct slice name, struct slice wanted)
 {
@@ -42,21 +43,24 @@ bool identity_is_known(struct slice name)
 	       is_among(name, identity_email_fields) || is_among(name, other_fields);
 }
 
-void identity_remove_fields(struct fields *fields)
+static bool is_own(const struct snapshot *snapshot, struct slice name)
 {
-	uint32_t kept = 0;
-	for (uint32_t i = 0; i < fields->count; i++)
-		if (fields->items[i].id != FIELD_OTHER || !identity_is_known(fields->items[i].name))
-			fields->items[kept++] = fields->items[i];
-	fields->count = kept;
+	for (size_t i = 0; i < snapshot->own_field_count; i++)
+		if (is_named(name, snapshot->own_fields[i]))
+			return true;
+	return false;
 }
 
-void identity_remove_named(struct fields *fields, struct slice name)
+void identity_remove(struct exchange *exchange)
 {
+	struct fields *fields = &exchange_request(exchange)->fields;
 	uint32_t kept = 0;
-	for (uint32_t i = 0; i < fields->count; i++)
-		if (!is_named(fields->items[i].name, name))
-			fields->items[kept++] = fields->items[i];
+	for (uint32_t i = 0; i < fields->count; i++) {
+		const struct field *field = &fields->items[i];
+		if (field->id != FIELD_OTHER ||
+		    !(identity_is_known(field->name) || is_own(exchange->snapshot, field->name)))
+			fields->items[kept++] = *field;
+	}
 	fields->count = kept;
 }
 
@@ -68,7 +72,7 @@ static bool tell(struct exchange *exchange, const char *name, struct slice value
 
 bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field, const char *email_field)
 {
-	identity_remove_fields(&exchange_request(exchange)->fields);
+	identity_remove(exchange);
 	return tell(exchange, user_field, exchange->user) && tell(exchange, groups_field, exchange->groups) &&
 	       tell(exchange, email_field, exchange->email);
 }

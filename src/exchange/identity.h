@@ -7,8 +7,9 @@
 struct exchange;
 
 // Takes off what a client says of its identity: X-Forwarded-User, -Groups, -Email, -Preferred-Username, X-Remote-User,
-// Remote-User and their like, also with "_" for "-", which many servers take for the same.
-void identity_remove_fields(struct fields *fields);
+// Remote-User and their like, and the fields that are the configuration's own (snapshot_own_field); also with "_" for
+// "-", which many servers take for the same.
+void identity_remove(struct exchange *exchange);
 
 // Names of such fields, from which a rule chooses: no client can send what is always taken off. They end with NULL.
 extern const char *const identity_user_fields[];
@@ -19,9 +20,6 @@ extern const char *const identity_email_fields[];
 // the place of any that are there. False when memory is out.
 bool identity_tell(struct exchange *exchange, const char *user_field, const char *groups_field,
 		   const char *email_field);
-
-// Takes off every field of that name, also with "_" for "-".
-void identity_remove_named(struct fields *fields, struct slice name);
 
 // Whether a name is one of those that are always taken off.
 bool identity_is_known(struct slice name);

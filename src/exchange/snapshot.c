@@ -168,6 +168,28 @@ void snapshot_unref(struct snapshot *snapshot)
 	config_free(snapshot->config);
 }
 
+static bool owns(const struct snapshot *snapshot, struct slice name)
+{
+	for (size_t i = 0; i < snapshot->own_field_count; i++)
+		if (slice_equal_nocase(snapshot->own_fields[i], name))
+			return true;
+	return false;
+}
+
+bool snapshot_own_field(struct config_load *load, struct snapshot *snapshot, struct slice name)
+{
+	if (field_id_of(name) != FIELD_OTHER || owns(snapshot, name))
+		return true;
+	struct slice *more = config_alloc(load, (snapshot->own_field_count + 1) * sizeof *more);
+	if (!more)
+		return false;
+	if (snapshot->own_field_count > 0)
+		memcpy(more, snapshot->own_fields, snapshot->own_field_count * sizeof *more);
+	more[snapshot->own_field_count++] = name;
+	snapshot->own_fields = more;
+	return true;
+}
+
 void *snapshot_section(const struct snapshot *snapshot, const struct top_section_type *type)
 {
 	size_t i = 0;

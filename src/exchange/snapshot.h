@@ -142,9 +142,11 @@ struct snapshot {
 	// that do not offer HTTP/2.
 	const struct tls_server *tls, *tls_http1;
 	struct access_log_settings access_log_settings;
-	struct access_log *access_log;	       // opened when the snapshot is put to work; NULL: off
-	const char *error_log;		       // a file; NULL: standard error
-	struct config_text resolver;	       // a DNS server; .text.data NULL: the system's
+	struct access_log *access_log; // opened when the snapshot is put to work; NULL: off
+	const char *error_log;	       // a file; NULL: standard error
+	struct config_text resolver;   // a DNS server; .text.data NULL: the system's
+	struct slice *own_fields;      // of requests, beside those of exchange/identity.h
+	size_t own_field_count;
 	const char *pid_file;		       // NULL: none
 	struct config_text user;	       // "user" or "user:group"; .text.data NULL: not changed
 	void *sections[SNAPSHOT_SECTIONS_MAX]; // as in the registry
@@ -161,6 +163,10 @@ bool snapshot_load(struct config_source *source, const char *path, struct slice 
 // From any thread.
 void snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); // the last one frees; NULL is allowed
+
+// Names a field of requests by which usher tells who a visitor is: what others than trusted proxies send in it is taken
+// off, whatever the route. One that has a meaning in HTTP is passed over. False when memory is out, which is reported.
+bool snapshot_own_field(struct config_load *load, struct snapshot *snapshot, struct slice name);
 
 // What the section's load made; the type must be in the registry.
 void *snapshot_section(const struct snapshot *snapshot, const struct top_section_type *type);

@@ -74,19 +74,6 @@ const struct config_section access_section = {
 
 // --- Loading
 
-static bool tell_fields(struct config_load *load, struct access_config *config, const struct config_pairs *fields)
-{
-	struct slice *told = config_alloc(load, (config->telling.told_count + fields->count + 1) * sizeof *told);
-	if (!told)
-		return false;
-	if (config->telling.told_count > 0)
-		memcpy(told, config->telling.told, config->telling.told_count * sizeof *told);
-	for (size_t i = 0; i < fields->count; i++)
-		told[config->telling.told_count++] = fields->items[i].name.text;
-	config->telling.told = told;
-	return true;
-}
-
 static bool take_login(struct config_load *load, struct access_config *config, const struct login *login)
 {
 	bool good = true;
@@ -98,8 +85,7 @@ static bool take_login(struct config_load *load, struct access_config *config, c
 		config->front = login;
 	for (size_t i = 0; i < config->claims.count && good; i++)
 		good = access_login_want(load, login, &config->claims.items[i]);
-	return good && (!login->openid || tell_fields(load, config, &login->openid->claims.fields)) &&
-	       (!login->tokens || tell_fields(load, config, &login->tokens->claims.fields));
+	return good;
 }
 
 // Who logs in with a password has no claims.
@@ -212,9 +198,9 @@ static bool load_certificate(struct config_load *load, struct access_config *con
 }
 
 // The visitor's own password has to be known with each of his requests.
-static bool load_telling(struct config_load *load, struct access_config *config)
+static bool load_telling(struct config_load *load, struct snapshot *snapshot, struct access_config *config)
 {
-	if (!access_telling_load(load, &config->telling))
+	if (!access_telling_load(load, snapshot, &config->telling))
 		return false;
 	if (!config->telling.login || !config->telling.login->is_own)
 		return true;
@@ -250,7 +236,8 @@ bool access_config_load(struct config_load *load, struct snapshot *snapshot, con
 	return access_networks_load(load, snapshot, &config->allow_texts, &config->allow) &&
 	       access_networks_load(load, snapshot, &config->deny_texts, &config->deny) &&
 	       (!config->times || access_times_load(load, config->times)) && load_certificate(load, config) &&
-	       check_rule(load, config) && load_logins(load, snapshot, config) && load_telling(load, config) &&
+	       check_rule(load, config) && load_logins(load, snapshot, config) &&
+	       load_telling(load, snapshot, config) &&
 	       (!config->forward || access_forward_load(load, snapshot, route, config->forward));
 }
 

@@ -132,6 +132,8 @@ bool access_forward_load(struct config_load *load, struct snapshot *snapshot, co
 			good = false;
 		}
 	forward->proxy = proxy_config_to(load, snapshot, route, &forward->to);
+	for (size_t i = 0; i < forward->take.count; i++)
+		good = snapshot_own_field(load, snapshot, forward->take.items[i].text) && good;
 	forward->digest = digest_of(forward);
 	return good && load_by(load, forward) && forward->proxy;
 }

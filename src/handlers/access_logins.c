@@ -437,6 +437,18 @@ static bool load_login(struct config_load *load, struct login *login)
 	return true;
 }
 
+// What a login's claims tell servers, nobody else may.
+static bool own_fields(struct config_load *load, struct snapshot *snapshot, const struct login *login)
+{
+	const struct config_pairs *told[] = {login->openid ? &login->openid->claims.fields : NULL,
+					     login->tokens ? &login->tokens->claims.fields : NULL};
+	bool good = true;
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+		for (size_t j = 0; told[i] && j < told[i]->count && good; j++)
+			good = snapshot_own_field(load, snapshot, told[i]->items[j].name.text);
+	return good;
+}
+
 static bool load(struct config_load *load, struct snapshot *snapshot, void *value, void **ret_section)
 {
 	struct config_list *configured = value;
@@ -447,7 +459,7 @@ static bool load(struct config_load *load, struct snapshot *snapshot, void *valu
 	if (configured)
 		*logins = (struct logins){configured->items, configured->count};
 	for (size_t i = 0; i < logins->count; i++)
-		good = load_login(load, &logins->items[i]) && good;
+		good = load_login(load, &logins->items[i]) && own_fields(load, snapshot, &logins->items[i]) && good;
 	*ret_section = logins;
 	return good;
 }

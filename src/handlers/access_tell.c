@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "exchange/escape.h"
 #include "exchange/identity.h"
+#include "exchange/snapshot.h"
 #include "exchange/variables.h"
 #include "fiber/loop.h"
 #include "http/syntax.h"
@@ -99,7 +100,7 @@ static bool load_signer(struct config_load *load, struct server_token *token)
 	return config_at_free(load, free_signer, token->signer);
 }
 
-static bool load_token(struct config_load *load, struct server_token *token)
+static bool load_token(struct config_load *load, struct snapshot *snapshot, struct server_token *token)
 {
 	const struct config_text *id = &token->key_id;
 	if (!syntax_all(token->field.text, SYNTAX_TOKEN)) {
@@ -112,13 +113,13 @@ static bool load_token(struct config_load *load, struct server_token *token)
 			     SLICE_ARGUMENTS(id->text));
 		return false;
 	}
-	return load_signer(load, token);
+	return load_signer(load, token) && snapshot_own_field(load, snapshot, token->field.text);
 }
 
-bool access_telling_load(struct config_load *load, struct access_telling *telling)
+bool access_telling_load(struct config_load *load, struct snapshot *snapshot, struct access_telling *telling)
 {
 	return (!telling->login || load_login(load, telling->login)) &&
-	       (!telling->token || load_token(load, telling->token));
+	       (!telling->token || load_token(load, snapshot, telling->token));
 }
 
 // --- Logging in to servers (RFC 7617 section 2)
@@ -222,13 +223,11 @@ static bool send_token(struct exchange *exchange, const struct server_token *tok
 }
 
 // What logins tell of a user.
-static bool tell_claims(struct exchange *exchange, const struct access_telling *telling, struct slice told)
+static bool tell_claims(struct exchange *exchange, struct slice told)
 {
 	struct fields *fields = &exchange_request(exchange)->fields;
 	struct slice line, name, value;
 	bool good = true;
-	for (size_t i = 0; i < telling->told_count; i++)
-		identity_remove_named(fields, telling->told[i]);
 	while (good && slice_next_line(&told, &line))
 		if (slice_cut(line, ':', &name, &value))
 			good = fields_add_name(fields, exchange_arena(exchange), name, slice_trim(value));
@@ -241,7 +240,6 @@ bool access_tell(struct exchange *exchange, const struct access_telling *telling
 	return identity_tell(exchange, identity_user_fields[telling->user_field],
 			     identity_groups_fields[telling->groups_field],
 			     identity_email_fields[telling->email_field]) &&
-	       tell_claims(exchange, telling, told) &&
-	       (!telling->login || log_in(exchange, telling->login, password)) &&
+	       tell_claims(exchange, told) && (!telling->login || log_in(exchange, telling->login, password)) &&
 	       (!telling->token || send_token(exchange, telling->token));
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct jwt_signer;
+struct snapshot;
 
 // The server is logged in to by Basic.
 struct server_login {
@@ -33,16 +34,14 @@ struct server_token {
 
 struct access_telling {
 	int user_field, groups_field, email_field; // of identity_user_fields and its like
-	struct slice *told;			   // names of fields that the rule's logins tell
-	size_t told_count;
-	struct server_login *login; // NULL: none
-	struct server_token *token; // NULL: none
+	struct server_login *login;		   // NULL: none
+	struct server_token *token;		   // NULL: none
 };
 
 extern const struct config_section server_login_section, server_token_section;
 
 // False after config_error. Several routes may share the value.
-bool access_telling_load(struct config_load *load, struct access_telling *telling);
+bool access_telling_load(struct config_load *load, struct snapshot *snapshot, struct access_telling *telling);
 
 // Writes the request's fields, in the place of what the client sent under their names. `told` is as struct user has it;
 // `password` is what the visitor

@@ -210,3 +210,30 @@ def test_mistakes(tmp_path, rule, said):
     assert re.search(said, done.stderr), done.stderr
     assert "usher.yaml:3:" in done.stderr
     assert "0123456789abcdef" not in done.stderr
+
+
+# --- Strangers
+
+OWN_FIELDS = """
+listen: "127.0.0.1:$PORT"
+trusted_proxies: $TRUSTED
+logins:
+  api: {tokens: {keys: $DIR/keys.json, fields: {X-Department: department}}}
+routes:
+  - {path: /guarded, access: {login: api, server_token: {key: $DIR/token.pem, field: X-Who}}, proxy: $ORIGIN}
+  - {path: /asked, access: {forward: {to: "http://127.0.0.1:1", take: [X-Mail, Cookie]}}, proxy: $ORIGIN}
+  - {proxy: $ORIGIN}
+"""
+FORGED = ["X-Department: it", "x_department: it", "X-Who: root", "X-MAIL: root@example.com", "X-Other: stays", "Cookie: stays=1"]
+
+
+@pytest.mark.parametrize("trusted, taken", [("[]", False), ("[127.0.0.1]", True)])
+def test_fields_that_some_rule_tells_are_usher_s_everywhere(stage, tmp_path, trusted, taken):
+    (tmp_path / "token.pem").write_text(pem(KEYS["EdDSA"]()))
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [{"kty": "oct", "k": "c2VjcmV0IHNlY3JldCBzZWNyZXQ"}]}))
+    origin = stage.origin()
+    usher = stage.usher(OWN_FIELDS, ORIGIN=origin, DIR=tmp_path, TRUSTED=trusted)
+    assert usher.get("/open", *FORGED).status == 200
+    seen = origin.last()
+    assert [seen.has(name) for name in ("X-Department", "x_department", "X-Who", "X-Mail")] == [taken] * 4
+    assert seen.get("X-Other") == "stays" and seen.get("Cookie") == "stays=1"
