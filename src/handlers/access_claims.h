@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 // A claim that a rule looks at, and one of the values that it wants.
 struct access_claim {
@@ -22,6 +23,18 @@ struct access_claims {
 	struct config_pairs fields;	   // of requests, and the claims that they tell
 	const struct access_claim *wanted; // by rules
 };
+
+// The keys of a section with these claims, beside `user`.
+// clang-format off
+#define ACCESS_CLAIMS_KEYS(type, member)                                                                               \
+	{"groups", CONFIG_TEXT, offsetof(type, member.groups), "groups",                                               \
+	 "the claim that names his groups, as a list; within another one: realm_access.roles"},                        \
+	{"email", CONFIG_TEXT, offsetof(type, member.email), "email", "the claim that has his address of mail"},       \
+	{"fields", CONFIG_PAIRS, offsetof(type, member.fields),                                                        \
+	 .help = "fields of requests that tell servers more of him, and the claims that they tell; from outside these "\
+		 "fields are not passed on",                                                                           \
+	 .form = "a map such as {X-Department: department}"}
+// clang-format on
 
 // Whether the names of the fields can be told. False after config_error.
 bool access_claims_check(struct config_load *load, const struct access_claims *claims);

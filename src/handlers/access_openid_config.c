@@ -20,14 +20,7 @@ static const struct config_key openid_keys[] = {
 	 "the claim that names the user: sub alone is never given to somebody else; preferred_username and email are "
 	 "easier to read",
 	 .form = "a claim such as preferred_username"},
-	{"groups", CONFIG_TEXT, offsetof(struct login_openid, claims.groups), "groups",
-	 "the claim that names his groups, as a list; within another one: realm_access.roles"},
-	{"email", CONFIG_TEXT, offsetof(struct login_openid, claims.email), "email",
-	 "the claim that has his address of mail"},
-	{"fields", CONFIG_PAIRS, offsetof(struct login_openid, claims.fields),
-	 .help = "fields of requests that tell servers more of him, and the claims that they tell; from outside these "
-		 "fields are not passed on",
-	 .form = "a map such as {X-Department: department}"},
+	ACCESS_CLAIMS_KEYS(struct login_openid, claims),
 	{"callback", CONFIG_TEXT, offsetof(struct login_openid, callback), "/.usher/openid/callback",
 	 "the path that the provider sends visitors back to, within the rule's own ones; usher answers it itself. The "
 	 "provider has to know it, with scheme and host",

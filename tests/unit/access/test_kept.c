@@ -2,13 +2,12 @@
 #include "access/kept.h"
 #include "access/totp.h"
 #include "cmocka_all.h"
+#include "kept_session.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 enum { THREADS = 4, EACH = 20000, MANY = 900000 };
-
-#define LATE INT64_C(4000000000)
 
 static int begin(void **state)
 {
@@ -16,23 +15,10 @@ static int begin(void **state)
 	return 0;
 }
 
-static struct kept session(uint64_t id, int64_t created_s)
-{
-	struct kept kept = {.kind = KEPT_SESSION, .value = created_s, .until_s = LATE};
-	kept_set_session(&kept, id);
-	return kept;
-}
-
 static bool put_session(uint64_t id, int64_t created_s)
 {
-	const struct kept kept = session(id, created_s);
+	const struct kept kept = kept_session(id, created_s);
 	return kept_put(&kept);
-}
-
-static bool has_session(uint64_t id, int64_t created_s)
-{
-	const struct kept kept = session(id, created_s);
-	return kept_covers(&kept);
 }
 
 static struct kept of_user(enum kept_kind kind, const char *login, const char *user, int64_t value)
@@ -106,7 +92,7 @@ static void test_in_doubt_all_is_covered(void **state)
 
 static void test_what_is_old_goes(void **state)
 {
-	struct kept old = session(1, 100), fresh = session(2, 100);
+	struct kept old = kept_session(1, 100), fresh = kept_session(2, 100);
 	old.until_s = 1000;
 	kept_put(&old);
 	kept_put(&fresh);

@@ -5,6 +5,7 @@
 #include "fiber/fiber.h"
 #include "fiber/kernel.h"
 #include "fiber/loop.h"
+#include "kept_session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,6 @@
 #include <unistd.h>
 
 enum { NOTED = 40, THREADS = 4, FIBERS = 50, QUEUE = 4096, PATIENCE_S = 60 };
-
-#define LATE INT64_C(4000000000)
 
 static const char *program; // this one; with arguments it is another process that has the store open
 static char path[] = "/tmp/usher-test-state-XXXXXX";
@@ -68,23 +67,10 @@ static void open_again(void)
 	open_store();
 }
 
-static struct kept session(uint64_t id, int64_t created_s)
-{
-	struct kept kept = {.kind = KEPT_SESSION, .value = created_s, .until_s = LATE};
-	kept_set_session(&kept, id);
-	return kept;
-}
-
 static bool note(uint64_t id, int64_t created_s)
 {
-	const struct kept kept = session(id, created_s);
+	const struct kept kept = kept_session(id, created_s);
 	return state_note(&kept);
-}
-
-static bool has(uint64_t id, int64_t created_s)
-{
-	const struct kept kept = session(id, created_s);
-	return kept_covers(&kept);
 }
 
 static void pause_a_little(void)
@@ -132,8 +118,8 @@ static void test_it_outlives_a_restart(void **state)
 	state_close();
 	seal_set_own_secret(other);
 	open_again();
-	assert_true(has(1, 101) && kept_covers(&user));
-	assert_false(has(1, 102) || has(2, 1));
+	assert_true(has_session(1, 101) && kept_covers(&user));
+	assert_false(has_session(1, 102) || has_session(2, 1));
 	seal_own_secret(now);
 	assert_memory_equal(secret, now, sizeof secret);
 }
@@ -143,13 +129,13 @@ static void test_without_a_store_it_is_in_memory(void **state)
 	assert_false(state_is_open());
 	assert_true(note(5, 100));
 	assert_false(note(5, 100));
-	assert_true(has(5, 100));
+	assert_true(has_session(5, 100));
 }
 
 static void test_what_is_old_goes_from_the_file(void **state)
 {
 	open_store();
-	struct kept old = session(1, 100);
+	struct kept old = kept_session(1, 100);
 	old.until_s = 1000;
 	assert_true(state_note(&old));
 	assert_true(note(2, 100));
@@ -157,8 +143,8 @@ static void test_what_is_old_goes_from_the_file(void **state)
 	// It is swept with the first look at what others wrote.
 	EVENTUALLY(kept_count() == 1);
 	open_again();
-	assert_true(has(2, 100));
-	assert_false(has(1, 100));
+	assert_true(has_session(2, 100));
+	assert_false(has_session(1, 100));
 }
 
 // --- Other processes
@@ -221,8 +207,8 @@ static void test_it_outlives_a_crash(void **state)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		open_again();
 		for (uint64_t id = 1; id <= last; id++)
-			assert_true(has(id, 100));
-		assert_false(has(last + 2, 100));
+			assert_true(has_session(id, 100));
+		assert_false(has_session(last + 2, 100));
 		end(state);
 		begin(state);
 	}
@@ -233,13 +219,13 @@ static void test_another_process_is_learnt_of(void **state)
 	uint64_t was_new;
 	int output, status;
 	open_store();
-	assert_false(has(77, 100));
+	assert_false(has_session(77, 100));
 	pid_t pid = start_other("one", &output);
 	assert_int_equal(read(output, &was_new, sizeof was_new), sizeof was_new);
 	close(output);
 	waitpid(pid, &status, 0);
 	assert_int_equal(was_new, 1);
-	EVENTUALLY(has(77, 100));
+	EVENTUALLY(has_session(77, 100));
 	// The other way round, at once: by the file, whatever the memory knows.
 	pid = start_other("one", &output);
 	assert_int_equal(read(output, &was_new, sizeof was_new), sizeof was_new);
@@ -279,12 +265,12 @@ static void test_a_damaged_file_is_moved_aside(void **state)
 	kept_forget_all();
 	write_into("state.db", 0, "this is no database at all, and never was one");
 	open_store();
-	assert_true(has(1, now_s - 10) && has(2, now_s - 10)); // all have ended
-	assert_false(has(3, now_s + 100));
+	assert_true(has_session(1, now_s - 10) && has_session(2, now_s - 10)); // all have ended
+	assert_false(has_session(3, now_s + 100));
 	assert_true(note(3, now_s + 100));
 	open_again();
-	assert_true(has(1, now_s - 10) && has(3, now_s + 100));
-	assert_false(has(4, now_s + 100));
+	assert_true(has_session(1, now_s - 10) && has_session(3, now_s + 100));
+	assert_false(has_session(4, now_s + 100));
 }
 
 static void test_no_file_can_be_made(void **state)
@@ -294,7 +280,7 @@ static void test_no_file_can_be_made(void **state)
 	assert_int_equal(mkdir(name, 0700), 0);
 	assert_false(open_at(path, why));
 	assert_non_null(strstr(why, "state.db: Is a directory"));
-	assert_false(state_is_open() || has(1, 100));
+	assert_false(state_is_open() || has_session(1, 100));
 }
 
 static void limit_files(rlim_t bytes)
@@ -313,11 +299,11 @@ static void test_a_full_disk(void **state)
 	limit_files(4096);
 	assert_true(note(2, 100));
 	limit_files(RLIM_INFINITY);
-	assert_true(has(2, 100));
+	assert_true(has_session(2, 100));
 	EVENTUALLY(waiting() == 0);
 	assert_true(works());
 	open_again();
-	assert_true(has(1, 100) && has(2, 100));
+	assert_true(has_session(1, 100) && has_session(2, 100));
 }
 
 static void test_more_than_can_wait_is_covered_by_a_floor(void **state)
@@ -329,12 +315,12 @@ static void test_more_than_can_wait_is_covered_by_a_floor(void **state)
 	assert_false(works());
 	limit_files(RLIM_INFINITY);
 	EVENTUALLY(waiting() == 0 && works());
-	assert_false(has(999999, 100)); // this process knows each
+	assert_false(has_session(999999, 100)); // this process knows each
 	open_again();
 	for (uint64_t id = 1; id <= QUEUE + 10; id++)
-		assert_true(has(id, 100 + (int64_t)id));
-	assert_true(has(999999, 100 + QUEUE + 10));
-	assert_false(has(999999, 100 + QUEUE + 11));
+		assert_true(has_session(id, 100 + (int64_t)id));
+	assert_true(has_session(999999, 100 + QUEUE + 10));
+	assert_false(has_session(999999, 100 + QUEUE + 11));
 }
 
 // At a full disk from the beginning, nothing that was before counts until the file could be read.
@@ -348,15 +334,15 @@ static void test_in_doubt_until_it_can_be_opened(void **state)
 	limit_files(1);
 	open_store();
 	assert_false(works());
-	assert_true(has(1, now_s - 10) && has(2, now_s - 10));
-	assert_false(has(2, now_s + 100));
+	assert_true(has_session(1, now_s - 10) && has_session(2, now_s - 10));
+	assert_false(has_session(2, now_s + 100));
 	assert_true(note(3, now_s + 100));
 	limit_files(RLIM_INFINITY);
 	EVENTUALLY(works());
-	EVENTUALLY(!has(2, now_s - 10));
-	assert_true(has(1, now_s - 10) && has(3, now_s + 100));
+	EVENTUALLY(!has_session(2, now_s - 10));
+	assert_true(has_session(1, now_s - 10) && has_session(3, now_s + 100));
 	open_again();
-	assert_true(has(1, now_s - 10) && has(3, now_s + 100));
+	assert_true(has_session(1, now_s - 10) && has_session(3, now_s + 100));
 }
 
 // --- Many at once
@@ -366,7 +352,7 @@ static void *note_many(void *argument)
 	uint64_t first = (uint64_t)(uintptr_t)argument * 1000;
 	uintptr_t wrong = 0;
 	for (uint64_t id = first; id < first + NOTED; id++)
-		wrong += !note(id, 100) + !has(id, 100);
+		wrong += !note(id, 100) + !has_session(id, 100);
 	return (void *)wrong;
 }
 
@@ -383,7 +369,7 @@ static void test_several_threads(void **state)
 	}
 	open_again();
 	for (uint64_t i = 1; i <= THREADS; i++)
-		assert_true(has(i * 1000, 100) && has(i * 1000 + NOTED - 1, 100));
+		assert_true(has_session(i * 1000, 100) && has_session(i * 1000 + NOTED - 1, 100));
 }
 
 static unsigned new_ones, ended;
