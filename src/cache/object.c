@@ -265,17 +265,44 @@ bool cache_object_claim_renewal(struct cache_object *object, int64_t now_s)
 
 // --- Refreshing
 
-// What describes the content that is stored, not the answer that was got now.
-static bool describes_content(enum field_id id)
+bool cache_object_is_meant(const struct cache_object *object, const struct fields *response)
 {
-	return id == FIELD_CONTENT_ENCODING || id == FIELD_CONTENT_TYPE || id == FIELD_CONTENT_RANGE ||
-	       id == FIELD_CONTENT_LENGTH;
+	struct slice etag = fields_value(response, FIELD_ETAG);
+	return !etag.data || cache_etag_is_same(etag, cache_object_value(object, FIELD_ETAG));
+}
+
+bool cache_is_digest_of_content(struct slice name)
+{
+	return slice_equal_nocase(name, SLICE("Content-Digest")) || slice_equal_nocase(name, SLICE("Content-MD5"));
+}
+
+void cache_remove_digests(struct fields *fields)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < fields->count; i++)
+		if (!cache_is_digest_of_content(fields->items[i].name))
+			fields->items[kept++] = fields->items[i];
+	fields->count = kept;
+}
+
+// What the content that is stored depends on, or what is told of content that did not come now.
+static bool describes_content(const struct field *field)
+{
+	switch (field->id) {
+	case FIELD_CONTENT_ENCODING:
+	case FIELD_CONTENT_RANGE:
+	case FIELD_CONTENT_LENGTH:
+	case FIELD_ETAG:
+		return true;
+	default:
+		return cache_is_digest_of_content(field->name);
+	}
 }
 
 static bool is_replaced(const struct field *stored, const struct fields *response)
 {
 	for (uint32_t i = 0; i < response->count; i++)
-		if (!describes_content(response->items[i].id) &&
+		if (!describes_content(&response->items[i]) &&
 		    slice_equal_nocase(response->items[i].name, stored->name))
 			return true;
 	return false;
@@ -335,7 +362,7 @@ static void merge(const struct cache_object *object, const struct fields *respon
 			merged->items[merged->count++] = stored;
 	}
 	for (uint32_t i = 0; i < response->count; i++)
-		if (!describes_content(response->items[i].id))
+		if (!describes_content(&response->items[i]))
 			merged->items[merged->count++] = response->items[i];
 }
 

@@ -83,8 +83,13 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts);
 void cache_object_ref(struct cache_object *object);
 void cache_object_unref(struct cache_object *object); // NULL is allowed
 
+// Whether a 304 is about the object: not where it names another one by its ETag (RFC 9111 section 4.3.4). Those that
+// are the same weakly are taken for the same, since servers that compress weaken the tag of what they send, but not of
+// a 304.
+bool cache_object_is_meant(const struct cache_object *object, const struct fields *response);
+
 // The same with what a 304 says anew (RFC 9111 section 3.2): its fields in the place of those of the
-// same name, but for those that describe the content. The times are of the 304.
+// same name, but for those that the stored content depends on. The times are of the 304.
 struct cache_object *cache_object_refreshed(const struct cache_object *object, const struct fields *response,
 					    const struct cache_times *times);
 
@@ -110,6 +115,11 @@ static inline char *cache_object_room(struct cache_object *object)
 {
 	return (char *)object + object->size_bytes - object->room_bytes;
 }
+
+// Whether the field is a digest of the very bytes that a message carries (RFC 9530 section 2, RFC 1864): of a part, or
+// of a 304, it is another one.
+bool cache_is_digest_of_content(struct slice name);
+void cache_remove_digests(struct fields *fields);
 
 // Whether a field is for the one who was answered with it alone, and not stored, by what the response says.
 bool cache_object_leaves_out(const struct field *field, const struct cache_directives *says);
@@ -144,6 +154,13 @@ struct cache_validators {
 };
 
 struct cache_validators cache_object_validators(const struct cache_object *object);
+
+// The weak comparison (RFC 9110 section 8.8.3.2): what stands in quotes is the same.
+static inline bool cache_etag_is_same(struct slice a, struct slice b)
+{
+	return slice_equal(slice_after(a, slice_starts_with(a, SLICE("W/")) ? 2 : 0),
+			   slice_after(b, slice_starts_with(b, SLICE("W/")) ? 2 : 0));
+}
 
 static inline int64_t cache_object_age_s(const struct cache_object *object, int64_t now_s)
 {

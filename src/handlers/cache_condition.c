@@ -2,12 +2,6 @@
 
 #include "base/date.h"
 
-// Section 8.8.3.2: two are the same weakly where what stands in quotes is.
-static struct slice opaque_of(struct slice etag)
-{
-	return slice_starts_with(etag, SLICE("W/")) ? slice_after(etag, 2) : etag;
-}
-
 // Takes an entity tag off the front of a list; commas may stand within the quotes.
 static bool next_etag(struct slice *rest, struct slice *ret_etag)
 {
@@ -30,7 +24,7 @@ static bool matches(struct slice list, struct slice etag)
 	if (slice_equal(slice_trim(list), SLICE("*")))
 		return true;
 	while (next_etag(&list, &candidate))
-		if (etag.data && slice_equal(opaque_of(candidate), opaque_of(etag)))
+		if (etag.data && cache_etag_is_same(candidate, etag))
 			return true;
 	return false;
 }
@@ -46,9 +40,11 @@ bool cache_is_not_modified(const struct fields *request, const struct cache_vali
 		if (matches(request->items[i].value, etag))
 			return true;
 	}
+	// RFC 9111 section 4.3.2: what does not say when it was modified was when it was made, at the latest.
+	struct slice modified = stored->last_modified.data ? stored->last_modified : stored->date;
 	int64_t since_s, modified_s;
 	return !asks_by_etag && date_parse_http(fields_value(request, FIELD_IF_MODIFIED_SINCE), now_s, &since_s) &&
-	       date_parse_http(stored->last_modified, now_s, &modified_s) && modified_s <= since_s;
+	       date_parse_http(modified, now_s, &modified_s) && modified_s <= since_s;
 }
 
 bool cache_goes_with_304(const struct field *field)

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 // Whether the visitor has what is stored already: by If-None-Match (section 13.1.2, with the weak
-// comparison), or, only where that is absent, by If-Modified-Since (section 13.1.3).
+// comparison), or, only where that is absent, by If-Modified-Since (section 13.1.3; without Last-Modified the Date
+// counts, RFC 9111 section 4.3.2).
 bool cache_is_not_modified(const struct fields *request, const struct cache_validators *stored, int64_t now_s);
 
 // Whether a 304 has the field, too (section 15.4.5).

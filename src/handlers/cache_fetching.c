@@ -147,6 +147,7 @@ static struct cache_object *make_object(const struct fetching *fetching, unsigne
 static bool tell_run(struct fetching *fetching, const struct cache_run *run, struct fields *fields)
 {
 	struct arena *arena = exchange_arena(fetching->exchange);
+	cache_remove_digests(fields);
 	(void)fields_remove(fields, FIELD_CONTENT_RANGE);
 	if (cache_run_is_whole(run))
 		return true;
@@ -192,16 +193,21 @@ static void fail(struct fetching *fetching)
 	end(fetching, CACHE_FETCH_FAILED, NULL);
 }
 
-// RFC 9111 section 4.3.4: what is stored goes on, with what the 304 says of it.
+// RFC 9111 section 4.3.4: what is stored goes on, with what the 304 says of it; where that is of another one, it serves
+// this once.
 static void take_304(struct fetching *fetching)
 {
 	const struct fields *response = &exchange_response(fetching->exchange)->fields;
 	struct cache_object *stale = fetching->order.stale;
 	struct cache_object *refreshed = NULL;
-	struct fields stored;
-	if (cache_object_fields(stale, exchange_arena(fetching->exchange), &stored)) {
+	struct fields merged;
+	if (!cache_object_is_meant(stale, response)) {
+		end(fetching, CACHE_FETCH_WHOLE, stale);
+		return;
+	}
+	if (cache_object_merge(stale, response, exchange_arena(fetching->exchange), &merged)) {
 		unsigned status = stale->status == 206 ? 200 : stale->status;
-		cache_judge_304(&fetching->asked, status, &stored, response, &fetching->judgement);
+		cache_judge_304(&fetching->asked, status, &merged, response, &fetching->judgement);
 		refreshed = cache_object_refreshed(stale, response, &fetching->judgement.times);
 	}
 	if (!refreshed) {
@@ -382,43 +388,14 @@ static void store(struct fetching *fetching, unsigned status, const struct field
 
 // --- Asking
 
-// RFC 9110 section 13.1.5: just this part, or the whole where that is another one by now.
-static bool ask_for_missing(struct fetching *fetching)
+static bool ask(struct fetching *fetching)
 {
-	struct fields *request = &exchange_request(fetching->exchange)->fields;
-	struct arena *arena = exchange_arena(fetching->exchange);
-	const struct cache_part *part = &fetching->order.gap.part;
-	struct slice range = arena_printf(arena, "bytes=%llu-%llu", (unsigned long long)part->from,
-					  (unsigned long long)(part->from + part->length - 1));
-	return range.data && fields_set(request, arena, FIELD_RANGE, range) &&
-	       fields_set(request, arena, FIELD_IF_RANGE, cache_object_value(fetching->order.stale, FIELD_ETAG));
-}
-
-// Asks for what there is to be, or whether what is stored has changed (RFC 9111 section 4.3.1), in the place of what
-// the visitor asked about his own copy.
-static bool set_conditions(struct fetching *fetching)
-{
-	struct fields *request = &exchange_request(fetching->exchange)->fields;
-	struct arena *arena = exchange_arena(fetching->exchange);
 	const struct fetching_order *order = &fetching->order;
-	if (order->gap.kind != CACHE_GAP_AS_ASKED) {
-		(void)fields_remove(request, FIELD_RANGE);
-		(void)fields_remove(request, FIELD_IF_RANGE);
-	}
-	if (order->is_for_all || order->gap.validates || order->gap.kind == CACHE_GAP_MISSING) {
-		(void)fields_remove(request, FIELD_IF_NONE_MATCH);
-		(void)fields_remove(request, FIELD_IF_MODIFIED_SINCE);
-	}
-	if (order->gap.kind == CACHE_GAP_MISSING && !ask_for_missing(fetching))
+	struct fields *request = &exchange_request(fetching->exchange)->fields;
+	if (!cache_gap_ask(&order->gap, order->stale, order->is_for_all, request, exchange_arena(fetching->exchange)))
 		return false;
 	fetching->range = fields_value(request, FIELD_RANGE);
-	if (!order->gap.validates)
-		return true;
-	const struct cache_object *stale = order->stale;
-	struct slice etag = cache_object_value(stale, FIELD_ETAG);
-	struct slice modified = cache_object_value(stale, FIELD_LAST_MODIFIED);
-	return (!etag.data || fields_set(request, arena, FIELD_IF_NONE_MATCH, etag)) &&
-	       (!modified.data || fields_set(request, arena, FIELD_IF_MODIFIED_SINCE, modified));
+	return true;
 }
 
 // RFC 5861 section 4: who has something stored uses that, whatever the error's freshness.
@@ -470,6 +447,7 @@ static bool is_outdone(const struct fetching *fetching, const struct cache_run *
 	const struct cache_object *stored = fetching->order.stale;
 	return fetching->order.gap.kind == CACHE_GAP_AS_ASKED && stored && stored->status == 206 &&
 	       cache_object_is_fresh(stored, cache_now_s()) && stored->body.length > run->length &&
+	       cache_etag_is_strong(cache_object_value(stored, FIELD_ETAG)) &&
 	       slice_equal(cache_object_value(stored, FIELD_ETAG),
 			   fields_value(&exchange_response(fetching->exchange)->fields, FIELD_ETAG));
 }
@@ -515,7 +493,7 @@ static void take_answer(struct fetching *fetching)
 static void fetch(struct fetching *fetching)
 {
 	struct exchange *exchange = fetching->exchange;
-	if (!set_conditions(fetching))
+	if (!ask(fetching))
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "validate a stored answer", NULL);
 	else
 		exchange_next(exchange);

@@ -12,7 +12,7 @@ static bool is_same(const struct fields *stored, const struct fields *response, 
 struct cache_object *cache_freshen(const struct cache_asked *asked, struct cache_object *stored,
 				   const struct response *response, struct arena *arena)
 {
-	struct fields fields;
+	struct fields fields, merged;
 	struct cache_judgement judgement;
 	// 0 is also what is not told.
 	bool is_part = stored->status == 206;
@@ -26,7 +26,9 @@ struct cache_object *cache_freshen(const struct cache_asked *asked, struct cache
 		(void)cache_disk_forget(stored->key, true);
 		return NULL;
 	}
-	cache_judge_304(asked, is_part ? 200 : stored->status, &fields, &response->fields, &judgement);
+	if (!cache_object_merge(stored, &response->fields, arena, &merged))
+		return NULL;
+	cache_judge_304(asked, is_part ? 200 : stored->status, &merged, &response->fields, &judgement);
 	if (judgement.verdict != CACHE_MAY_STORE)
 		return NULL;
 	return cache_object_refreshed(stored, &response->fields, &judgement.times);

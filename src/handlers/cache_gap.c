@@ -8,6 +8,12 @@ static bool has_validator(const struct cache_object *object)
 	return cache_object_value(object, FIELD_ETAG).data || cache_object_value(object, FIELD_LAST_MODIFIED).data;
 }
 
+// RFC 9111 section 3.4: of parts without a strong validator nobody knows whether they are of the same.
+static bool can_be_joined(const struct cache_object *object)
+{
+	return cache_etag_is_strong(cache_object_value(object, FIELD_ETAG));
+}
+
 // --- What to ask for
 
 // The part of the object's answer that the visitor is to get; false where that is none of it.
@@ -47,7 +53,7 @@ struct cache_gap cache_gap_find(const struct cache_gap_question *question)
 	struct cache_part wanted, missing;
 	gap.kind = gap.is_his ? CACHE_GAP_AS_ASKED : CACHE_GAP_ALL;
 	gap.validates = object && question->suffices && has_validator(object);
-	if (!object || object->status != 206 || question->suffices)
+	if (!object || object->status != 206 || question->suffices || !can_be_joined(object))
 		return gap;
 	struct cache_run run = cache_run_of(object, object->body.length);
 	uint64_t most = gap.is_his ? question->bounds.memory_bytes : question->bounds.most_bytes;
@@ -62,6 +68,39 @@ struct cache_gap cache_gap_find(const struct cache_gap_question *question)
 struct cache_gap cache_gap_renewal(const struct cache_object *object)
 {
 	return (struct cache_gap){.kind = CACHE_GAP_ALL, .validates = has_validator(object)};
+}
+
+// --- Asking for it
+
+// RFC 9110 section 13.1.5: just this part, or the whole where that is another one by now.
+static bool ask_for_missing(const struct cache_part *part, const struct cache_object *stored, struct fields *request,
+			    struct arena *arena)
+{
+	struct slice range = arena_printf(arena, "bytes=%llu-%llu", (unsigned long long)part->from,
+					  (unsigned long long)(part->from + part->length - 1));
+	return range.data && fields_set(request, arena, FIELD_RANGE, range) &&
+	       fields_set(request, arena, FIELD_IF_RANGE, cache_object_value(stored, FIELD_ETAG));
+}
+
+bool cache_gap_ask(const struct cache_gap *gap, const struct cache_object *stored, bool is_for_all,
+		   struct fields *request, struct arena *arena)
+{
+	if (gap->kind != CACHE_GAP_AS_ASKED) {
+		(void)fields_remove(request, FIELD_RANGE);
+		(void)fields_remove(request, FIELD_IF_RANGE);
+	}
+	if (is_for_all || gap->validates || gap->kind == CACHE_GAP_MISSING) {
+		(void)fields_remove(request, FIELD_IF_NONE_MATCH);
+		(void)fields_remove(request, FIELD_IF_MODIFIED_SINCE);
+	}
+	if (gap->kind == CACHE_GAP_MISSING && !ask_for_missing(&gap->part, stored, request, arena))
+		return false;
+	if (!gap->validates)
+		return true;
+	struct slice etag = cache_object_value(stored, FIELD_ETAG);
+	struct slice modified = cache_object_value(stored, FIELD_LAST_MODIFIED);
+	return (!etag.data || fields_set(request, arena, FIELD_IF_NONE_MATCH, etag)) &&
+	       (!modified.data || fields_set(request, arena, FIELD_IF_MODIFIED_SINCE, modified));
 }
 
 // --- What comes
@@ -81,7 +120,6 @@ bool cache_gap_is_filled(const struct cache_gap *gap, struct slice range, const 
 	struct cache_parts parts;
 	int64_t length = response->body->length;
 	if (!cache_run_read(fields_value(&response->fields, FIELD_CONTENT_RANGE), &run) ||
-	    !cache_etag_is_strong(fields_value(&response->fields, FIELD_ETAG)) ||
 	    (length >= 0 && (uint64_t)length != run.length))
 		return false;
 	if (cache_range_read(range, run.total, &parts) != CACHE_RANGE_PARTS || parts.count != 1 ||

@@ -1,8 +1,9 @@
 // What is asked of the server where a part of an answer is stored, or a part is all that is asked for, and whether the
 // part that comes is the one that was meant (RFC 9111 sections 3.3 and 3.4). For the files of the handler `cache`.
 //
-// Of an answer one run of bytes is stored, with a strong entity tag. What is missing before or behind it is asked for
-// by Range and If-Range, so that the server sends either just that, of the same content, or all of another one.
+// Of an answer one run of bytes is stored. Where it has a strong entity tag, what is missing before or behind it is
+// asked for by Range and If-Range, so that the server sends either just that, of the same content, or all of another
+// one.
 #ifndef USHER_HANDLERS_CACHE_GAP_H
 #define USHER_HANDLERS_CACHE_GAP_H
 
@@ -40,6 +41,11 @@ struct cache_gap cache_gap_find(const struct cache_gap_question *question);
 
 // The same when all of it is fetched anew.
 struct cache_gap cache_gap_renewal(const struct cache_object *object);
+
+// Writes a request for it: what there is to be, or whether what is stored has changed (RFC 9111 section 4.3.1), in the
+// place of what the visitor asked about his own copy. False when memory is out.
+bool cache_gap_ask(const struct cache_gap *gap, const struct cache_object *stored, bool is_for_all,
+		   struct fields *request, struct arena *arena);
 
 // Whether a 206 is the part that was asked for, by the value of Range that was sent: then *ret_brought is what it has.
 // One that is to be combined has the strong validator, the total and the coding of what is stored.

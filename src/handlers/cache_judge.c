@@ -82,12 +82,11 @@ void cache_judge(const struct cache_asked *asked, const struct response *respons
 	*ret_judgement = judgement;
 }
 
-void cache_judge_304(const struct cache_asked *asked, unsigned status, const struct fields *stored,
+void cache_judge_304(const struct cache_asked *asked, unsigned status, const struct fields *merged,
 		     const struct fields *response, struct cache_judgement *ret_judgement)
 {
-	bool says = fields_find(response, FIELD_CACHE_CONTROL) || fields_find(response, FIELD_EXPIRES);
 	struct cache_judgement judgement = {.verdict = CACHE_MAY_STORE};
-	set_times(asked, status, says ? response : stored, response, &judgement);
+	set_times(asked, status, merged, response, &judgement);
 	if (cache_says(&judgement.says, CACHE_NO_STORE))
 		judgement.verdict = CACHE_NO_STORE_SAID;
 	else if (cache_says(&judgement.says, CACHE_PRIVATE))

@@ -28,8 +28,9 @@ struct cache_judgement {
 void cache_judge(const struct cache_asked *asked, const struct response *response,
 		 struct cache_judgement *ret_judgement);
 
-// Of a stored response with this status, and of a 304 to it that came now: what the 304 does not say goes on.
-void cache_judge_304(const struct cache_asked *asked, unsigned status, const struct fields *stored,
+// Of a stored response with this status, of which a 304 came now. `merged` is what both say (cache_object_merge): what
+// the 304 does not say goes on.
+void cache_judge_304(const struct cache_asked *asked, unsigned status, const struct fields *merged,
 		     const struct fields *response, struct cache_judgement *ret_judgement);
 
 // Seconds of the wall clock.

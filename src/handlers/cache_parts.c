@@ -67,12 +67,18 @@ static bool set_field(struct exchange *exchange, enum field_id id, struct slice 
 	return value.data && fields_set(&exchange_response(exchange)->fields, exchange_arena(exchange), id, value);
 }
 
+static void become_part(struct exchange *exchange)
+{
+	exchange_response(exchange)->status = 206;
+	cache_remove_digests(&exchange_response(exchange)->fields);
+}
+
 // --- One part
 
 static bool answer_one(struct exchange *exchange, const struct cache_object *object, const struct cache_run *run,
 		       const struct cache_part *part)
 {
-	exchange_response(exchange)->status = 206;
+	become_part(exchange);
 	return set_field(exchange, FIELD_CONTENT_RANGE, content_range(exchange, part, run->total)) &&
 	       set_content(exchange, object, run, part);
 }
@@ -158,7 +164,7 @@ static bool answer_several(struct exchange *exchange, const struct cache_object 
 	multipart->heads[multipart->count] = end;
 	multipart->body.length += (int64_t)end.length;
 	multipart->body.operations = &multipart_operations;
-	exchange_response(exchange)->status = 206;
+	become_part(exchange);
 	set_body(exchange, &multipart->body);
 	return set_field(exchange, FIELD_CONTENT_TYPE,
 			 arena_printf(arena, "multipart/byteranges; boundary=%.*s", SLICE_ARGUMENTS(boundary)));
@@ -239,6 +245,6 @@ bool cache_parts_tell(struct exchange *exchange, const struct fields *request, c
 	check(parts.count == 1 && cache_run_has(&run, &parts.parts[0]));
 	struct slice told = content_range(exchange, &parts.parts[0], run.total);
 	*ret_part = (struct cache_part){parts.parts[0].from - run.from, parts.parts[0].length};
-	exchange_response(exchange)->status = 206;
+	become_part(exchange);
 	return set_field(exchange, FIELD_CONTENT_RANGE, told);
 }

@@ -27,7 +27,7 @@ def test_section_4_3_validation(cached):
 
     def answer(request, body):
         if request.get("If-None-Match") == '"v1"':
-            return "304", ['ETag: "v1"', "Cache-Control: max-age=60", "X-Old: 2", "Content-Type: wrong/type"], ""
+            return "304", ['ETag: "v1"', "Cache-Control: max-age=60", "X-Old: 2", "Content-Type: new/type", "Content-Encoding: x-z", "Content-MD5: YQ=="], ""
         return "200 OK", ['ETag: "v2"'], body
     assert usher.get().body == b"1"
     site.fields = answer
@@ -35,10 +35,36 @@ def test_section_4_3_validation(cached):
     assert (validated.status, validated.body) == (200, b"1")
     assert site.asked[1].get("If-Modified-Since")
     assert validated.get("Cache-Status") == "usher; fwd=stale; fwd-status=304; stored"
-    # Section 3.2: what the 304 says is in the place of what was stored, but for what describes the content.
-    assert (validated.get("X-Old"), validated.get("X-Kept"), validated.get("Content-Type")) == ("2", "1", None)
+    # Section 3.2: what the 304 says is in the place of what was stored, but for what the stored content depends on.
+    assert (validated.get("X-Old"), validated.get("X-Kept"), validated.get("Content-Type")) == ("2", "1", "new/type")
+    assert not validated.has("Content-Encoding") and not validated.has("Content-MD5")
     assert usher.get().get("Cache-Status") == "usher; hit"
     assert len(site.asked) == 2
+
+
+@pytest.mark.parametrize("stored, told, is_same", [('"v1"', '"v2"', False), ('W/"v1"', '"v1"', True), ('"v1"', 'W/"v1"', True), (None, '"v1"', False)])
+def test_section_4_3_4_a_304_of_another_one_refreshes_nothing(cached, stored, told, is_same):
+    """It serves this once. A server that compresses may weaken the tag of what it sends, but not of a 304."""
+    usher, site = cached("Cache-Control: max-age=0", *([f"ETag: {stored}"] if stored else []), f"Last-Modified: {date(-1000)}")
+    assert usher.get().body == b"1"
+    site.fields = lambda request, body: ("304", [f"ETag: {told}", "Cache-Control: max-age=60"], "")
+    for _ in range(2):
+        answer = usher.get()
+        assert (answer.status, answer.body, answer.get("ETag")) == (200, b"1", stored)
+    assert len(site.asked) == (2 if is_same else 3)
+
+
+@pytest.mark.parametrize("stored, told, is_fresh", [
+    ("Cache-Control: max-age=0", "Expires: Sun, 06 Nov 2050 08:49:37 GMT", False), ("Cache-Control: max-age=0", "CDN-Cache-Control: max-age=60", True),
+    ("CDN-Cache-Control: max-age=0", "Cache-Control: max-age=60", False), ("Expires: Sun, 06 Nov 1994 08:49:37 GMT", "Cache-Control: max-age=60", True),
+])
+def test_section_3_2_freshness_is_told_by_both(cached, stored, told, is_fresh):
+    """What the 304 does not say stays, and counts as it does in one answer: max-age before Expires, what is meant for usher before both."""
+    usher, site = cached(stored, 'ETag: "v1"')
+    usher.get()
+    site.fields = lambda request, body: ("304", ['ETag: "v1"', told], "")
+    assert usher.get().body == b"1"
+    assert usher.get().body == b"1" and len(site.asked) == (2 if is_fresh else 3)
 
 
 def test_section_4_3_3_another_answer_takes_the_place(cached):

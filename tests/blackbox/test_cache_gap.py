@@ -229,11 +229,31 @@ def test_a_part_of_another_length_than_it_says_is_cut(stage, excess):
 
 
 @pytest.mark.parametrize("etag", ['W/"a"', ""])
-def test_parts_without_a_strong_validator_are_not_stored(ranged, etag):
+def test_parts_without_a_strong_validator_are_not_combined(ranged, etag):
+    """What lies within one is taken from it; what touches it may be of another one. The newest stays."""
     usher, site = ranged(etag=etag)
-    for _ in range(2):
-        assert part(usher, 0, 9) == 'usher; fwd=miss; detail="RFC 9111 section 3.4"'
-    assert len(site.asked) == 2
+    assert part(usher, 10, 29) == "usher; fwd=miss; stored"
+    assert part(usher, 12, 19) == "usher; hit" and part(usher, 10, 29) == "usher; hit"
+    assert part(usher, 25, 34) == "usher; fwd=partial; stored"
+    assert part(usher, 30, 34) == "usher; hit"
+    assert part(usher, 10, 29) == "usher; fwd=partial; stored"
+    assert whole(usher) == "usher; fwd=partial; stored"
+    assert site.ranges() == ["bytes=10-29", "bytes=25-34", "bytes=10-29", None]
+    assert not any(request.has("If-Range") for request in site.asked)
+
+
+def test_digests_of_a_part_are_not_told_of_others(ranged):
+    """RFC 9530 section 2: Content-Digest is of the very bytes of a message, Repr-Digest of the representation."""
+    digests = ["Content-Digest: sha-256=:YQ==:", "Content-MD5: YQ==", "Repr-Digest: sha-256=:YQ==:"]
+    usher, _ = ranged("Cache-Control: max-age=60", *digests)
+    part(usher, 0, 99)
+    for wanted in "bytes=0-9", "bytes=0-99":
+        answer = usher.get("/", f"Range: {wanted}")
+        assert answer.get("Cache-Status") == "usher; hit" and answer.has("Repr-Digest")
+        assert not answer.has("Content-Digest") and not answer.has("Content-MD5")
+    part(usher, 100, 7999)
+    answer = usher.get("/")
+    assert answer.get("Cache-Status") == "usher; hit" and answer.has("Repr-Digest") and not answer.has("Content-Digest")
 
 
 @pytest.mark.parametrize("field, rule", [("Cache-Control: private, max-age=60", "5.2.2.7"), ("Cache-Control: no-store", "5.2.2.5"), ("Set-Cookie: a=b", "6265")])

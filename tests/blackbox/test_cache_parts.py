@@ -48,3 +48,12 @@ def test_several_parts_of_what_is_not_stored_pass(cached):
     assert usher.get("/", "Range: bytes=0-0,2-2").get("Cache-Status") == "usher; fwd=miss"
     assert site.asked[0].get("Range") == "bytes=0-0,2-2"
     assert usher.get().body == b"2"
+
+
+def test_rfc_9530_section_2_a_part_has_no_digest_of_the_whole(cached):
+    usher, _ = cached("Cache-Control: max-age=60", "Content-Digest: sha-256=:YQ==:", "Content-MD5: YQ==", "Repr-Digest: sha-256=:YQ==:", body="0123456789")
+    usher.get()
+    for wanted in "bytes=0-1", "bytes=0-1,5-6":
+        answer = usher.get("/", f"Range: {wanted}")
+        assert answer.status == 206 and answer.has("Repr-Digest") and not answer.has("Content-Digest") and not answer.has("Content-MD5")
+    assert usher.get().has("Content-Digest")

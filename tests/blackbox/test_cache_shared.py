@@ -94,7 +94,7 @@ def test_show_tells_why(administered):
     (["Cache-Control: max-age=0", 'ETag: "a"'], "true", "stale: the server is asked first"),
     (["Cache-Control: s-maxage=60"], "true", "fresh (s-maxage)"), ([f"Expires: {date(600)}"], "true", "fresh (Expires)"),
     ([], "{ttl: 1m}", "of 60 s that it is fresh (ttl)"), ([f"Last-Modified: {date(-10000)}"], "{heuristic: {percent: 10}}", "fresh (heuristic)"),
-])
+], ids=["private", "no-cache", "stale", "s-maxage", "expires", "ttl", "heuristic"])
 def test_show_names_the_rule(stage, tmp_path, fields, cache, says):
     usher = stage.usher(CONFIG + ADMIN, ORIGIN=stage.origin(Site(*fields)), CACHE=cache, DIR=tmp_path)
     usher.get("/a")
