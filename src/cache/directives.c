@@ -241,12 +241,54 @@ static bool read_targeted(const struct fields *fields, struct cache_directives *
 	return found;
 }
 
+// --- Surrogate-Control (W3C, Edge Architecture Specification, 2001, section 2.3)
+
+// Whether the directive is for all or for usher: a parameter behind it names who is meant.
+static bool is_meant(struct directive *directive)
+{
+	struct slice *last = directive->argument.data ? &directive->argument : &directive->name;
+	struct slice target;
+	return !slice_cut(*last, ';', last, &target) || slice_equal_nocase(slice_trim(target), SLICE("usher"));
+}
+
+// max-age=60+30: for 30 seconds more it may be used stale. True when the directive says something of storing.
+static bool note_surrogate(struct cache_directives *directives, const struct directive *directive)
+{
+	struct slice fresh, stale;
+	if (slice_equal_nocase(directive->name, SLICE("no-store")))
+		return set_flag(directives, directive->name);
+	if (!slice_equal_nocase(directive->name, SLICE("max-age")) || !directive->argument.data)
+		return false;
+	bool has_stale = slice_cut(directive->argument, '+', &fresh, &stale);
+	keep_stricter(&directives->max_age, seconds_of(slice_trim(fresh)), false);
+	if (has_stale)
+		keep_stricter(&directives->stale_while_revalidate, seconds_of(slice_trim(stale)), false);
+	return true;
+}
+
+static bool read_surrogate(const struct fields *fields, struct cache_directives *directives)
+{
+	bool found = false;
+	for (uint32_t i = 0; i < fields->count; i++) {
+		struct slice rest = fields->items[i].value;
+		struct directive directive;
+		if (!slice_equal_nocase(fields->items[i].name, SLICE("Surrogate-Control")))
+			continue;
+		while (next_directive(&rest, &directive))
+			found = (is_meant(&directive) && note_surrogate(directives, &directive)) || found;
+	}
+	return found;
+}
+
 void cache_directives_of_response(const struct fields *fields, struct cache_directives *ret_directives)
 {
-	struct cache_directives targeted = nothing_said;
+	struct cache_directives targeted = nothing_said, surrogate = nothing_said;
 	*ret_directives = nothing_said;
 	if (read_targeted(fields, &targeted)) {
 		*ret_directives = targeted;
+		ret_directives->targeted = true;
+	} else if (read_surrogate(fields, &surrogate)) {
+		*ret_directives = surrogate;
 		ret_directives->targeted = true;
 	} else {
 		(void)read_cache_control(fields, ret_directives);

@@ -1,6 +1,6 @@
 // What Cache-Control says, of a request or a response (RFC 9111 section 5.2, RFC 5861, RFC 8246); and
-// what a response says to caches like usher in particular (CDN-Cache-Control, RFC 9213), which then
-// stands in the place of Cache-Control and Expires.
+// what a response says to caches like usher in particular (CDN-Cache-Control, RFC 9213; or, without that, its
+// forerunner Surrogate-Control), which then stands in the place of Cache-Control and Expires.
 //
 // Unknown directives are passed over; of those that contradict each other the most restrictive counts
 // (section 4.2.1).
@@ -38,7 +38,7 @@ struct cache_directives {
 	int64_t min_fresh, max_stale; // of requests; max_stale is CACHE_SECONDS_MAX without a number
 	// The fields named by no-cache="..." and private="..."; .data NULL: none. Lent.
 	struct slice no_cache_fields, private_fields;
-	bool targeted; // CDN-Cache-Control says it: Expires does not count
+	bool targeted; // CDN-Cache-Control or Surrogate-Control says it: Expires does not count
 };
 
 static inline bool cache_says(const struct cache_directives *directives, enum cache_directive directive)

@@ -9,7 +9,7 @@ from support.cache import date, twice
 
 @pytest.mark.parametrize("fields", [
     ("Cache-Control: max-age=60",), ("Cache-Control: s-maxage=60, max-age=0",), ("Cache-Control: public, max-age=60",),
-    ("CDN-Cache-Control: max-age=60", "Cache-Control: no-store"), ("Cache-Control: max-age=\"60\"",),
+    ("CDN-Cache-Control: max-age=60", "Cache-Control: no-store"), ("Surrogate-Control: max-age=60", "Cache-Control: no-store"), ("Cache-Control: max-age=\"60\"",),
     ("Cache-Control: must-understand, no-store, max-age=60",),
 ])
 def test_section_3_fresh_answers_are_reused(cached, fields):

@@ -156,6 +156,32 @@ static void what_is_said_to_cdns_rules(void **state)
 	assert_int_equal(says.flags, CACHE_PRIVATE);
 }
 
+// W3C Note "Edge Architecture Specification", section 2.3.
+static void what_is_said_to_surrogates_rules_without_that(void **state)
+{
+	struct cache_directives says =
+		response("Cache-Control: no-store\nSurrogate-Control: foo, MAX-age = 60+30;usher");
+	assert_true(says.targeted);
+	assert_int_equal(says.flags, 0);
+	assert_int_equal(says.max_age, 60);
+	assert_int_equal(says.stale_while_revalidate, 30);
+	says = response("Cache-Control: max-age=60\nSurrogate-Control: no-store");
+	assert_int_equal(says.flags, CACHE_NO_STORE);
+	says = response("Surrogate-Control: max-age=60\nCDN-Cache-Control: max-age=5");
+	assert_int_equal(says.max_age, 5);
+	says = response("Surrogate-Control: max-age=x");
+	assert_int_equal(says.max_age, 0);
+	// For others, or of other things than storing: as if it were not there.
+	static const char *const none[] = {"max-age=60;other", "no-store;other", "content=\"ESI/1.0\"", "", "max-age"};
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+		char lines[256];
+		snprintf(lines, sizeof lines, "Cache-Control: max-age=7\nSurrogate-Control: %s", none[i]);
+		says = response(lines);
+		assert_false(says.targeted);
+		assert_int_equal(says.max_age, 7);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -163,7 +189,7 @@ int main(void)
 		TEST(reads_what_is_said),	  TEST(passes_over_what_it_does_not_know),
 		TEST(seconds_are_bounded),	  TEST(the_stricter_counts),
 		TEST(some_concern_fields_alone),  TEST(pragma_counts_where_nothing_else_is_said),
-		TEST(what_is_said_to_cdns_rules),
+		TEST(what_is_said_to_cdns_rules), TEST(what_is_said_to_surrogates_rules_without_that),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
