@@ -55,4 +55,4 @@ format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
-	@rm -rf build build-san build-fuzz build-tsan build-grpc build-openid
+	@rm -rf build build-san build-fuzz build-tsan build-grpc build-openid build-cache_suite

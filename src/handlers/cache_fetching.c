@@ -388,11 +388,14 @@ static void store(struct fetching *fetching, unsigned status, const struct field
 
 // --- Asking
 
+// The server may say in Surrogate-Control what is meant for usher alone (cache/directives.h).
 static bool ask(struct fetching *fetching)
 {
 	const struct fetching_order *order = &fetching->order;
 	struct fields *request = &exchange_request(fetching->exchange)->fields;
-	if (!cache_gap_ask(&order->gap, order->stale, order->is_for_all, request, exchange_arena(fetching->exchange)))
+	struct arena *arena = exchange_arena(fetching->exchange);
+	if (!cache_gap_ask(&order->gap, order->stale, order->is_for_all, request, arena) ||
+	    !fields_add_name(request, arena, SLICE("Surrogate-Capability"), SLICE("usher=\"Surrogate/1.0\"")))
 		return false;
 	fetching->range = fields_value(request, FIELD_RANGE);
 	return true;
