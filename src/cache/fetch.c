@@ -1,9 +1,9 @@
 #include "cache/fetch.h"
 
 #include "base/check.h"
-#include "cache/interim.h"
+#include "cache/fetch_local.h"
+#include "cache/filling.h"
 #include "fiber/fiber.h"
-#include "fiber/line.h"
 #include "fiber/offload.h"
 
 #include <errno.h>
@@ -12,35 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 64, DETAIL_BYTES = 160 };
-
-struct cache_fetch {
-	struct cache_fetch *next; // in its shard
-	_Atomic uint32_t references;
-	_Atomic bool is_forgotten;
-	bool is_listed; // under the shard's lock
-	bool is_shared; // others may join
-	uint64_t hash, variant;
-	struct slice key;
-	struct line readers_line, fetcher_line;
-	pthread_mutex_t lock; // for all below
-	enum cache_fetch_state state;
-	struct cache_object *object;	  // grows by being replaced; readers may hold former ones
-	int64_t length;			  // of its content; -1: not known
-	uint64_t filled;		  // of it
-	uint64_t in_memory;		  // of that; the rest is in the file
-	struct cache_file *file;	  // the spool's; NULL: all is in memory
-	struct cache_fetch_bounds bounds; // the fetcher's, as the spool
-	struct cache_spool *spool;
-	uint32_t readers;
-	// What is too much to be stored is lent to all readers, piece by piece.
-	uint32_t piece_number;
-	uint32_t pending; // readers who have not done with the piece
-	struct slice piece;
-	struct cache_interims interims;
-	struct cache_outcome outcome;
-	char detail[DETAIL_BYTES];
-};
+enum { SHARDS = 64 };
 
 static struct shard {
 	_Alignas(64) pthread_mutex_t lock;
@@ -72,7 +44,7 @@ static struct cache_fetch *fetch_new(const struct cache_wanted *wanted)
 	return fetch;
 }
 
-static void unref(struct cache_fetch *fetch)
+void cache_fetch_unref(struct cache_fetch *fetch)
 {
 	if (atomic_fetch_sub_explicit(&fetch->references, 1, memory_order_acq_rel) > 1)
 		return;
@@ -172,10 +144,8 @@ unsigned cache_fetch_readers(struct cache_fetch *fetch)
 
 // --- Waiting for each other
 
-// Suspends in the line until `holds` says so under the lock: 0, -ETIMEDOUT or -ECANCELED. Who changes what it
-// looks at calls all in the line afterwards.
-static int wait_until(struct cache_fetch *fetch, struct line *line, bool (*holds)(struct cache_fetch *, void *),
-		      void *argument, const char *what, int64_t deadline_ns)
+int cache_fetch_wait_until(struct cache_fetch *fetch, struct line *line, bool (*holds)(struct cache_fetch *, void *),
+			   void *argument, const char *what, int64_t deadline_ns)
 {
 	for (;;) {
 		struct line_place place = {0};
@@ -193,178 +163,6 @@ static int wait_until(struct cache_fetch *fetch, struct line *line, bool (*holds
 	}
 }
 
-static void call(struct line *line)
-{
-	if (!line_is_empty(line))
-		line_call_all(line);
-}
-
-// --- Those who read
-
-// With the lock held: true when the fetcher waits for this one and need not any more.
-static bool give_back_piece(struct cache_reader *reader)
-{
-	if (!reader->holds_piece)
-		return false;
-	reader->holds_piece = false;
-	return --reader->fetch->pending == 0;
-}
-
-static bool is_told(struct cache_fetch *fetch, void *argument)
-{
-	const struct cache_reader *reader = argument;
-	return fetch->state != CACHE_FETCH_ASKS || reader->interims < fetch->interims.count;
-}
-
-// With the lock held.
-static void look_again(struct cache_reader *reader)
-{
-	struct cache_fetch *fetch = reader->fetch;
-	reader->state = fetch->state;
-	reader->length = fetch->length;
-	if (reader->object == fetch->object)
-		return;
-	cache_object_unref(reader->object);
-	reader->object = fetch->object;
-	cache_object_ref(reader->object);
-}
-
-int cache_reader_wait(struct cache_reader *reader, int64_t deadline_ns)
-{
-	struct cache_fetch *fetch = reader->fetch;
-	int error = wait_until(fetch, &fetch->readers_line, is_told, reader, "answer of a fetch", deadline_ns);
-	if (error)
-		return error;
-	pthread_mutex_lock(&fetch->lock);
-	look_again(reader);
-	pthread_mutex_unlock(&fetch->lock);
-	return 0;
-}
-
-const struct response *cache_reader_interim(struct cache_reader *reader)
-{
-	struct cache_fetch *fetch = reader->fetch;
-	pthread_mutex_lock(&fetch->lock);
-	bool has_next = reader->interims < fetch->interims.count;
-	const struct response *interim = has_next ? fetch->interims.items[reader->interims++] : NULL;
-	pthread_mutex_unlock(&fetch->lock);
-	return interim;
-}
-
-static bool has_more(struct cache_fetch *fetch, void *argument)
-{
-	const struct cache_reader *reader = argument;
-	return reader->position < fetch->filled || reader->piece != fetch->piece_number ||
-	       fetch->state != CACHE_FETCH_FILLS;
-}
-
-struct file_read {
-	const struct cache_file *file;
-	uint64_t position, written;
-	char *block;
-	struct slice bytes;
-	int error;
-};
-
-static void read_waiting(void *argument)
-{
-	struct file_read *read = argument;
-	read->error =
-		cache_file_read_written(read->file, read->position, read->written, read->block, false, &read->bytes);
-}
-
-// What was written a moment ago is in the system's memory, as a rule.
-static int read_file(struct cache_reader *reader, const struct cache_file *file, uint64_t written,
-		     struct slice *ret_bytes)
-{
-	if (!reader->block && !(reader->block = malloc(CACHE_BLOCK_SIZE)))
-		return -EIO;
-	struct file_read read = {
-		.file = file, .position = reader->position, .written = written, .block = reader->block};
-	read.error = cache_file_read_written(file, reader->position, written, reader->block, true, &read.bytes);
-	if (read.error == -EAGAIN)
-		offload_surely(read_waiting, &read);
-	if (read.error)
-		return -EIO;
-	*ret_bytes = read.bytes;
-	reader->position += read.bytes.length;
-	return 0;
-}
-
-// What is there, when has_more told that something is.
-static int take_bytes(struct cache_reader *reader, struct slice *ret_bytes)
-{
-	struct cache_fetch *fetch = reader->fetch;
-	*ret_bytes = SLICE_EMPTY;
-	pthread_mutex_lock(&fetch->lock);
-	look_again(reader);
-	uint64_t filled = fetch->filled;
-	bool is_in_file = reader->position >= fetch->in_memory && reader->position < filled;
-	if (reader->position < fetch->in_memory) {
-		*ret_bytes =
-			slice_from(reader->object->body.data + reader->position, fetch->in_memory - reader->position);
-		reader->position = fetch->in_memory;
-	} else if (!is_in_file && reader->piece != fetch->piece_number) {
-		*ret_bytes = fetch->piece;
-		reader->piece = fetch->piece_number;
-		reader->holds_piece = true;
-	}
-	bool is_cut = !is_in_file && ret_bytes->length == 0 && fetch->state != CACHE_FETCH_WHOLE;
-	pthread_mutex_unlock(&fetch->lock);
-	if (is_in_file)
-		return read_file(reader, fetch->file, filled, ret_bytes);
-	return is_cut ? -EPIPE : 0;
-}
-
-int cache_reader_read(struct cache_reader *reader, struct slice *ret_bytes)
-{
-	struct cache_fetch *fetch = reader->fetch;
-	pthread_mutex_lock(&fetch->lock);
-	bool fetcher_may_go_on = give_back_piece(reader);
-	bool waits = !has_more(fetch, reader);
-	pthread_mutex_unlock(&fetch->lock);
-	if (fetcher_may_go_on)
-		call(&fetch->fetcher_line);
-	int error = waits ? wait_until(fetch, &fetch->readers_line, has_more, reader, "content of a fetch", FIBER_NEVER)
-			  : 0;
-	return error ? error : take_bytes(reader, ret_bytes);
-}
-
-int cache_reader_look(struct cache_reader *reader)
-{
-	struct cache_fetch *fetch = reader->fetch;
-	pthread_mutex_lock(&fetch->lock);
-	bool has_bytes = reader->position < fetch->filled || reader->piece != fetch->piece_number;
-	bool has_ended = fetch->state == CACHE_FETCH_WHOLE;
-	pthread_mutex_unlock(&fetch->lock);
-	return has_bytes ? 1 : has_ended ? -1 : 0;
-}
-
-const struct cache_outcome *cache_reader_outcome(const struct cache_reader *reader)
-{
-	return &reader->fetch->outcome;
-}
-
-void cache_reader_leave(struct cache_reader *reader)
-{
-	struct cache_fetch *fetch = reader->fetch;
-	if (!fetch)
-		return;
-	pthread_mutex_lock(&fetch->lock);
-	fetch->readers--;
-	// A piece that was lent to all, and that this one has not come to take, is given back unread.
-	bool is_owed = reader->holds_piece || reader->piece != fetch->piece_number;
-	reader->holds_piece = false;
-	bool fetcher_may_go_on = is_owed && --fetch->pending == 0;
-	pthread_mutex_unlock(&fetch->lock);
-	if (fetcher_may_go_on)
-		call(&fetch->fetcher_line);
-	cache_object_unref(reader->object);
-	free(reader->block);
-	unref(fetch);
-	*reader = (struct cache_reader){0};
-}
-
 // --- The one who fetches
 
 void cache_fetch_inform(struct cache_fetch *fetch, const struct response *interim)
@@ -372,7 +170,7 @@ void cache_fetch_inform(struct cache_fetch *fetch, const struct response *interi
 	pthread_mutex_lock(&fetch->lock);
 	cache_interims_add(&fetch->interims, interim);
 	pthread_mutex_unlock(&fetch->lock);
-	call(&fetch->readers_line);
+	cache_fetch_call(&fetch->readers_line);
 }
 
 void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length,
@@ -389,7 +187,7 @@ void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, 
 	fetch->length = length;
 	fetch->state = CACHE_FETCH_FILLS;
 	pthread_mutex_unlock(&fetch->lock);
-	call(&fetch->readers_line);
+	cache_fetch_call(&fetch->readers_line);
 }
 
 // Only the fetcher does, so it may read the object without the lock.
@@ -402,6 +200,15 @@ static void replace_object(struct cache_fetch *fetch, struct cache_object *objec
 	cache_object_unref(former);
 }
 
+bool cache_fetch_claim(struct cache_fetch *fetch, uint64_t room_bytes, uint64_t most_bytes)
+{
+	uint64_t more = room_bytes > fetch->claimed ? room_bytes - fetch->claimed : 0;
+	if (!cache_filling_claim(more, most_bytes))
+		return false;
+	fetch->claimed += more;
+	return true;
+}
+
 static int make_room(struct cache_fetch *fetch, uint64_t more)
 {
 	uint64_t room = fetch->object->room_bytes, most = fetch->bounds.memory_bytes;
@@ -409,6 +216,8 @@ static int make_room(struct cache_fetch *fetch, uint64_t more)
 		return 0;
 	while (room < fetch->filled + more)
 		room = room * 2 > most ? most : room * 2 + 1;
+	if (!cache_fetch_claim(fetch, room, fetch->bounds.filling_bytes))
+		return -ENOSPC;
 	struct slice so_far = slice_from(fetch->object->body.data, fetch->filled);
 	struct cache_object *grown = cache_object_with(fetch->object, so_far, room);
 	if (!grown)
@@ -419,8 +228,9 @@ static int make_room(struct cache_fetch *fetch, uint64_t more)
 
 static int fill_memory(struct cache_fetch *fetch, struct slice bytes)
 {
-	if (make_room(fetch, bytes.length) < 0)
-		return -ENOMEM;
+	int error = make_room(fetch, bytes.length);
+	if (error)
+		return error;
 	memcpy(cache_object_room(fetch->object) + fetch->filled, bytes.data, bytes.length);
 	pthread_mutex_lock(&fetch->lock);
 	fetch->in_memory = fetch->filled += bytes.length;
@@ -488,10 +298,10 @@ static int lend(struct cache_fetch *fetch, struct slice bytes)
 	pthread_mutex_unlock(&fetch->lock);
 	if (!read)
 		return -EPIPE;
-	call(&fetch->readers_line);
+	cache_fetch_call(&fetch->readers_line);
 	int error, outcome = 0;
-	while ((error = wait_until(fetch, &fetch->fetcher_line, is_given_back, NULL, "readers of a fetch",
-				   FIBER_NEVER)) != 0) {
+	while ((error = cache_fetch_wait_until(fetch, &fetch->fetcher_line, is_given_back, NULL, "readers of a fetch",
+					       FIBER_NEVER)) != 0) {
 		outcome = error;
 		(void)fiber_clear_cancel();
 	}
@@ -508,15 +318,18 @@ int cache_fetch_fill(struct cache_fetch *fetch, struct slice bytes)
 {
 	bool is_stored = may_store(fetch, bytes);
 	bool is_for_memory = !fetch->spool && bytes.length <= fetch->bounds.memory_bytes - fetch->filled;
-	if (is_stored && is_for_memory && fill_memory(fetch, bytes) < 0)
-		return -ENOMEM;
+	int error = is_stored && is_for_memory ? fill_memory(fetch, bytes) : 0;
+	if (error == -ENOMEM)
+		return error;
+	if (error == -ENOSPC)
+		is_for_memory = false;
 	if (is_stored && !is_for_memory)
-		is_stored = fill_file(fetch, bytes) == 0;
+		is_stored = fetch->bounds.disk && fill_file(fetch, bytes) == 0;
 	if (!is_stored) {
 		cache_fetch_hide(fetch);
 		return lend(fetch, bytes);
 	}
-	call(&fetch->readers_line);
+	cache_fetch_call(&fetch->readers_line);
 	return 0;
 }
 
@@ -566,7 +379,7 @@ static void note_outcome(struct cache_fetch *fetch, const struct cache_outcome *
 	fetch->outcome = *outcome;
 	if (!outcome->fault.detail)
 		return;
-	struct slice detail = slice_first(slice_from_string(outcome->fault.detail), DETAIL_BYTES - 1);
+	struct slice detail = slice_first(slice_from_string(outcome->fault.detail), CACHE_FETCH_DETAIL_BYTES - 1);
 	memcpy(fetch->detail, detail.data, detail.length);
 	fetch->outcome.fault.detail = fetch->detail;
 }
@@ -578,6 +391,7 @@ void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_state state, st
 	cache_fetch_hide(fetch);
 	cache_spool_free(fetch->spool);
 	fetch->spool = NULL;
+	cache_filling_release(fetch->claimed);
 	pthread_mutex_lock(&fetch->lock);
 	if (object && object != fetch->object) {
 		cache_object_unref(fetch->object);
@@ -591,6 +405,6 @@ void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_state state, st
 		note_outcome(fetch, outcome);
 	fetch->state = state;
 	pthread_mutex_unlock(&fetch->lock);
-	call(&fetch->readers_line);
-	unref(fetch);
+	cache_fetch_call(&fetch->readers_line);
+	cache_fetch_unref(fetch);
 }

@@ -96,20 +96,24 @@ struct cache_fetch_bounds {
 	uint64_t memory_bytes;	 // in memory
 	uint64_t most_bytes;	 // in all; what is more than memory_bytes goes to the disk
 	struct cache_disk *disk; // NULL: there is none, and most_bytes is memory_bytes
+	uint64_t filling_bytes;	 // of memory that all fetches have at once
 };
 
 // An interim answer (1xx), for those who wait and those who join before the answer is there. What is more than a few is
 // left out, as is what there is no memory for.
 void cache_fetch_inform(struct cache_fetch *fetch, const struct response *interim);
 
+// Claims room in memory for the content, of what all fetches may have: false when that is too much. Until the end.
+bool cache_fetch_claim(struct cache_fetch *fetch, uint64_t room_bytes, uint64_t most_bytes);
+
 // The answer's head: FILLS, with an object that nobody else has yet and without content; its room is for all of it,
 // when its length (-1: not known) is known and within memory_bytes. Takes the reference.
 void cache_fetch_answer(struct cache_fetch *fetch, struct cache_object *object, int64_t length,
 			const struct cache_fetch_bounds *bounds);
 
-// More of the content: 0. May suspend: what goes to the disk is written first, and what is more than may be stored goes
-// on for those who read already, but no faster than they take it. -EPIPE when nobody reads what is not stored either;
-// -ECANCELED; -ENOMEM.
+// More of the content: 0. May suspend: what goes to the disk is written first, and what is more than may be stored, or
+// than there is memory for, goes on for those who read already, but no faster than they take it. -EPIPE when nobody
+// reads what is not stored either; -ECANCELED; -ENOMEM.
 int cache_fetch_fill(struct cache_fetch *fetch, struct slice bytes);
 
 // The trailers behind the content, once all of that has come: who takes them reads them from the object at the end.

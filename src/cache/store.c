@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 64, FIRST_SLOTS = 64, GHOSTS = 1024, HITS_MAX = 3, SMALL_SHARE = 10, SWEEP_STEP = 64, USES = 16384 };
+enum { SHARD_BITS_MAX = 6, FIRST_SLOTS = 64, HITS_MAX = 3, SMALL_SHARE = 10, SWEEP_STEP = 64, USES = 16384 };
+
+// A shard has so much, where there is so much, lest large objects find no room in any.
+static const uint64_t shard_bytes = UINT64_C(16) * 1024 * 1024;
 
 struct queue {
 	struct list_link objects; // newest first
@@ -18,10 +21,10 @@ struct queue {
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
 	uint64_t *slots;	    // an object each, with a tag; 0: empty
+	uint64_t *ghosts;	    // behind them, as many: hashes of those that left the small queue unasked
 	uint32_t slot_count, count; // of slots a power of two
 	struct queue small, main;
 	uint64_t found, missed;
-	uint64_t ghosts[GHOSTS]; // hashes of those that left the small queue unasked
 };
 
 struct cache_store {
@@ -29,29 +32,40 @@ struct cache_store {
 	_Atomic uint64_t budget_bytes;
 	struct cache_purges purges;
 	_Atomic uint64_t uses[USES]; // a hash, but for its last byte, which counts
-	struct shard shards[SHARDS];
+	unsigned shard_bits, shard_count;
+	struct shard shards[1 << SHARD_BITS_MAX]; // the first shard_count are used
 };
 
 static struct shard *shard_of(struct cache_store *store, uint64_t hash)
 {
-	return &store->shards[hash >> 58];
+	return &store->shards[hash >> (64 - store->shard_bits)];
 }
 
 // --- Making
 
+static bool make_table(struct shard *shard, uint32_t slot_count)
+{
+	uint64_t *slots = calloc(slot_count, 2 * sizeof *slots);
+	if (!slots)
+		return false;
+	shard->slots = slots;
+	shard->ghosts = slots + slot_count;
+	shard->slot_count = slot_count;
+	shard->count = 0;
+	return true;
+}
+
 static bool shard_init(struct shard *shard)
 {
-	*shard = (struct shard){.slot_count = FIRST_SLOTS};
+	*shard = (struct shard){0};
 	pthread_mutex_init(&shard->lock, NULL);
 	list_init(&shard->small.objects);
 	list_init(&shard->main.objects);
-	shard->slots = calloc(FIRST_SLOTS, sizeof *shard->slots);
-	return shard->slots != NULL;
+	return make_table(shard, FIRST_SLOTS);
 }
 
 struct cache_store *cache_store_new(uint64_t budget_bytes)
 {
-	_Static_assert(SHARDS == 1 << (64 - 58), "a shard for each of the first bits of a hash");
 	struct cache_store *store = aligned_alloc(64, sizeof *store);
 	if (!store)
 		return NULL;
@@ -59,8 +73,12 @@ struct cache_store *cache_store_new(uint64_t budget_bytes)
 	atomic_init(&store->budget_bytes, budget_bytes);
 	cache_purges_init(&store->purges);
 	memset(store->uses, 0, sizeof store->uses);
+	store->shard_bits = 1;
+	while (store->shard_bits < SHARD_BITS_MAX && budget_bytes >> (store->shard_bits + 1) >= shard_bytes)
+		store->shard_bits++;
+	store->shard_count = 1U << store->shard_bits;
 	bool whole = true;
-	for (unsigned i = 0; i < SHARDS; i++)
+	for (unsigned i = 0; i < store->shard_count; i++)
 		whole = shard_init(&store->shards[i]) && whole;
 	if (whole)
 		return store;
@@ -76,7 +94,7 @@ static void queue_clear(struct queue *queue)
 
 void cache_store_free(struct cache_store *store)
 {
-	for (unsigned i = 0; i < SHARDS; i++) {
+	for (unsigned i = 0; i < store->shard_count; i++) {
 		struct shard *shard = &store->shards[i];
 		queue_clear(&shard->small);
 		queue_clear(&shard->main);
@@ -93,9 +111,19 @@ void cache_store_set_budget(struct cache_store *store, uint64_t budget_bytes)
 		atomic_store_explicit(&store->budget_bytes, budget_bytes, memory_order_relaxed);
 }
 
+uint64_t cache_store_budget(const struct cache_store *store)
+{
+	return atomic_load_explicit(&store->budget_bytes, memory_order_relaxed);
+}
+
+static uint64_t shard_budget(const struct cache_store *store)
+{
+	return cache_store_budget(store) >> store->shard_bits;
+}
+
 uint64_t cache_store_largest(const struct cache_store *store)
 {
-	return atomic_load_explicit(&store->budget_bytes, memory_order_relaxed) / SHARDS;
+	return shard_budget(store) / 2;
 }
 
 uint64_t cache_store_hash(const struct cache_store *store, struct slice key)
@@ -132,6 +160,11 @@ static uint32_t home_of(const struct shard *shard, uint64_t hash)
 	return (uint32_t)hash & (shard->slot_count - 1);
 }
 
+static uint64_t *ghost_of(struct shard *shard, uint64_t hash)
+{
+	return &shard->ghosts[home_of(shard, hash)];
+}
+
 static uint32_t after(const struct shard *shard, uint32_t slot)
 {
 	return (slot + 1) & (shard->slot_count - 1);
@@ -166,16 +199,15 @@ static bool make_slot(struct shard *shard)
 {
 	if (shard->count + 1 <= shard->slot_count / 3 * 2)
 		return true;
-	struct shard larger = {.slot_count = shard->slot_count * 2};
-	larger.slots = calloc(larger.slot_count, sizeof *larger.slots);
-	if (!larger.slots)
-		return shard->count + 1 < shard->slot_count;
-	for (uint32_t slot = 0; slot < shard->slot_count; slot++)
-		if (shard->slots[slot])
-			insert(&larger, object_in(shard->slots[slot]));
-	free(shard->slots);
-	shard->slots = larger.slots;
-	shard->slot_count = larger.slot_count;
+	struct shard former = *shard;
+	if (!make_table(shard, former.slot_count * 2))
+		return former.count + 1 < former.slot_count;
+	for (uint32_t slot = 0; slot < former.slot_count; slot++) {
+		if (former.slots[slot])
+			insert(shard, object_in(former.slots[slot]));
+		*ghost_of(shard, former.ghosts[slot]) = former.ghosts[slot];
+	}
+	free(former.slots);
 	return true;
 }
 
@@ -223,11 +255,6 @@ static struct cache_object *find(struct shard *shard, struct slice key, uint64_t
 }
 
 // --- Eviction
-
-static uint64_t *ghost_of(struct shard *shard, uint64_t hash)
-{
-	return &shard->ghosts[hash / FIRST_SLOTS % GHOSTS];
-}
 
 static struct cache_object *oldest(struct queue *queue)
 {
@@ -307,9 +334,8 @@ struct cache_object *cache_store_find(struct cache_store *store, struct slice ke
 bool cache_store_put(struct cache_store *store, struct cache_object *object, const struct fields *request)
 {
 	struct shard *shard = shard_of(store, object->hash);
-	uint64_t budget_bytes = cache_store_largest(store);
 	struct cache_object *former;
-	bool fits = !object->file && object->size_bytes <= budget_bytes;
+	bool fits = !object->file && object->size_bytes <= cache_store_largest(store);
 	bool in_main = false;
 	pthread_mutex_lock(&shard->lock);
 	while ((former = find(shard, object->key, object->hash, object->variant, request))) {
@@ -324,7 +350,7 @@ bool cache_store_put(struct cache_store *store, struct cache_object *object, con
 		insert(shard, object);
 		enqueue(shard, object, in_main);
 	}
-	make_room(shard, budget_bytes);
+	make_room(shard, shard_budget(store));
 	pthread_mutex_unlock(&shard->lock);
 	return fits;
 }
@@ -413,7 +439,7 @@ static unsigned sweep(struct cache_store *store, struct shard *shard)
 int64_t cache_store_sweep(struct cache_store *store)
 {
 	int64_t count = 0;
-	for (unsigned i = 0; i < SHARDS; i++)
+	for (unsigned i = 0; i < store->shard_count; i++)
 		count += sweep(store, &store->shards[i]);
 	return count;
 }
@@ -421,7 +447,7 @@ int64_t cache_store_sweep(struct cache_store *store)
 void cache_store_visit(struct cache_store *store, void (*visit)(struct cache_object *object, void *argument),
 		       void *argument)
 {
-	for (unsigned i = 0; i < SHARDS; i++) {
+	for (unsigned i = 0; i < store->shard_count; i++) {
 		struct shard *shard = &store->shards[i];
 		pthread_mutex_lock(&shard->lock);
 		for (uint32_t slot = 0; slot < shard->slot_count; slot++)
@@ -445,7 +471,7 @@ void cache_store_read_status(struct cache_store *store, struct cache_store_statu
 {
 	struct cache_store_status status = {.budget_bytes =
 						    atomic_load_explicit(&store->budget_bytes, memory_order_relaxed)};
-	for (unsigned i = 0; i < SHARDS; i++) {
+	for (unsigned i = 0; i < store->shard_count; i++) {
 		struct shard *shard = &store->shards[i];
 		pthread_mutex_lock(&shard->lock);
 		status.objects += shard->count;

@@ -14,13 +14,13 @@
 
 struct cache_store;
 
-// NULL when memory is out.
+// In so many shards that each has 16 MiB, and at least two. NULL when memory is out.
 struct cache_store *cache_store_new(uint64_t budget_bytes);
 
 // Gives back its references; whoever still holds one goes on.
 void cache_store_free(struct cache_store *store);
 
-// What is too much goes with the next responses that come.
+// What is too much goes with the next responses that come. The shards stay as many as they are.
 void cache_store_set_budget(struct cache_store *store, uint64_t budget_bytes);
 
 // What the hash of a key is here.
@@ -31,7 +31,9 @@ uint64_t cache_store_hash(const struct cache_store *store, struct slice key);
 struct cache_object *cache_store_find(struct cache_store *store, struct slice key, uint64_t hash, uint64_t variant,
 				      const struct fields *request);
 
-// No object of more bytes is stored.
+uint64_t cache_store_budget(const struct cache_store *store);
+
+// No object of more bytes is stored: half of what a shard has, which is an eighth of 64 MiB.
 uint64_t cache_store_largest(const struct cache_store *store);
 
 // Puts one in, in the place of those that would have answered the same request (whose fields are

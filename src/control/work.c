@@ -10,6 +10,7 @@
 #include "exchange/snapshot.h"
 #include "fiber/offload.h"
 #include "handlers/access_state.h"
+#include "handlers/cache.h"
 #include "handlers/cache_disk.h"
 #include "net/fetch.h"
 #include "observe/access_log.h"
@@ -210,6 +211,7 @@ static bool activate(struct snapshot *snapshot, char failure[HANDOFF_TEXT_MAX])
 			return false;
 		}
 	}
+	cache_memory_prepare(snapshot);
 	if (!cache_disk_prepare(snapshot, failure, HANDOFF_TEXT_MAX))
 		return false;
 	if (!access_state_use(snapshot, failure, HANDOFF_TEXT_MAX)) {
@@ -279,6 +281,7 @@ static bool use(struct work *work, struct snapshot *snapshot, unsigned threads, 
 		cache_disk_discard();
 		return false;
 	}
+	cache_memory_use(snapshot);
 	cache_disk_use(snapshot);
 	swap_snapshot(work, snapshot);
 	close_unwanted_ports(work);

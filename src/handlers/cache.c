@@ -93,7 +93,7 @@ static struct caching *begin(struct exchange *exchange, const struct cache_confi
 		return NULL;
 	caching->exchange = exchange;
 	caching->config = config;
-	caching->store = cache_store_of(exchange);
+	caching->store = cache_shared_store();
 	caching->key = cache_key(exchange, &config->key);
 	if (!caching->store || !caching->key.data ||
 	    !cache_key_variant(exchange, config, caching->store, &caching->variant))

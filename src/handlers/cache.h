@@ -8,13 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct exchange;
+struct snapshot;
 
 // The store, made at first use. NULL when memory is out.
 struct cache_store *cache_shared_store(void);
 
-// The same, with the budget of the configuration that the exchange began with.
-struct cache_store *cache_store_of(const struct exchange *exchange);
+// Before a configuration is put to work, and when it is: the store has the memory that it says. By one thread alone.
+void cache_memory_prepare(const struct snapshot *snapshot);
+void cache_memory_use(const struct snapshot *snapshot);
 
 // Forgets what is stored for the key, in memory and on the disk, and what is being fetched; how many variants were
 // stored. May suspend.

@@ -102,9 +102,8 @@ static const struct config_key cache_keys[] = {
 	{"override", CONFIG_BOOL, offsetof(struct cache_config, override), "false",
 	 "`ttl` counts whatever answers say of their freshness; not for those that are private or not to be stored"},
 	{"max_object", CONFIG_SIZE, offsetof(struct cache_config, max_object_bytes), "1MiB",
-	 "answers with more content are not stored; what is more than a sixty-fourth of `cache_memory` needs "
-	 "`cache_disk`",
-	 .min = 1, .max = INT64_C(1) << 40},
+	 "answers with more content are not stored; what is more than 7 MiB needs `cache_disk`, as a rule", .min = 1,
+	 .max = INT64_C(1) << 40},
 	{"ignore_set_cookie", CONFIG_BOOL, offsetof(struct cache_config, ignore_set_cookie), "false",
 	 "answers that set cookies are stored, too, without the cookies; else they are taken for one visitor's alone"},
 	{"status", CONFIG_BOOL, offsetof(struct cache_config, status), "false",

@@ -317,16 +317,15 @@ struct cache_fetch_bounds fetching_bounds(const struct cache_config *config, con
 	uint64_t most = (uint64_t)config->max_object_bytes;
 	uint64_t largest = cache_store_largest(store), memory = largest - largest / 16;
 	memory = memory < most ? memory : most;
-	return (struct cache_fetch_bounds){memory, disk ? most : memory, disk};
+	return (struct cache_fetch_bounds){memory, disk ? most : memory, disk, cache_store_budget(store)};
 }
 
-// With room for all of it, or some to begin with.
-static struct cache_object *make_empty(const struct fetching *fetching, unsigned status, const struct fields *fields,
-				       int64_t length, uint64_t memory_bytes)
+// Room in memory for all of it, or some to begin with.
+static uint64_t first_room(int64_t length, uint64_t memory_bytes)
 {
-	uint64_t first = memory_bytes < ROOM_FIRST ? memory_bytes : ROOM_FIRST;
-	uint64_t room = length < 0 ? first : (uint64_t)length <= memory_bytes ? (uint64_t)length : 0;
-	return make_object(fetching, status, fields, SLICE_EMPTY, room);
+	if (length >= 0)
+		return (uint64_t)length <= memory_bytes ? (uint64_t)length : 0;
+	return memory_bytes < ROOM_FIRST ? memory_bytes : ROOM_FIRST;
 }
 
 // RFC 9111 section 3.3: what came of an answer that broke off is of use to whoever asks for the rest of the same.
@@ -358,13 +357,23 @@ static void store(struct fetching *fetching, unsigned status, const struct field
 {
 	struct cache_fetch_bounds bounds =
 		fetching_bounds(fetching->order.config, fetching->order.store, fetching->disk);
-	if (status == 206)
-		bounds = (struct cache_fetch_bounds){bounds.memory_bytes, bounds.memory_bytes, NULL};
+	if (status == 206) {
+		bounds.most_bytes = bounds.memory_bytes;
+		bounds.disk = NULL;
+	}
 	if (content->length >= 0 && (uint64_t)content->length > bounds.most_bytes) {
 		refuse(fetching, CACHE_TOO_LARGE);
 		return;
 	}
-	struct cache_object *object = make_empty(fetching, status, fields, content->length, bounds.memory_bytes);
+	uint64_t room = first_room(content->length, bounds.memory_bytes);
+	if (!cache_fetch_claim(fetching->order.fetch, room, bounds.filling_bytes)) {
+		if (!bounds.disk) {
+			refuse(fetching, CACHE_NO_MEMORY);
+			return;
+		}
+		bounds.memory_bytes = room = 0;
+	}
+	struct cache_object *object = make_object(fetching, status, fields, SLICE_EMPTY, room);
 	if (!object || !give_left_out(fetching)) {
 		cache_object_unref(object);
 		refuse(fetching, CACHE_NO_MEMORY);

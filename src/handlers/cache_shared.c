@@ -20,11 +20,12 @@
 enum { KEY_MAX = 16 * 1024 };
 
 static pthread_once_t store_once = PTHREAD_ONCE_INIT;
+static uint64_t first_budget_bytes = BUDGET_STANDARD;
 static struct cache_store *store;
 
 static void make_store(void)
 {
-	store = cache_store_new(BUDGET_STANDARD);
+	store = cache_store_new(first_budget_bytes);
 }
 
 struct cache_store *cache_shared_store(void)
@@ -43,13 +44,23 @@ const struct top_section_type cache_memory_section = {
 		.form = "a size such as 64MiB or 2GiB"},
 };
 
-struct cache_store *cache_store_of(const struct exchange *exchange)
+static uint64_t budget_of(const struct snapshot *snapshot)
 {
-	const int64_t *budget_bytes = snapshot_section(exchange->snapshot, &cache_memory_section);
+	const int64_t *bytes = snapshot_section(snapshot, &cache_memory_section);
+	return bytes ? (uint64_t)*bytes : BUDGET_STANDARD;
+}
+
+void cache_memory_prepare(const struct snapshot *snapshot)
+{
+	if (!store)
+		first_budget_bytes = budget_of(snapshot);
+}
+
+void cache_memory_use(const struct snapshot *snapshot)
+{
 	struct cache_store *shared = cache_shared_store();
-	if (shared && budget_bytes)
-		cache_store_set_budget(shared, (uint64_t)*budget_bytes);
-	return shared;
+	if (shared)
+		cache_store_set_budget(shared, budget_of(snapshot));
 }
 
 void cache_read_status(struct cache_store_status *ret_status)

@@ -175,3 +175,14 @@ def test_vary_of_very_many_names_is_not_stored(cached):
     assert usher.get("/", "X-A: " + "x" * 4000).get("Cache-Status") == "usher; hit"
     site.fields[1] = "Vary: " + ", ".join(["X-A"] * 65)
     assert [usher.get("/b", "X-A: x").body for _ in range(2)] == [b"2", b"3"]
+
+
+def test_the_largest_that_max_object_allows_has_room_in_memory(cached):
+    usher, site = cached("Cache-Control: max-age=600", body="x" * (1 << 20))
+    for _ in range(2):
+        answer = usher.get()
+        assert len(answer.body) == 1 << 20
+    assert answer.get("Cache-Status") == "usher; hit" and len(site.asked) == 1
+    site.body += "x"
+    usher.get("/more")
+    assert usher.get("/more").get("Cache-Status") == 'usher; fwd=miss; detail="max_object"'

@@ -223,3 +223,28 @@ def test_what_was_not_for_others_is_not_waited_for(cached):
     passed = usher.get()
     assert passed.body == b"8" and passed.get("Cache-Status") == "usher; fwd=miss"
     assert twice(usher) == (b"9", b"9")
+
+
+def test_what_is_being_fetched_has_a_bound_in_memory(cached):
+    """As much as the store may have: what is beyond goes to who asked, whole, and is not stored."""
+    going, begun = threading.Event(), []
+    body = "x" * 200_000
+
+    def answer(connection):
+        while connection.read_request() is not None:
+            connection.send(f"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {len(body)}\r\n\r\n{body[:1000]}")
+            begun.append(1)
+            assert going.wait(30)
+            connection.send(body[1000:])
+    usher = cached.stage.usher(CONFIG + "cache_memory: 1MiB\n", ORIGIN=cached.stage.origin(answer), CACHE="{status: true}")
+    clients = [usher.connect() for _ in range(8)]
+    for number, client in enumerate(clients):
+        client.request("GET", f"/{number}")
+    eventually(lambda: len(begun) == len(clients))
+    going.set()
+    answers = [client.response() for client in clients]
+    assert all(answer.body.decode() == body for answer in answers)
+    assert sorted(answer.get("Cache-Status") for answer in answers) == 3 * ['usher; fwd=miss; detail="cache_memory"'] + 5 * ["usher; fwd=miss; stored"]
+    assert clients[0].ask("GET", "/again").get("Cache-Status") == "usher; fwd=miss; stored"
+    for client in clients:
+        client.close()

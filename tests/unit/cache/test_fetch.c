@@ -1,6 +1,7 @@
 // Fetches: one at a time for each key, read by all as it comes, over several threads; also under ThreadSanitizer.
 #include "base/check.h"
 #include "cache/fetch.h"
+#include "cache/filling.h"
 #include "cmocka_all.h"
 #include "fiber/fiber.h"
 #include "fiber/kernel.h"
@@ -16,7 +17,7 @@ enum { THREADS = 3, FIBERS = 20, ROUNDS = 30, KEYS = 3, PIECES = 10, PIECE = 100
 
 static const struct slice keys[KEYS] = {{"http://a/", 9}, {"http://a/b", 10}, {"http://b/", 9}};
 static const struct fields none;
-static const struct cache_fetch_bounds bounds = {.memory_bytes = MOST, .most_bytes = MOST};
+static const struct cache_fetch_bounds bounds = {.memory_bytes = MOST, .most_bytes = MOST, .filling_bytes = UINT64_MAX};
 static char content[PIECES * PIECE];
 static _Atomic unsigned fetching[KEYS], fetches, whole, cut, passed, failed, failures;
 
@@ -254,6 +255,32 @@ static void nobody_reads(void **state)
 	run(fill_for_nobody);
 }
 
+// All fetches have so much memory together; what is more goes on to those who read, and is not stored.
+static void fill_beyond_all(void *argument)
+{
+	static const struct cache_fetch_bounds tight = {
+		.memory_bytes = MOST, .most_bytes = MOST, .filling_bytes = MOST};
+	struct cache_reader first, second;
+	struct cache_fetch *one = join_first(&first, 0), *other = join_first(&second, 1);
+	check(cache_fetch_claim(one, MOST - 1000, MOST));
+	check(!cache_fetch_claim(other, 1001, MOST));
+	cache_fetch_answer(other, make_object(1, 100), -1, &tight);
+	cache_reader_leave(&second);
+	check(cache_fetch_fill(other, slice_from(content, 100)) == 0);
+	check(cache_fetch_fill(other, slice_from(content, PIECE)) == -EPIPE);
+	cache_fetch_end(other, CACHE_FETCH_CUT, NULL, NULL);
+	cache_fetch_end(one, CACHE_FETCH_PASSES, NULL, NULL);
+	cache_reader_leave(&first);
+	check(cache_filling_claim(MOST, MOST));
+	check(!cache_filling_claim(1, MOST));
+	cache_filling_release(MOST);
+}
+
+static void fetches_have_so_much_memory(void **state)
+{
+	run(fill_beyond_all);
+}
+
 static void forget(void *argument)
 {
 	struct cache_reader first, other, alone, again;
@@ -288,6 +315,7 @@ int main(void)
 		cmocka_unit_test(all_read_what_one_fetches),
 		cmocka_unit_test(who_leaves_leaves_nothing_behind),
 		cmocka_unit_test(nobody_reads),
+		cmocka_unit_test(fetches_have_so_much_memory),
 		cmocka_unit_test(what_is_forgotten_is_not_joined),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

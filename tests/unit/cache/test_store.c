@@ -152,7 +152,7 @@ static void holds_its_budget(void **state)
 	assert_in_range(status.objects, 400, 900);
 	// One that no shard could hold is not stored, and pushes nothing out.
 	uint64_t before = status.objects;
-	put("large", "X: y", "", 1 << 15);
+	put("large", "X: y", "", (1 << 18) + 1);
 	cache_store_read_status(store, &status);
 	assert_true(status.objects <= before);
 	assert_false(has("large"));
