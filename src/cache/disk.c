@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "cache/disk_local.h"
+#include "cache/vary.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "cache/fetch_local.h"
 #include "cache/filling.h"
+#include "cache/vary.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 

@@ -1,6 +1,7 @@
 #include "cache/object.h"
 
 #include "base/check.h"
+#include "cache/vary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,18 +42,12 @@ static bool next_varying(const struct fields *response, uint32_t *at, struct sli
 	}
 }
 
-// An object remembers also that a field was not there: it has no value then.
-static bool is_there(const struct field *field, struct slice name)
-{
-	return field->value.data && slice_equal_nocase(field->name, name);
-}
-
 // The values of all fields with the name count as one list (RFC 9110 section 5.3).
 static size_t combined_length(const struct fields *fields, struct slice name)
 {
 	size_t length = 0;
 	for (uint32_t i = 0; i < fields->count; i++)
-		if (is_there(&fields->items[i], name))
+		if (cache_vary_has(&fields->items[i], name))
 			length += (length ? 2 : 0) + fields->items[i].value.length;
 	return length;
 }
@@ -101,7 +96,7 @@ static void put_varying(struct builder *builder, const struct fields *request, s
 	const char *from = builder->text;
 	bool found = false;
 	for (uint32_t i = 0; i < request->count; i++) {
-		if (!is_there(&request->items[i], name))
+		if (!cache_vary_has(&request->items[i], name))
 			continue;
 		if (found)
 			(void)put(builder, SLICE(", "));
@@ -203,6 +198,16 @@ struct slice cache_object_value(const struct cache_object *object, enum field_id
 		if (packed[i].id == id)
 			return cache_object_field(object, i).value;
 	return (struct slice){0};
+}
+
+struct slice cache_object_varying(const struct cache_object *object, enum field_id id)
+{
+	for (uint32_t i = object->field_count; i < object->field_count + object->vary_count; i++) {
+		struct field field = cache_object_field(object, i);
+		if (field.id == id && field.value.data)
+			return field.value;
+	}
+	return SLICE_EMPTY;
 }
 
 static void unpack(const struct cache_object *object, uint32_t from, uint32_t count, struct fields *to)
@@ -423,104 +428,4 @@ struct cache_object *cache_object_with_trailers(const struct cache_object *objec
 struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes)
 {
 	return same(object, (struct renewal){.body = body, .room_bytes = room_bytes});
-}
-
-// --- Vary
-
-// Compares the list of all values, as it was put together when the object was made.
-static bool is_combined(const struct fields *fields, const struct field *stored)
-{
-	struct slice rest = stored->value;
-	bool found = false;
-	for (uint32_t i = 0; i < fields->count; i++) {
-		const struct field *field = &fields->items[i];
-		if (!is_there(field, stored->name))
-			continue;
-		if (found && !slice_starts_with(rest, SLICE(", ")))
-			return false;
-		rest = slice_after(rest, found ? 2 : 0);
-		if (!slice_starts_with(rest, field->value))
-			return false;
-		rest = slice_after(rest, field->value.length);
-		found = true;
-	}
-	return found == (stored->value.data != NULL) && rest.length == 0;
-}
-
-// Lists whose members are words and weights: blanks and case do not count in them, nor how they are spread over fields.
-static bool is_list(enum field_id id)
-{
-	return id == FIELD_ACCEPT || id == FIELD_ACCEPT_ENCODING || id == FIELD_ACCEPT_LANGUAGE;
-}
-
-static bool next_char(struct slice *rest, char *ret_char)
-{
-	while (rest->length > 0 && (rest->data[0] == ' ' || rest->data[0] == '\t'))
-		*rest = slice_after(*rest, 1);
-	*ret_char = rest->length > 0 ? ascii_lower(rest->data[0]) : '\0';
-	*rest = slice_after(*rest, 1);
-	return *ret_char != '\0';
-}
-
-static bool is_same_member(struct slice a, struct slice b)
-{
-	char in_a, in_b;
-	bool more;
-	do {
-		more = next_char(&a, &in_a);
-		(void)next_char(&b, &in_b);
-	} while (more && in_a == in_b);
-	return in_a == in_b;
-}
-
-static bool next_list_member(const struct fields *fields, struct slice name, uint32_t *at, struct slice *rest,
-			     struct slice *ret_member)
-{
-	while (!slice_next_member(rest, ret_member)) {
-		while (*at < fields->count && !is_there(&fields->items[*at], name))
-			++*at;
-		if (*at == fields->count)
-			return false;
-		*rest = fields->items[(*at)++].value;
-	}
-	return true;
-}
-
-static bool is_same_list(const struct fields *fields, const struct field *stored)
-{
-	struct slice stored_rest = stored->value, rest = SLICE_EMPTY, wanted, member;
-	uint32_t at = 0;
-	for (;;) {
-		bool more_stored = slice_next_member(&stored_rest, &wanted);
-		bool more = next_list_member(fields, stored->name, &at, &rest, &member);
-		if (more != more_stored || !more)
-			return more == more_stored;
-		if (!is_same_member(wanted, member))
-			return false;
-	}
-}
-
-// Whether it is there counts, whatever it holds.
-static bool is_same_there(const struct fields *fields, const struct field *stored)
-{
-	bool found = false;
-	for (uint32_t i = 0; i < fields->count && !found; i++)
-		found = is_there(&fields->items[i], stored->name);
-	return found == (stored->value.data != NULL);
-}
-
-static bool matches(const struct fields *request, const struct field *stored)
-{
-	return is_combined(request, stored) ||
-	       (is_list(stored->id) && is_same_there(request, stored) && is_same_list(request, stored));
-}
-
-bool cache_object_matches(const struct cache_object *object, const struct fields *request)
-{
-	for (uint32_t i = 0; i < object->vary_count; i++) {
-		struct field stored = cache_object_field(object, object->field_count + i);
-		if (!matches(request, &stored))
-			return false;
-	}
-	return true;
 }

@@ -107,9 +107,6 @@ struct cache_object *cache_object_with_trailers(const struct cache_object *objec
 // The same with the content and room for so much of it.
 struct cache_object *cache_object_with(const struct cache_object *object, struct slice body, size_t room_bytes);
 
-// Whether it answers a request with these fields, as far as its Vary tells (RFC 9111 section 4.1).
-bool cache_object_matches(const struct cache_object *object, const struct fields *request);
-
 // Where its body is, for who makes it.
 static inline char *cache_object_room(struct cache_object *object)
 {
@@ -141,6 +138,9 @@ static inline struct field cache_object_field(const struct cache_object *object,
 
 // The value of the response's first field with the id; .data is NULL when there is none.
 struct slice cache_object_value(const struct cache_object *object, enum field_id id);
+
+// The value that a request's field had which Vary names, lent; SLICE_EMPTY: it was not there, or Vary does not name it.
+struct slice cache_object_varying(const struct cache_object *object, enum field_id id);
 
 // All fields of the response, lent, in a list of the arena's. False when memory is out.
 bool cache_object_fields(const struct cache_object *object, struct arena *arena, struct fields *ret_fields);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "cache/vary.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -254,6 +255,19 @@ static struct cache_object *find(struct shard *shard, struct slice key, uint64_t
 	return NULL;
 }
 
+// A plain answer beside which there is the same with a content coding from now on.
+static struct cache_object *find_outdone(const struct shard *shard, const struct cache_object *object)
+{
+	uint32_t slot = home_of(shard, object->hash);
+	for (; shard->slots[slot]; slot = after(shard, slot)) {
+		struct cache_object *other = object_in(shard->slots[slot]);
+		if (is_tagged(shard->slots[slot], object->hash) && is_for(other, object->key, object->hash) &&
+		    cache_object_outdoes(object, other))
+			return other;
+	}
+	return NULL;
+}
+
 // --- Eviction
 
 static struct cache_object *oldest(struct queue *queue)
@@ -338,7 +352,8 @@ bool cache_store_put(struct cache_store *store, struct cache_object *object, con
 	bool fits = !object->file && object->size_bytes <= cache_store_largest(store);
 	bool in_main = false;
 	pthread_mutex_lock(&shard->lock);
-	while ((former = find(shard, object->key, object->hash, object->variant, request))) {
+	while ((former = find(shard, object->key, object->hash, object->variant, request)) ||
+	       (former = find_outdone(shard, object))) {
 		in_main |= former->is_main;
 		drop(shard, former);
 	}

@@ -5,6 +5,7 @@
 #include "cache/object.h"
 #include "cache/storable.h"
 #include "cache/store.h"
+#include "cache/vary.h"
 #include "exchange/exchange.h"
 #include "fiber/fiber.h"
 #include "handlers/cache_answer.h"
@@ -251,7 +252,8 @@ static void pass(struct caching *caching)
 		tell_forwarded(caching, "");
 		return;
 	}
-	if (exchange_request(exchange)->method == METHOD_HEAD && caching->object)
+	if (exchange_request(exchange)->method == METHOD_HEAD && caching->object &&
+	    cache_object_undoes(caching->object, &caching->request) == CODING_IDENTITY)
 		freshen(caching);
 	cache_judge(&caching->asked, exchange_response(exchange), &judgement);
 	if (judgement.verdict != CACHE_MAY_STORE)

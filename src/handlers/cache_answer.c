@@ -1,6 +1,8 @@
 #include "handlers/cache_answer.h"
 
+#include "cache/vary.h"
 #include "handlers/cache_condition.h"
+#include "handlers/cache_decode.h"
 #include "handlers/cache_parts.h"
 #include "handlers/cache_stream.h"
 #include "http/body.h"
@@ -39,9 +41,9 @@ static bool copy_fields(struct exchange *exchange, const struct cache_object *ob
 	return true;
 }
 
-// The head, and what is_304 decides: whether the visitor has it already.
+// The head, without the coding, and what is_304 decides: whether the visitor has it already.
 static bool begin(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
-		  bool is_fetched, int64_t now_s, bool *ret_is_304)
+		  enum coding coding, bool is_fetched, int64_t now_s, bool *ret_is_304)
 {
 	struct cache_validators validators = cache_object_validators(object);
 	bool is_304 =
@@ -57,15 +59,22 @@ static bool begin(struct exchange *exchange, const struct fields *request, const
 	if (!copy_fields(exchange, object, is_304) || (has_age && !add_age(exchange, object, now_s)))
 		return false;
 	*ret_is_304 = is_304;
-	return true;
+	return coding == CODING_IDENTITY || cache_decode_head(exchange);
+}
+
+static bool undo(struct exchange *exchange, enum coding coding)
+{
+	return coding == CODING_IDENTITY || cache_decode_body(exchange, coding);
 }
 
 static bool answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 		   int64_t now_s)
 {
+	enum coding coding = cache_object_undoes(object, request);
 	bool is_304;
-	return begin(exchange, request, object, false, now_s, &is_304) &&
-	       (is_304 || cache_parts_choose(exchange, request, object, now_s));
+	if (!begin(exchange, request, object, coding, false, now_s, &is_304))
+		return false;
+	return is_304 || (cache_parts_choose(exchange, request, object, now_s) && undo(exchange, coding));
 }
 
 void cache_answer(struct exchange *exchange, const struct fields *request, const struct cache_object *object,
@@ -86,13 +95,14 @@ static bool answer_stream(struct exchange *exchange, const struct fields *reques
 			  int64_t now_s)
 {
 	struct response *response = exchange_response(exchange);
+	enum coding coding = cache_object_undoes(reader->object, request);
 	bool is_304;
-	if (!begin(exchange, request, reader->object, true, now_s, &is_304))
+	if (!begin(exchange, request, reader->object, coding, true, now_s, &is_304))
 		return false;
 	if (is_304)
 		return true;
 	if (is_there(reader))
-		return cache_parts_choose(exchange, request, reader->object, now_s);
+		return cache_parts_choose(exchange, request, reader->object, now_s) && undo(exchange, coding);
 	struct cache_stream *stream = arena_alloc(exchange_arena(exchange), sizeof *stream);
 	struct cache_part part;
 	if (!stream || !cache_parts_tell(exchange, request, reader->object, reader->length, now_s, &part))
@@ -105,7 +115,7 @@ static bool answer_stream(struct exchange *exchange, const struct fields *reques
 	response->framing = stream->body.length >= 0 ? BODY_LENGTH : BODY_CHUNKED;
 	response->content_length = stream->body.length >= 0 ? (uint64_t)stream->body.length : 0;
 	response->body = &stream->body;
-	return true;
+	return undo(exchange, coding);
 }
 
 bool cache_answer_suits(const struct exchange *exchange, const struct fields *request,

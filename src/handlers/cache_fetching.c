@@ -1,5 +1,6 @@
 #include "handlers/cache_fetching.h"
 
+#include "cache/vary.h"
 #include "exchange/life.h"
 #include "exchange/subrequest.h"
 #include "fiber/fiber.h"
@@ -30,6 +31,7 @@ struct fetching {
 	struct cache_judgement judgement;
 	struct cache_disk *disk;
 	struct slice range;    // that was sent
+	bool asks_for_coding;  // which the visitor does not accept
 	bool is_on_disk;       // the object, already
 	uint64_t asked_after;  // of the purges
 	struct fields varying; // of the response: Vary, in memory that stays while the content is read
@@ -80,6 +82,8 @@ enum cache_verdict fetching_verdict(const struct fetching *fetching)
 bool fetching_is_for_visitor(const struct fetching *fetching)
 {
 	unsigned status = fetching->exchange->transaction.response.status;
+	if (fetching->asks_for_coding)
+		return false;
 	switch (fetching->order.gap.kind) {
 	case CACHE_GAP_ALL:
 		return !fields_find(&fetching->request, FIELD_RANGE);
@@ -141,20 +145,6 @@ static struct cache_object *make_object(const struct fetching *fetching, unsigne
 		.times = fetching->judgement.times,
 		.asked_after = fetching->asked_after,
 	});
-}
-
-// The fields of an answer of which this is stored.
-static bool tell_run(struct fetching *fetching, const struct cache_run *run, struct fields *fields)
-{
-	struct arena *arena = exchange_arena(fetching->exchange);
-	cache_remove_digests(fields);
-	(void)fields_remove(fields, FIELD_CONTENT_RANGE);
-	if (cache_run_is_whole(run))
-		return true;
-	struct slice told =
-		arena_printf(arena, "bytes %llu-%llu/%llu", (unsigned long long)run->from,
-			     (unsigned long long)(run->from + run->length - 1), (unsigned long long)run->total);
-	return told.data && fields_set(fields, arena, FIELD_CONTENT_RANGE, told);
 }
 
 // For a while nobody waits to see whether the answer is for all; of those for whom it varies likewise.
@@ -345,7 +335,7 @@ static void keep_beginning(struct fetching *fetching, int64_t length)
 	run.length = came.length;
 	cache_directives_of_response(&fields, &fetching->judgement.says);
 	struct cache_object *beginning = NULL;
-	if (tell_run(fetching, &run, &fields))
+	if (cache_gap_tell(&run, &fields, exchange_arena(fetching->exchange)))
 		beginning = make_object(fetching, 206, &fields, came, 0);
 	if (beginning)
 		put(fetching, beginning);
@@ -397,13 +387,26 @@ static void store(struct fetching *fetching, unsigned status, const struct field
 
 // --- Asking
 
+// What is stored for those who accept its coding is fetched anew for them, whoever asks.
+static bool ask_for_coding(struct fetching *fetching, struct arena *arena)
+{
+	const struct cache_object *stale = fetching->order.stale;
+	if (!stale || cache_object_undoes(stale, &fetching->request) == CODING_IDENTITY)
+		return true;
+	struct slice accepted = cache_object_varying(stale, FIELD_ACCEPT_ENCODING);
+	fetching->asks_for_coding = true;
+	return fields_set(&exchange_request(fetching->exchange)->fields, arena, FIELD_ACCEPT_ENCODING, accepted) &&
+	       fields_set(&fetching->request, arena, FIELD_ACCEPT_ENCODING, accepted);
+}
+
 // The server may say in Surrogate-Control what is meant for usher alone (cache/directives.h).
 static bool ask(struct fetching *fetching)
 {
 	const struct fetching_order *order = &fetching->order;
 	struct fields *request = &exchange_request(fetching->exchange)->fields;
 	struct arena *arena = exchange_arena(fetching->exchange);
-	if (!cache_gap_ask(&order->gap, order->stale, order->is_for_all, request, arena) ||
+	if (!ask_for_coding(fetching, arena) ||
+	    !cache_gap_ask(&order->gap, order->stale, order->is_for_all, request, arena) ||
 	    !fields_add_name(request, arena, SLICE("Surrogate-Capability"), SLICE("usher=\"Surrogate/1.0\"")))
 		return false;
 	fetching->range = fields_value(request, FIELD_RANGE);
@@ -440,7 +443,7 @@ static bool join_fields(struct fetching *fetching, const struct cache_run *run, 
 	bool done = fetching->order.gap.kind == CACHE_GAP_MISSING
 			    ? cache_object_merge(fetching->order.stale, &response->fields, arena, ret_fields)
 			    : cache_copy_fields(arena, &response->fields, ret_fields);
-	return done && tell_run(fetching, run, ret_fields);
+	return done && cache_gap_tell(run, ret_fields, arena);
 }
 
 // What cannot be combined is nobody's answer: all ask for themselves, and for all of it.
@@ -451,17 +454,6 @@ static void refuse_part(struct fetching *fetching, enum cache_verdict verdict)
 		(void)cache_store_drop(order->store, order->key, order->hash);
 	fetching->judgement.verdict = verdict;
 	wait_for_visitor(fetching);
-}
-
-// Of two parts of the same that do not touch, the larger one stays.
-static bool is_outdone(const struct fetching *fetching, const struct cache_run *run)
-{
-	const struct cache_object *stored = fetching->order.stale;
-	return fetching->order.gap.kind == CACHE_GAP_AS_ASKED && stored && stored->status == 206 &&
-	       cache_object_is_fresh(stored, cache_now_s()) && stored->body.length > run->length &&
-	       cache_etag_is_strong(cache_object_value(stored, FIELD_ETAG)) &&
-	       slice_equal(cache_object_value(stored, FIELD_ETAG),
-			   fields_value(&exchange_response(fetching->exchange)->fields, FIELD_ETAG));
 }
 
 static void take_206(struct fetching *fetching)
@@ -481,7 +473,8 @@ static void take_206(struct fetching *fetching)
 	// What is said of a part is said of the whole.
 	joined.status = 200;
 	cache_judge(&fetching->asked, &joined, &fetching->judgement);
-	if (fetching->judgement.verdict == CACHE_MAY_STORE && is_outdone(fetching, &join.run))
+	if (fetching->judgement.verdict == CACHE_MAY_STORE &&
+	    cache_gap_is_outdone(&order->gap, order->stale, &joined.fields, &join.run, cache_now_s()))
 		fetching->judgement.verdict = CACHE_PART;
 	if (fetching->judgement.verdict != CACHE_MAY_STORE) {
 		refuse_part(fetching, fetching->judgement.verdict);

@@ -147,3 +147,23 @@ struct cache_join cache_gap_join(const struct cache_gap *gap, const struct cache
 	join.run.length = run.length + brought->length;
 	return join;
 }
+
+bool cache_gap_is_outdone(const struct cache_gap *gap, const struct cache_object *stored, const struct fields *fields,
+			  const struct cache_run *run, int64_t now_s)
+{
+	return gap->kind == CACHE_GAP_AS_ASKED && stored && stored->status == 206 &&
+	       cache_object_is_fresh(stored, now_s) && stored->body.length > run->length && can_be_joined(stored) &&
+	       slice_equal(cache_object_value(stored, FIELD_ETAG), fields_value(fields, FIELD_ETAG));
+}
+
+bool cache_gap_tell(const struct cache_run *run, struct fields *fields, struct arena *arena)
+{
+	cache_remove_digests(fields);
+	(void)fields_remove(fields, FIELD_CONTENT_RANGE);
+	if (cache_run_is_whole(run))
+		return true;
+	struct slice told =
+		arena_printf(arena, "bytes %llu-%llu/%llu", (unsigned long long)run->from,
+			     (unsigned long long)(run->from + run->length - 1), (unsigned long long)run->total);
+	return told.data && fields_set(fields, arena, FIELD_CONTENT_RANGE, told);
+}

@@ -52,6 +52,14 @@ bool cache_gap_ask(const struct cache_gap *gap, const struct cache_object *store
 bool cache_gap_is_filled(const struct cache_gap *gap, struct slice range, const struct response *response,
 			 const struct cache_object *stored, struct cache_run *ret_brought);
 
+// Whether what is stored stays, since it is the larger one of two parts of the same that do not touch. The fields are
+// of the part that came.
+bool cache_gap_is_outdone(const struct cache_gap *gap, const struct cache_object *stored, const struct fields *fields,
+			  const struct cache_run *run, int64_t now_s);
+
+// Writes into the fields of an answer that this is what there is of it. False when memory is out.
+bool cache_gap_tell(const struct cache_run *run, struct fields *fields, struct arena *arena);
+
 // What is there then: of the stored content what stands before and behind the part that comes, and all in all.
 struct cache_join {
 	struct slice before, after;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "cache/range.h"
+#include "cache/vary.h"
 #include "handlers/cache_condition.h"
 #include "handlers/cache_content.h"
 #include "http/body.h"
@@ -170,13 +171,16 @@ static bool answer_several(struct exchange *exchange, const struct cache_object 
 			 arena_printf(arena, "multipart/byteranges; boundary=%.*s", SLICE_ARGUMENTS(boundary)));
 }
 
-// Section 14.2: Range is for GET, and for what would be 200.
+// Section 14.2: Range is for GET, and for what would be 200. Where a part of the plain content begins within the coded
+// one, nobody knows.
 static bool counts(const struct exchange *exchange, const struct fields *request, const struct cache_object *object,
 		   int64_t now_s)
 {
 	struct cache_validators stored = cache_object_validators(object);
 	return fields_find(request, FIELD_RANGE) && (object->status == 200 || object->status == 206) &&
-	       exchange->transaction.request.method == METHOD_GET && cache_range_is_allowed(request, &stored, now_s);
+	       exchange->transaction.request.method == METHOD_GET &&
+	       cache_object_undoes(object, request) == CODING_IDENTITY &&
+	       cache_range_is_allowed(request, &stored, now_s);
 }
 
 bool cache_parts_suffice(const struct exchange *exchange, const struct fields *request,

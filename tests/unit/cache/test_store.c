@@ -1,5 +1,6 @@
 // The store: found, replaced, dropped, evicted; by several threads at once.
 #include "cache/store.h"
+#include "cache/vary.h"
 #include "support.h"
 
 #include <pthread.h>
