@@ -8,10 +8,12 @@
 
 int ask_running(const struct invocation *invocation, const char *words, FILE *to)
 {
-	const char *config = command_config(invocation->values[ASK_CONFIG]);
+	const char *config = command_config_of(invocation, ASK_CONFIG);
 	const char *control = invocation->values[ASK_CONTROL];
 	const char *name = invocation->command->name;
 	struct sockaddr_un address;
+	if (!config)
+		return EXIT_USAGE;
 	int error = control_path(control, config, &address);
 	if (error < 0) {
 		fprintf(stderr, "usher %s: %s: %s\n", name, control ? control : config, strerror(-error));

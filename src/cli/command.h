@@ -64,6 +64,10 @@ int command_unknown(const char *name);
 // What `--config` or its absence means: usher.yaml here, or else in /etc/usher.
 const char *command_config(const char *given);
 
+// The same where it may be named as an argument, too: "usher run shop.yaml". NULL when it is named twice, which is
+// said.
+const char *command_config_of(const struct invocation *invocation, unsigned option);
+
 // Whether messages on standard error may be coloured.
 bool command_colours(void);
 

@@ -48,6 +48,16 @@ int command_unknown(const char *name)
 	return EXIT_USAGE;
 }
 
+const char *command_config_of(const struct invocation *invocation, unsigned option)
+{
+	const char *given = invocation->values[option];
+	if (given && invocation->count > 0) {
+		fprintf(stderr, "two configurations are named, %s and %s\n", invocation->arguments[0], given);
+		return NULL;
+	}
+	return command_config(invocation->count > 0 ? invocation->arguments[0] : given);
+}
+
 const char *command_config(const char *given)
 {
 	if (given)

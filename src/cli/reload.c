@@ -18,10 +18,11 @@ static int reload_run(const struct invocation *invocation)
 
 const struct command reload_command = {
 	.name = "reload",
-	.arguments = "",
+	.arguments = "[FILE]",
 	.summary = "make a running usher take its configuration anew",
 	.help = "Makes the usher that runs with a configuration take it anew, and waits until it rules.\n"
 		"No connection is closed. With errors they are printed, and the former one goes on.\n",
 	.options = options,
+	.most = 1,
 	.run = reload_run,
 };

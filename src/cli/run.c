@@ -13,9 +13,12 @@ static const struct command_option options[] = {
 
 static int run_run(const struct invocation *invocation)
 {
+	const char *path = command_config_of(invocation, RUN_CONFIG);
+	if (!path)
+		return EXIT_USAGE;
 	struct master_options master = {
 		.source = config_source_disk(),
-		.path = command_config(invocation->values[RUN_CONFIG]),
+		.path = path,
 		.pid_file = invocation->values[RUN_PID_FILE],
 		.control = invocation->values[RUN_CONTROL],
 	};
@@ -24,12 +27,13 @@ static int run_run(const struct invocation *invocation)
 
 const struct command run_command = {
 	.name = "run",
-	.arguments = "",
+	.arguments = "[FILE]",
 	.summary = "serve what a configuration says",
 	.help = "Serves what a configuration says, in the foreground, until SIGTERM or SIGINT or\n"
 		"`usher stop`: then it finishes what is under way, for at most as long as the key\n"
 		"`drain` says; a second signal ends it at once. SIGHUP or `usher reload` takes the\n"
 		"configuration anew without closing a connection. SIGUSR1 opens the log files anew.\n",
 	.options = options,
+	.most = 1,
 	.run = run_run,
 };

@@ -15,9 +15,10 @@ static int status_run(const struct invocation *invocation)
 
 const struct command status_command = {
 	.name = "status",
-	.arguments = "",
+	.arguments = "[FILE]",
 	.summary = "tell whether usher runs, and where it listens",
 	.help = "Prints the processes of the usher that runs with a configuration, and where it listens.\n",
 	.options = options,
+	.most = 1,
 	.run = status_run,
 };

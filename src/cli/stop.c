@@ -18,10 +18,11 @@ static int stop_run(const struct invocation *invocation)
 
 const struct command stop_command = {
 	.name = "stop",
-	.arguments = "",
+	.arguments = "[FILE]",
 	.summary = "make a running usher finish and end",
 	.help = "Makes the usher that runs with a configuration finish what is under way and end, and\n"
 		"waits for that.\n",
 	.options = options,
+	.most = 1,
 	.run = stop_run,
 };

@@ -66,6 +66,14 @@ def test_wrong_usage(arguments):
     assert not done.stdout
 
 
+def test_the_configuration_may_be_an_argument(tmp_path):
+    for command in "run", "reload", "stop", "status":
+        done = run_command(command, tmp_path / "none.yaml")
+        assert done.returncode == 1 and "none.yaml" in done.stderr
+        done = run_command(command, tmp_path / "one.yaml", "-c", tmp_path / "other.yaml")
+        assert done.returncode == 2 and "two configurations are named" in done.stderr and not done.stdout
+
+
 def test_check_of_a_good_file(tmp_path):
     path = tmp_path / "good.yaml"
     path.write_text(f'listen: "127.0.0.1:{free_port()}"\nproxy: http://127.0.0.1:3000\n')
