@@ -429,9 +429,11 @@ static void fetch(struct caching *caching)
 			answer_unstored(caching);
 			return;
 		}
-		if (is_first || cache_object_matches(caching->reader.object, &caching->request)) {
-			if (cache_answer_suits(exchange, &caching->request, &caching->reader, gap.is_his,
-					       cache_now_s()))
+		// What was asked for in a coding that this visitor does not accept may not suit him.
+		bool matches = cache_object_matches(caching->reader.object, &caching->request);
+		if (is_first || matches) {
+			if (matches && cache_answer_suits(exchange, &caching->request, &caching->reader, gap.is_his,
+							  cache_now_s()))
 				answer_fetched(caching, is_first);
 			else
 				pass_alone(caching);

@@ -29,10 +29,14 @@ class Coded(Site):
         self.codings = {coding: garbage or compress(coding, body) for coding in codings}
         self.vary = vary
         self.etags = True
+        self.instead = None
 
     def __call__(self, connection):
         while (request := connection.read_request()) is not None:
             self.asked.append(request)
+            if self.instead:
+                connection.answer(*self.instead(request))
+                continue
             accepted = [member.split(";")[0].strip() for member in (request.get("Accept-Encoding") or "").split(",")]
             coding = next((coding for coding in self.codings if coding in accepted), None)
             content = self.codings[coding] if coding else self.body.encode()
@@ -186,6 +190,21 @@ def test_what_comes_for_one_alone_is_asked_for_again(coded):
     site.more, site.etags = ["Cache-Control: private"], False
     answer = usher.get()
     assert answer.body.decode() == TEXT and not answer.has("Content-Encoding")
+    assert [request.get("Accept-Encoding") for request in site.asked] == ["gzip", "gzip", None]
+
+
+@pytest.mark.parametrize("now", ["Content-Encoding: x-z", "Cache-Control: no-transform", "Content-Encoding: gzip"])
+def test_what_cannot_be_decoded_any_more_is_asked_for_again(coded, now):
+    usher, site = coded("Cache-Control: max-age=0", codings=["gzip"])
+    usher.get("/", accepting("gzip"))
+
+    def answer(request):
+        if not request.get("Accept-Encoding"):
+            return "plain", "Cache-Control: max-age=600", "Vary: Accept-Encoding"
+        return "of another kind", "Cache-Control: max-age=600", "Vary: Accept-Encoding", "Content-Encoding: gzip", now
+    site.instead = answer
+    got = usher.get()
+    assert got.body == b"plain" and not got.has("Content-Encoding")
     assert [request.get("Accept-Encoding") for request in site.asked] == ["gzip", "gzip", None]
 
 
