@@ -15,6 +15,7 @@ static void set(char *room, size_t size, struct slice text)
 
 void directory_entry_name(struct slice user, struct source_answer *answer)
 {
+	answer->has_one_name = false;
 	set(answer->name, sizeof answer->name, user);
 	for (char *c = answer->name; *c; c++)
 		*c = ascii_lower(*c);
@@ -34,10 +35,11 @@ static void read_name(LDAP *ldap, LDAPMessage *entry, struct slice attribute, st
 	for (size_t i = 0; values && values[i]; i++)
 		if (slice_equal_nocase(slice_of(values[i]), user))
 			name = slice_of(values[i]);
-	if (directory_is_user(name))
+	directory_entry_name(user, answer);
+	if (directory_is_user(name)) {
 		set(answer->name, sizeof answer->name, name);
-	else
-		directory_entry_name(user, answer);
+		answer->has_one_name = !values[1];
+	}
 	ldap_value_free_len(values);
 }
 

@@ -95,16 +95,13 @@ static enum source_verdict verdict_of(const struct pam_service *service, pam_han
 
 // --- What is known of the user
 
-static void add_groups(const char *user, struct source_answer *answer)
+static void add_groups(gid_t first, struct source_answer *answer)
 {
 	char room[ENTRY_BYTES];
-	struct passwd entry, *found;
 	gid_t ids[GROUPS_MAX];
 	int count = GROUPS_MAX;
 	unsigned left_out = 0;
-	if (getpwnam_r(user, &entry, room, sizeof room, &found) != 0 || !found)
-		return;
-	if (getgrouplist(user, entry.pw_gid, ids, &count) < 0)
+	if (getgrouplist(answer->name, first, ids, &count) < 0)
 		count = GROUPS_MAX;
 	for (int i = 0; i < count; i++) {
 		struct group group, *group_found;
@@ -114,6 +111,22 @@ static void add_groups(const char *user, struct source_answer *answer)
 	if (left_out > 0)
 		log_warning("access: %u groups of the user \"%s\" are left out: a session holds %d bytes of them",
 			    left_out, answer->name, SOURCE_GROUPS_MAX);
+}
+
+// The system may spell the name in another way.
+static void read_entry(struct source_answer *answer)
+{
+	char room[ENTRY_BYTES];
+	struct passwd entry, *found;
+	if (getpwnam_r(answer->name, &entry, room, sizeof room, &found) != 0 || !found)
+		return;
+	struct slice name = slice_from_string(entry.pw_name);
+	answer->has_one_name = directory_is_user(name);
+	if (answer->has_one_name) {
+		memcpy(answer->name, name.data, name.length);
+		answer->name[name.length] = '\0';
+	}
+	add_groups(entry.pw_gid, answer);
 }
 
 // A module may have mapped the name to another one.
@@ -126,7 +139,7 @@ static enum source_verdict tell(const struct pam_service *service, pam_handle_t 
 		return cannot_ask(service, "name", "the modules give no name that can be told");
 	*answer = (struct source_answer){0};
 	memcpy(answer->name, name.data, name.length);
-	add_groups(answer->name, answer);
+	read_entry(answer);
 	return SOURCE_RIGHT;
 }
 

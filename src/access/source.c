@@ -11,7 +11,7 @@ enum source_verdict source_verify_file(void *self, const struct source_question 
 	bool is_right = hash.length > 0 && password_verify(hash, question->password);
 	if (!user || !is_right)
 		return SOURCE_WRONG;
-	*ret_answer = (struct source_answer){0};
+	*ret_answer = (struct source_answer){.has_one_name = true};
 	memcpy(ret_answer->name, user->name.data, user->name.length);
 	return SOURCE_RIGHT;
 }

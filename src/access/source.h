@@ -26,6 +26,7 @@ struct source_question {
 
 // What it says of the user: a NUL is behind each text. A file says the name alone.
 struct source_answer {
+	bool has_one_name;	       // the source spells it, and by no other name is he known to it
 	char name[USERS_NAME_MAX + 1]; // as the source spells it
 	char groups[SOURCE_GROUPS_MAX + 1], email[SOURCE_EMAIL_MAX + 1];
 };

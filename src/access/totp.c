@@ -76,15 +76,27 @@ uint32_t totp_code(const struct totp_secret *secret, uint64_t step)
 	return number % 1000000;
 }
 
-bool totp_take(const struct totp_secret *secret, struct slice login, struct slice user, struct slice digits,
-	       int64_t now_s)
+// 0: of none.
+static uint64_t step_of(const struct totp_secret *secret, struct slice digits, int64_t now_s)
 {
 	uint64_t given, now = (uint64_t)now_s / TOTP_STEP_S, found = 0;
 	if (digits.length != TOTP_DIGITS || !slice_to_number(digits, &given))
-		return false;
+		return 0;
 	for (uint64_t step = now - 1; step <= now + 1; step++)
 		if (totp_code(secret, step) == given)
 			found = step;
+	return found;
+}
+
+bool totp_is_code(const struct totp_secret *secret, struct slice digits, int64_t now_s)
+{
+	return step_of(secret, digits, now_s) > 0;
+}
+
+bool totp_take(const struct totp_secret *secret, struct slice login, struct slice user, struct slice digits,
+	       int64_t now_s)
+{
+	uint64_t found = step_of(secret, digits, now_s);
 	if (found == 0)
 		return false;
 	// Good for one step more than its own.

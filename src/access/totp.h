@@ -24,8 +24,11 @@ bool totp_secret_make(char ret_text[TOTP_SECRET_BYTES * 8 / 5 + 1]);
 // The password of a step of time.
 uint32_t totp_code(const struct totp_secret *secret, uint64_t step);
 
-// Whether the digits are the password of now, or of the step before or after (section 5.2), and of a later step than
-// the user's last one, which it is from now on: each is good once. Suspends, as state_note does.
+// Whether the digits are the password of now, or of the step before or after (section 5.2).
+bool totp_is_code(const struct totp_secret *secret, struct slice digits, int64_t now_s);
+
+// The same, and of a later step than the user's last one, which it is from now on: each is good once. Suspends, as
+// state_note does.
 bool totp_take(const struct totp_secret *secret, struct slice login, struct slice user, struct slice digits,
 	       int64_t now_s);
 

@@ -1,8 +1,6 @@
 #include "access/users.h"
 
 #include "access/password.h"
-#include "access/recovery.h"
-#include "access/totp.h"
 #include "base/hash.h"
 
 #include <openssl/evp.h>
@@ -163,30 +161,6 @@ bool users_read_groups(struct users *users, struct slice content, struct arena *
 			if (name.length > 0 && !add_group(users, name, group, arena))
 				return fail(0, "no memory", ret_fault);
 		}
-	}
-	return true;
-}
-
-bool users_read_second(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault)
-{
-	struct slice rest = content, line, name, text, recovery;
-	struct totp_secret secret;
-	users->digest = hash_number(users->digest ^ hash_fast(content));
-	for (unsigned number = 1; slice_next_line(&rest, &line); number++) {
-		if (is_passed_over(line))
-			continue;
-		bool good = slice_cut(line, ':', &name, &text), has_recovery = slice_cut(text, ':', &text, &recovery);
-		recovery = has_recovery ? slice_trim(recovery) : SLICE("");
-		if (!good || !totp_secret_read(slice_trim(text), &secret) ||
-		    (has_recovery && !recovery_is_list(recovery)))
-			return fail(number, "expected USER:SECRET, as `usher user second` makes it", ret_fault);
-		struct user *user = (struct user *)users_find(users, name);
-		if (!user)
-			continue;
-		user->second = arena_copy(arena, slice_trim(text));
-		user->recovery = arena_copy(arena, recovery);
-		if (!user->second.data || !user->recovery.data)
-			return fail(0, "no memory", ret_fault);
 	}
 	return true;
 }

@@ -14,8 +14,6 @@ enum { USERS_NAME_MAX = 128 };
 struct user {
 	struct slice name, hash; // with a NUL behind each; an API key's hash: SHA-256, in lower-case hexadecimal
 	struct slice groups;	 // separated by commas
-	struct slice second;	 // the secret of a second factor (access/totp.h); empty: he has none
-	struct slice recovery;	 // codes in its place (access/recovery.h); empty: none
 	struct slice email;	 // empty: not known
 	struct slice told;	 // fields of requests that servers get of him, "Name: value\n" each
 	struct slice claims;	 // what else rules look at, "name\tvalue\n" each
@@ -46,10 +44,6 @@ bool users_read_keys(struct users *keys, struct slice content, struct arena *are
 
 // Adds the groups of a file of "group: user user" lines. Users that are not there are passed over. As users_read.
 bool users_read_groups(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault);
-
-// Adds the second factors of a file of "user:SECRET" lines, and the recovery codes that may stand behind. As
-// users_read.
-bool users_read_second(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault);
 
 // NULL: there is none.
 const struct user *users_find(const struct users *users, struct slice name);

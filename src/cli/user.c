@@ -1,6 +1,7 @@
 // usher user: files of users and the hashes of their passwords.
 #include "access/password.h"
 #include "access/recovery.h"
+#include "access/second.h"
 #include "access/totp.h"
 #include "access/users.h"
 #include "base/arena.h"
@@ -168,44 +169,75 @@ static int add(const char *path, const char *name, struct slice content)
 	return replace_file(path, content, slice_from_string(name), hash) ? EXIT_SUCCESS : fail(path, strerror(errno));
 }
 
-// A file of users, or of API keys. What is wrong is told as of the former.
-static bool read_either(struct users *users, struct slice content, struct arena *arena, struct users_fault *ret_fault)
+// A file of users, of API keys, or of second factors. What is wrong is told as of the first.
+struct look {
+	struct users users;
+	struct seconds seconds;
+};
+
+static bool read_any(struct look *look, struct slice content, struct arena *arena, struct users_fault *ret_fault)
 {
 	struct users_fault other;
-	return users_read(users, content, true, arena, ret_fault) || users_read_keys(users, content, arena, &other);
+	*look = (struct look){0};
+	if (users_read(&look->users, content, true, arena, ret_fault) ||
+	    users_read_keys(&look->users, content, arena, &other))
+		return true;
+	look->users = (struct users){0};
+	return seconds_read(&look->seconds, content, arena, &other);
 }
 
-static bool is_his(const struct users *users, const struct user *user, struct slice password)
+static void print_names(const struct look *look)
 {
-	return users->by_hash ? users_find_key(users, password) == user : password_verify(user->hash, password);
+	for (size_t i = 0; i < look->users.count; i++)
+		printf("%.*s\n", SLICE_ARGUMENTS(look->users.items[i].name));
+	for (size_t i = 0; i < look->seconds.count; i++)
+		printf("%.*s\n", SLICE_ARGUMENTS(look->seconds.items[i].user));
+}
+
+// The code of this moment is not used up by it.
+static bool is_his_code(const struct second *second, struct slice digits)
+{
+	struct totp_secret secret;
+	bool is_code = totp_secret_read(second->secret, &secret) && totp_is_code(&secret, digits, (int64_t)time(NULL));
+	OPENSSL_cleanse(&secret, sizeof secret);
+	return is_code;
+}
+
+static bool is_his(const struct look *look, struct slice name)
+{
+	char text[PASSWORD_MAX + 2];
+	const struct user *user = users_find(&look->users, name);
+	const struct second *second = seconds_find(&look->seconds, name, false);
+	bool is_right = read_password(second ? "code: " : "password: ", text);
+	struct slice given = is_right ? slice_from_string(text) : SLICE_EMPTY;
+	is_right = is_right && (second		      ? is_his_code(second, given)
+				: look->users.by_hash ? users_find_key(&look->users, given) == user
+						      : password_verify(user->hash, given));
+	OPENSSL_cleanse(text, sizeof text);
+	return is_right;
 }
 
 // Of what the file holds.
-static int look(const char *word, const char *path, const char *name, struct slice content)
+static int look_into(const char *word, const char *path, const char *name, struct slice content)
 {
-	struct users users;
+	struct look look;
 	struct users_fault fault;
 	struct arena arena;
-	char password[PASSWORD_MAX + 2];
 	int code = EXIT_FAILURE;
 	arena_init(&arena, MEMORY_MAX);
-	if (!read_either(&users, content, &arena, &fault)) {
+	if (!read_any(&look, content, &arena, &fault)) {
 		fprintf(stderr, "usher user: %s:%u: %s\n", path, fault.line, fault.why);
 	} else if (strcmp(word, "list") == 0) {
-		for (size_t i = 0; i < users.count; i++)
-			printf("%.*s\n", SLICE_ARGUMENTS(users.items[i].name));
+		print_names(&look);
 		code = EXIT_SUCCESS;
 	} else {
-		const struct user *user = users_find(&users, slice_from_string(name));
-		bool is_right =
-			user && (strcmp(word, "remove") == 0 || (read_password("password: ", password) &&
-								 is_his(&users, user, slice_from_string(password))));
-		OPENSSL_cleanse(password, sizeof password);
-		if (!user)
+		struct slice wanted = slice_from_string(name);
+		if (!users_find(&look.users, wanted) && !seconds_find(&look.seconds, wanted, false))
 			fprintf(stderr, "usher user: %s: there is no user \"%s\"\n", path, name);
-		else if (!is_right)
+		else if (strcmp(word, "remove") == 0 || is_his(&look, wanted))
+			code = EXIT_SUCCESS;
+		else
 			fprintf(stderr, "usher user: wrong\n");
-		code = is_right ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	arena_fini(&arena);
 	return code;
@@ -213,7 +245,7 @@ static int look(const char *word, const char *path, const char *name, struct sli
 
 static int remove_user(const char *path, const char *name, struct slice content)
 {
-	if (look("remove", path, name, content) != EXIT_SUCCESS)
+	if (look_into("remove", path, name, content) != EXIT_SUCCESS)
 		return EXIT_FAILURE;
 	return replace_file(path, content, slice_from_string(name), NULL) ? EXIT_SUCCESS : fail(path, strerror(errno));
 }
@@ -248,8 +280,9 @@ static int add_second(const char *path, const char *name, struct slice content)
 {
 	char secret[TOTP_SECRET_BYTES * 8 / 5 + 1];
 	struct recovery_codes codes;
-	if (!is_name(name))
-		return fail(name, "no name of a user");
+	struct slice text = slice_from_string(name);
+	if (!is_name(name) || text.length > USERS_NAME_MAX || !slice_is_printable(text))
+		return fail(name, "no name of a user: 1 to 128 printable bytes without a colon");
 	if (!totp_secret_make(secret))
 		return fail(path, "no random bytes");
 	int code = write_second(path, name, content, secret, &codes);
@@ -325,7 +358,7 @@ static int user_run(const struct invocation *invocation)
 		   : is_key	 ? add_key(path, name, content)
 		   : is_add	 ? add(path, name, content)
 		   : is_remove	 ? remove_user(path, name, content)
-				 : look(word, path, name, content);
+				 : look_into(word, path, name, content);
 	free(bytes);
 	return code;
 }
@@ -335,11 +368,11 @@ const struct command user_command = {
 	.arguments = ARGUMENTS,
 	.summary = "keep the files of users and passwords",
 	.help = "add       puts a user into a file of the key `logins`, or gives him another password\n"
-		"remove    takes one out\n"
+		"remove    takes one out, of a file of any kind\n"
 		"list      shows their names\n"
-		"verify    tells whether a password is a user's\n"
+		"verify    tells whether a password is a user's, or a code of his second factor\n"
 		"second    gives a user a second factor, in a file of its own, and shows it for his authenticator,\n"
-		"          with ten recovery codes\n"
+		"          with ten recovery codes; his password may be in another file, or in a directory\n"
 		"recovery  gives a user other recovery codes\n"
 		"key       gives a program an API key, in a file of its own, and shows it this once\n"
 		"\n"

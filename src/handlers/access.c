@@ -65,7 +65,7 @@ static void take_basic(struct exchange *exchange, const struct access_config *co
 	struct access_who who;
 	switch (access_verify(exchange, config->logins, config->login_count, basic->user, basic->password, &who)) {
 	case ACCESS_RIGHT:
-		if (who.user->second.length > 0) {
+		if (who.second != ACCESS_SECOND_NONE) {
 			challenge(exchange, config, "the user logs in by the page, with a second factor");
 			return;
 		}

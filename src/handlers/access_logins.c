@@ -109,11 +109,13 @@ static const struct config_key login_keys[] = {
 	 .help = "a file of groups, each line GROUP: USER USER ...; taken without a reload when it is replaced",
 	 .form = "a path such as staff.groups"},
 	{"second", CONFIG_TEXT, offsetof(struct login, second_path),
-	 .help = "a file of second factors (one-time passwords by time, RFC 6238), as `usher user second` writes it: "
-		 "who stands in "
-		 "it logs in by the page alone, and with a code, or one of his recovery codes, besides; taken without "
-		 "a reload when it is replaced",
+	 .help = "a file of second factors (one-time passwords by time, RFC 6238), as `usher user second` writes it, "
+		 "of "
+		 "users of `users`, `ldap` and `pam` alike: who stands in it logs in by the page alone, and with a "
+		 "code, or one of his recovery codes, besides; taken without a reload when it is replaced",
 	 .form = "a path such as staff.second"},
+	{"second_required", CONFIG_BOOL, offsetof(struct login, second_required), "false",
+	 "who does not stand in `second` does not get in; otherwise the password is enough for him"},
 	{"realm", CONFIG_TEXT, offsetof(struct login, realm),
 	 .help = "what programs and browsers are told that they log in to; the login's name unless it is written"},
 	{"old_hashes", CONFIG_BOOL, offsetof(struct login, old_hashes), "false",
@@ -217,11 +219,23 @@ static bool read_groups(struct config_load *load, struct login *login)
 
 static bool read_second(struct config_load *load, struct login *login)
 {
-	if (!login->second_path.text.data)
+	const struct config_text *path = &login->second_path;
+	struct slice content;
+	struct users_fault fault;
+	if (!path->text.data && login->second_required)
+		config_error(load, config_where(load, login, "second_required"),
+			     "`second` is missing: the file of the second factors that are required");
+	if (!path->text.data)
+		return !login->second_required;
+	if (!login->page) {
+		config_error(load, path->place, "a second factor is asked for by the page, and `page` is false");
+		return false;
+	}
+	if (!config_read_watched(load, path, &content))
+		return false;
+	if (seconds_read(&login->seconds, content, config_arena(load), &fault))
 		return true;
-	if (login->page)
-		return read_file(load, &login->second_path, users_read_second, &login->users);
-	config_error(load, login->second_path.place, "a second factor is asked for by the page, and `page` is false");
+	complain(load, path, &fault);
 	return false;
 }
 
@@ -320,42 +334,24 @@ static void end_places(void *places)
 	places_fini(places);
 }
 
-static bool check_elsewhere(struct config_load *load, const struct login *login)
-{
-	if (login->directory && login->pam) {
-		config_error(load, login->pam->place, "`ldap` and `pam` do not go together; make two logins");
-		return false;
-	}
-	if (login->second_path.text.data) {
-		config_error(load, login->second_path.place,
-			     "a second factor is of users who stand in a file; others would get in without one");
-		return false;
-	}
-	return true;
-}
-
 // A slow directory, or one that is away, must not hold up other logins: it has places of its own.
 static bool load_elsewhere(struct config_load *load, struct login *login)
 {
 	if (!login->directory && !login->pam)
 		return true;
+	if (login->directory && login->pam) {
+		config_error(load, login->pam->place, "`ldap` and `pam` do not go together; make two logins");
+		return false;
+	}
 	struct places *places = config_alloc(load, sizeof *places);
-	if (!places || !check_elsewhere(load, login) ||
-	    !(login->directory ? access_directory_load(load, login->directory, &login->elsewhere)
-			       : access_pam_load(load, login->pam, &login->elsewhere)))
+	if (!places || !(login->directory ? access_directory_load(load, login->directory, &login->elsewhere)
+					  : access_pam_load(load, login->pam, &login->elsewhere)))
 		return false;
 	places_init(places, (unsigned)(login->directory ? login->directory->at_once : login->pam->at_once),
 		    WAITING_MAX);
 	login->elsewhere.places = places;
 	login->has_others = true;
 	return config_at_free(load, end_places, places);
-}
-
-static bool load_file(struct config_load *load, struct login *login)
-{
-	if (!login->users_path.text.data)
-		return true;
-	return read_users(load, login) && read_second(load, login);
 }
 
 static bool has_passwords(const struct login *login)
@@ -369,7 +365,8 @@ static bool load_users(struct config_load *load, struct login *login)
 		config_error(load, login->place, "with neither `page` nor `basic` nobody can log in");
 		return false;
 	}
-	return load_session(load, login) && access_pages_load(load, &login->pages) && load_file(load, login) &&
+	return load_session(load, login) && access_pages_load(load, &login->pages) &&
+	       (!login->users_path.text.data || read_users(load, login)) && read_second(load, login) &&
 	       load_elsewhere(load, login);
 }
 
@@ -393,6 +390,12 @@ static bool load_browsers(struct config_load *load, struct login *login)
 	if (!has_passwords(login) && !login->openid && !login->tokens && !login->keys) {
 		config_error(load, login->place,
 			     "a login needs `users`, `ldap`, `pam`, `openid`, `tokens` or `api_keys`");
+		return false;
+	}
+	if (!has_passwords(login) && (login->second_path.text.data || login->second_required)) {
+		config_error(load,
+			     config_where(load, login, login->second_path.text.data ? "second" : "second_required"),
+			     "a second factor is asked for after a password, and this login takes none");
 		return false;
 	}
 	if (has_passwords(login) && !load_users(load, login))

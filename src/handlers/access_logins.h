@@ -3,6 +3,7 @@
 #define USHER_HANDLERS_ACCESS_LOGINS_H
 
 #include "access/jwt.h"
+#include "access/second.h"
 #include "access/session.h"
 #include "access/source.h"
 #include "access/users.h"
@@ -50,6 +51,7 @@ struct login {
 	struct config_text users_path, groups_path, second_path;
 	struct config_text realm;
 	bool old_hashes;
+	bool second_required; // who stands not in that file does not get in
 	int64_t remember_ns;
 	bool basic, page;
 	bool has_others; // users that stand in no file: what is known of them comes with their login
@@ -62,6 +64,7 @@ struct login {
 	struct login_directory *directory; // NULL: there is none
 	struct login_pam *pam;		   // the same
 	struct users users;		   // of these files
+	struct seconds seconds;		   // the same, of whatever users
 	// Who is asked whether a password is right: .verify is NULL where there are no such users.
 	struct source file, elsewhere;
 };

@@ -167,16 +167,25 @@ void access_page_send_back(struct exchange *exchange, struct slice target)
 }
 
 // Who has a second factor is asked for it now.
-static void let_in(struct exchange *exchange, const struct login *login, const struct user *user, struct slice password)
+static void let_in(struct exchange *exchange, const struct access_who *who, struct slice password)
 {
-	bool has_second = user->second.length > 0;
-	if (has_second ? !access_pending_begin(exchange, login, user, password)
-		       : !access_session_begin(exchange, login, user, password))
-		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
-	else if (has_second)
-		show_second(exchange, login, 401, ACCESS_REASON_NONE);
-	else
-		access_page_send_back(exchange, exchange->target);
+	switch (who->second) {
+	case ACCESS_SECOND_NONE:
+		if (access_session_begin(exchange, who->login, who->user, password))
+			access_page_send_back(exchange, exchange->target);
+		else
+			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
+		return;
+	case ACCESS_SECOND_ASKED:
+		if (access_pending_begin(exchange, who->login, who->user, password))
+			show_second(exchange, who->login, 401, ACCESS_REASON_NONE);
+		else
+			exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "log in", NULL);
+		return;
+	case ACCESS_SECOND_MISSING:
+		exchange_fail(exchange, FAULT_REFUSED, "log in", "the user has no second factor");
+		return;
+	}
 }
 
 static void verify(struct exchange *exchange, const struct access_config *config, struct slice name,
@@ -185,7 +194,7 @@ static void verify(struct exchange *exchange, const struct access_config *config
 	struct access_who who;
 	switch (access_verify(exchange, config->logins, config->login_count, name, password, &who)) {
 	case ACCESS_RIGHT:
-		let_in(exchange, who.login, who.user, password);
+		let_in(exchange, &who, password);
 		return;
 	case ACCESS_WRONG:
 		access_page_show(exchange, config, 401, ACCESS_REASON_WRONG);

@@ -3,6 +3,7 @@
 #include "access/failures.h"
 #include "access/recovery.h"
 #include "access/remembered.h"
+#include "access/second.h"
 #include "access/source.h"
 #include "access/totp.h"
 #include "base/log.h"
@@ -66,10 +67,12 @@ static enum access_verified ask(const struct source *source, const struct source
 
 // --- Who he is
 
+static const char one_name[] = "1";
+
 // The texts of an answer one behind the other, a NUL behind each, as they are remembered.
 static struct slice pack(const struct source_answer *answer, char room[REMEMBERED_SAID_MAX])
 {
-	const char *texts[] = {answer->name, answer->groups, answer->email};
+	const char *texts[] = {answer->has_one_name ? one_name : "", answer->name, answer->groups, answer->email};
 	size_t length = 0;
 	_Static_assert(sizeof *answer <= REMEMBERED_SAID_MAX, "an answer fits");
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -87,19 +90,51 @@ static struct slice next_text(struct slice *rest)
 	return text;
 }
 
-// NULL: memory is out, or he was taken out of the file meanwhile.
-static const struct user *user_of(struct exchange *exchange, const struct candidate *candidate, struct slice said)
+// Of who is asked, by the name that he has there. Letters that a directory takes for the same are the same here.
+static const struct second *find_second(const struct login *login, const struct user *user)
 {
-	struct arena *arena = exchange_arena(exchange);
-	if (candidate->source == &candidate->login->file)
-		return users_find(&candidate->login->users, next_text(&said));
+	return seconds_find(&login->seconds, user->name, !users_find(&login->users, user->name));
+}
+
+// Of whom his source has several names, or none for sure, nobody can say that he does not stand in the file by another.
+static enum access_second second_of(const struct exchange *exchange, const struct login *login, const struct user *user,
+				    bool has_one_name)
+{
+	if (!login->second_path.text.data)
+		return ACCESS_SECOND_NONE;
+	if (find_second(login, user))
+		return ACCESS_SECOND_ASKED;
+	if (!login->second_required && has_one_name)
+		return ACCESS_SECOND_NONE;
+	log_warning("access: login refused from %.*s to %.*s: no second factor%s, user \"%.*s\"",
+		    SLICE_ARGUMENTS(exchange->client_text), SLICE_ARGUMENTS(login->name.text),
+		    login->second_required ? "" : ", and no other name that is his for sure",
+		    SLICE_ARGUMENTS(slice_first(user->name, USERS_NAME_MAX)));
+	return ACCESS_SECOND_MISSING;
+}
+
+static const struct user *copy_user(struct arena *arena, struct slice *said)
+{
 	struct user *user = arena_zalloc(arena, sizeof *user);
 	if (!user)
 		return NULL;
-	user->name = arena_copy(arena, next_text(&said));
-	user->groups = arena_copy(arena, next_text(&said));
-	user->email = arena_copy(arena, next_text(&said));
+	user->name = arena_copy(arena, next_text(said));
+	user->groups = arena_copy(arena, next_text(said));
+	user->email = arena_copy(arena, next_text(said));
 	return user->name.data && user->groups.data && user->email.data ? user : NULL;
+}
+
+// False: memory is out, or he was taken out of the file meanwhile.
+static bool read_who(struct exchange *exchange, const struct candidate *candidate, struct slice said,
+		     struct access_who *ret_who)
+{
+	const struct login *login = candidate->login;
+	bool has_one_name = next_text(&said).length > 0;
+	const struct user *user = candidate->source == &login->file ? users_find(&login->users, next_text(&said))
+								    : copy_user(exchange_arena(exchange), &said);
+	if (user)
+		*ret_who = (struct access_who){login, user, second_of(exchange, login, user, has_one_name)};
+	return user != NULL;
 }
 
 // --- The logins that may know him
@@ -141,8 +176,7 @@ static bool is_known(struct exchange *exchange, const struct candidate *candidat
 	struct slice said;
 	if (candidate->login->remember_ns == 0 || !remembered_has_said(&known, loop_now_exact(), room, &said))
 		return false;
-	*ret_who = (struct access_who){candidate->login, user_of(exchange, candidate, said)};
-	return ret_who->user != NULL;
+	return read_who(exchange, candidate, said, ret_who);
 }
 
 static enum access_verified verify(struct exchange *exchange, const struct candidate *candidate,
@@ -155,8 +189,7 @@ static enum access_verified verify(struct exchange *exchange, const struct candi
 	if (verified != ACCESS_RIGHT)
 		return verified;
 	struct slice said = pack(&answer, room);
-	*ret_who = (struct access_who){candidate->login, user_of(exchange, candidate, said)};
-	if (!ret_who->user)
+	if (!read_who(exchange, candidate, said, ret_who))
 		return ACCESS_BUSY;
 	if (candidate->login->remember_ns > 0)
 		remembered_put_said(&known, loop_now_exact() + candidate->login->remember_ns, said);
@@ -176,10 +209,10 @@ static void note_failure(const struct exchange *exchange, const struct failures_
 }
 
 // Directories take large and small letters for the same: by them a user has no more tries.
-static struct slice name_that_counts(struct exchange *exchange, const struct candidate *candidate, struct slice name)
+static struct slice name_that_counts(struct exchange *exchange, const struct login *login, struct slice name)
 {
 	struct slice copy = arena_copy(exchange_arena(exchange), name);
-	if (candidate->source != &candidate->login->elsewhere || !copy.data)
+	if (users_find(&login->users, name) || !login->elsewhere.verify || !copy.data)
 		return name;
 	for (char *c = (char *)copy.data; *c; c++)
 		*c = ascii_lower(*c);
@@ -215,7 +248,7 @@ enum access_verified access_verify(struct exchange *exchange, const struct login
 		if (is_known(exchange, &candidates[i], &question, ret_who))
 			return ACCESS_RIGHT;
 	const struct failures_try tried = {candidates[0].login->name.text,
-					   name_that_counts(exchange, &candidates[0], name), &exchange->client};
+					   name_that_counts(exchange, candidates[0].login, name), &exchange->client};
 	int64_t wait_ns = failures_wait_ns(&tried, loop_now_exact());
 	if (wait_ns > 0) {
 		exchange->retry_after_ns = wait_ns;
@@ -224,36 +257,39 @@ enum access_verified access_verify(struct exchange *exchange, const struct login
 	enum access_verified verified =
 		verify_in_turn(exchange, candidates, candidate_count, &question, &tried, ret_who);
 	// Who has the password only must not get more tries at the second factor by it.
-	if (verified == ACCESS_RIGHT && ret_who->user->second.length == 0)
+	if (verified == ACCESS_RIGHT && ret_who->second == ACCESS_SECOND_NONE)
 		failures_forgive(&tried);
 	return verified;
 }
 
-static bool take_recovery(const struct exchange *exchange, const struct login *login, const struct user *user,
+static bool take_recovery(const struct exchange *exchange, const struct login *login, const struct second *second,
 			  const struct totp_secret *secret, struct slice code)
 {
 	unsigned left;
-	if (!recovery_take(secret, user->recovery, login->name.text, user->name, code, &left))
+	if (!recovery_take(secret, second->recovery, login->name.text, second->user, code, &left))
 		return false;
 	log_warning("access: a recovery code was used from %.*s to log in to %.*s: %u %s left, user \"%.*s\"",
 		    SLICE_ARGUMENTS(exchange->client_text), SLICE_ARGUMENTS(login->name.text), left,
-		    left == 1 ? "is" : "are", SLICE_ARGUMENTS(slice_first(user->name, USERS_NAME_MAX)));
+		    left == 1 ? "is" : "are", SLICE_ARGUMENTS(second->user));
 	return true;
 }
 
 enum access_verified access_verify_second(struct exchange *exchange, const struct login *login, const struct user *user,
 					  struct slice code)
 {
-	const struct failures_try tried = {login->name.text, user->name, &exchange->client};
-	struct totp_secret secret;
+	const struct second *second = find_second(login, user);
+	const struct failures_try tried = {login->name.text,
+					   name_that_counts(exchange, login, second ? second->user : user->name),
+					   &exchange->client};
+	struct totp_secret secret = {.length = 0};
 	int64_t wait_ns = failures_wait_ns(&tried, loop_now_exact());
 	if (wait_ns > 0) {
 		exchange->retry_after_ns = wait_ns;
 		return ACCESS_WAITS;
 	}
-	bool is_right = totp_secret_read(user->second, &secret) &&
-			(totp_take(&secret, login->name.text, user->name, code, loop_wall_clock() / SECOND_NS) ||
-			 take_recovery(exchange, login, user, &secret, code));
+	bool is_right = second && totp_secret_read(second->secret, &secret) &&
+			(totp_take(&secret, login->name.text, second->user, code, loop_wall_clock() / SECOND_NS) ||
+			 take_recovery(exchange, login, second, &secret, code));
 	OPENSSL_cleanse(&secret, sizeof secret);
 	if (is_right) {
 		failures_forgive(&tried);

@@ -15,9 +15,17 @@ enum access_verified {
 	ACCESS_ENDED,  // the visitor has gone
 };
 
+// What is asked of who has given his password.
+enum access_second {
+	ACCESS_SECOND_NONE,    // nothing more
+	ACCESS_SECOND_ASKED,   // a code
+	ACCESS_SECOND_MISSING, // a code, and he has no second factor: he does not get in
+};
+
 struct access_who {
 	const struct login *login;
 	const struct user *user; // in the snapshot's memory, or the exchange's
+	enum access_second second;
 };
 
 // Verifies for one of the logins: the first whose file has the user; where none has, those with users elsewhere are

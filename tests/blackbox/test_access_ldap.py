@@ -10,7 +10,7 @@ from support.directory import GROUPS, PEOPLE, READER, READER_PASSWORD, SUFFIX, B
 from support.tls import Authority
 from support.usher import eventually, run_command
 from test_access import basic, sha512
-from test_access_page import Browser
+from test_access_page import Browser, code_of, token_of
 
 ENTRIES = "\n".join([
     person("ann", "secret", "mail: ann@example.com\n"),
@@ -443,7 +443,7 @@ def test_mistakes(tmp_path, ldap, says):
     assert done.returncode != 0 and re.search(says, done.stderr) and len(re.findall(r"usher.yaml:[1-4]:\d+: ", done.stderr)) == 1, done.stderr
 
 
-@pytest.mark.parametrize("more, says", [("second: s.second", "a second factor is of users who stand in a file"), ("groups: s.groups", "of users who stand in `users`")])
+@pytest.mark.parametrize("more, says", [("second: s.second, page: false", "a second factor is asked for by the page"), ("second_required: true", "`second` is missing"), ("groups: s.groups", "of users who stand in `users`")])
 def test_files_that_a_directory_cannot_use(tmp_path, more, says):
     (tmp_path / "s.second").write_text("ann:GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n")
     (tmp_path / "s.groups").write_text("makers: ann\n")

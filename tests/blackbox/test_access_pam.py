@@ -145,7 +145,7 @@ def test_a_slow_service_holds_up_nobody_of_the_file(guarded, tmp_path):
     ("pam: nothing-of-this-name", 'there is no service "nothing-of-this-name" in /etc/pam.d'),
     ("pam: ../shadow", "is no name of a service"),
     ("pam: {directory: $DIR}", "service"),
-    ("pam: {service: usher, directory: $DIR}, second: s.second", "a second factor is of users who stand in a file"),
+    ("pam: {service: usher, directory: $DIR}, second: s.second, page: false", "a second factor is asked for by the page"),
     ("pam: {service: usher, directory: $DIR}, ldap: {servers: 'ldap://localhost', bind: 'uid=$user,dc=x'}", "do not go together"),
 ])
 def test_mistakes(tmp_path, services, login, says):

@@ -77,6 +77,8 @@ def check(directory, name, text):
     make_certificates(directory, text)
     for database in re.findall(r"[\w./-]+\.mmdb", text):
         (directory / database).write_bytes(mmdb.make({"192.0.2.0/24": "CH"}))
+    for second in re.findall(r"[\w./-]+\.second\b", text):
+        (directory / second).write_text("")
     for _ in range(5):  # another test may take a port that was free
         path.write_text(on_free_ports(text))
         done = run_command("check", path, cwd=directory, env={"DOMAIN": "example.org", "PORT": "3000"})

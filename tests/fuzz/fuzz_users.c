@@ -1,4 +1,5 @@
-// Files of users, groups and API keys: whatever the bytes, users that are found again, or a fault.
+// Files of users, groups, API keys and second factors: whatever the bytes, users that are found again, or a fault.
+#include "access/second.h"
 #include "access/users.h"
 #include "support.h"
 
@@ -26,6 +27,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			const struct user *user = users_find_key(&users, users.items[i].name);
 			check(users_find(&users, users.items[i].name) == &users.items[i]);
 			check(!user || (user >= users.items && user < users.items + users.count));
+		}
+	else
+		check(fault.why != NULL);
+	struct seconds seconds;
+	fault.why = NULL;
+	if (seconds_read(&seconds, content, &arena, &fault))
+		for (size_t i = 0; i < seconds.count; i++) {
+			check(seconds_find(&seconds, seconds.items[i].user, false) == &seconds.items[i]);
+			check(seconds_find(&seconds, seconds.items[i].user, true) == &seconds.items[i]);
 		}
 	else
 		check(fault.why != NULL);
