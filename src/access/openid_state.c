@@ -16,6 +16,14 @@ struct record {
 	char unused[7];
 };
 
+bool openid_is_target(struct slice text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if (text.data[i] <= ' ' || text.data[i] > '~')
+			return false;
+	return text.length > 0 && text.length <= OPENID_TARGET_MAX && text.data[0] == '/';
+}
+
 void openid_secret_make(struct openid_secret *ret_secret)
 {
 	unsigned char bytes[OPENID_SECRET_BYTES];

@@ -24,6 +24,10 @@ struct openid_state {
 	struct slice target; // that was asked for
 };
 
+// Whether a visitor can be sent back to it, on the host that he is at: a path with whatever follows, as requests have
+// them, of up to OPENID_TARGET_MAX bytes.
+bool openid_is_target(struct slice text);
+
 void openid_secret_make(struct openid_secret *ret_secret);
 
 // Whether the text is the secret; takes as long whatever it is.

@@ -159,13 +159,13 @@ static void log_in_by_key(struct exchange *exchange, const struct access_config 
 	let_in(exchange, config, user, SLICE_EMPTY);
 }
 
-// By the first login that has a way for browsers.
+// With a single provider there is nothing to be chosen.
 static void ask_browser(struct exchange *exchange, const struct access_config *config)
 {
-	if (config->front->openid)
-		access_openid_begin(exchange, config->front);
-	else
+	if (config->has_choice)
 		access_page_show(exchange, config, 401, ACCESS_REASON_NONE);
+	else
+		access_openid_begin(exchange, config->provider);
 }
 
 static void log_in(struct exchange *exchange, const struct access_config *config)
@@ -185,7 +185,7 @@ static void log_in(struct exchange *exchange, const struct access_config *config
 		log_in_by_basic(exchange, config, value);
 	else if (config->page && access_page_is_form(exchange))
 		access_page_take(exchange, config);
-	else if (config->front && access_page_is_wanted(exchange))
+	else if (config->has_sessions && access_page_is_wanted(exchange))
 		ask_browser(exchange, config);
 	else
 		challenge(exchange, config, "no Authorization");

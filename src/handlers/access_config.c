@@ -81,11 +81,24 @@ static bool take_login(struct config_load *load, struct access_config *config, c
 	config->has_sessions |= login_has_sessions(login);
 	if (!config->page && login->page)
 		config->page = login;
-	if (!config->front && login_has_sessions(login))
-		config->front = login;
+	config->has_choice |= login->page || (login->openid && config->provider);
+	if (!config->provider && login->openid)
+		config->provider = login;
 	for (size_t i = 0; i < config->claims.count && good; i++)
 		good = access_login_want(load, login, &config->claims.items[i]);
 	return good;
+}
+
+// An operator's page has to show the links, or nobody finds them.
+static void check_links(struct config_load *load, const struct access_config *config)
+{
+	if (!config->page || !config->provider || access_pages_have_links(&config->page->pages, ACCESS_PAGE_LOGIN))
+		return;
+	config_warning(
+		load, config->page->pages.files[ACCESS_PAGE_LOGIN].path.place,
+		"this page has no $links, and a rule names it together with the provider %.*s: nobody gets there "
+		"from it",
+		SLICE_ARGUMENTS(config->provider->name.text));
 }
 
 // Who logs in with a password has no claims.
@@ -114,6 +127,7 @@ static bool load_logins(struct config_load *load, struct snapshot *snapshot, str
 	}
 	if (!good || config->login_count == 0)
 		return good;
+	check_links(load, config);
 	const struct {
 		bool is_taken;
 		const char *scheme, *more;

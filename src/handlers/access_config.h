@@ -35,7 +35,8 @@ struct access_config {
 	size_t login_count;
 	bool has_basic, has_tokens, has_keys, has_openid, has_sessions; // what one of the logins takes
 	const struct login *page;					// the first one that has a page; NULL: none
-	const struct login *front; // the first one by which browsers log in, by a page or a provider; NULL: none
+	const struct login *provider;					// the first one that has a provider; NULL: none
+	bool has_choice; // browsers get a page, since there is one, or several providers
 	struct slice challenge;
 };
 

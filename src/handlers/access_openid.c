@@ -13,6 +13,9 @@
 enum { LOGIN_S = 10 * 60, URL_MAX = 8 * 1024 };
 
 #define BINDING_NAME "usher-openid"
+// Of links.
+#define LOGIN_FIELD "usher-login"
+#define TARGET_FIELD "usher-target"
 
 static const char step[] = "log in through a provider";
 
@@ -59,7 +62,7 @@ static bool bind_browser(struct exchange *exchange, struct openid_secret *ret_bi
 // What cannot be taken along is left behind.
 static struct slice target_of(const struct exchange *exchange)
 {
-	return exchange->target.length <= OPENID_TARGET_MAX ? exchange->target : SLICE("/");
+	return openid_is_target(exchange->target) ? exchange->target : SLICE("/");
 }
 
 static struct slice write_request(struct exchange *exchange, const struct login *login, struct openid_state *state,
@@ -83,10 +86,10 @@ static struct slice write_request(struct exchange *exchange, const struct login 
 	return request.state.length > 0 && openid_request_write(&url, &request) ? text_slice(&url) : (struct slice){0};
 }
 
-void access_openid_begin(struct exchange *exchange, const struct login *login)
+static void begin(struct exchange *exchange, const struct login *login, struct slice target)
 {
 	const struct provider_facts *facts = access_issuer_facts(login->openid->provider);
-	struct openid_state state = {.created_s = loop_wall_clock() / SECOND_NS, .target = target_of(exchange)};
+	struct openid_state state = {.created_s = loop_wall_clock() / SECOND_NS, .target = target};
 	if (!facts) {
 		fail(exchange, FAULT_NO_SERVER, "the provider has not answered yet");
 		return;
@@ -102,6 +105,63 @@ void access_openid_begin(struct exchange *exchange, const struct login *login)
 		access_page_send(exchange, url);
 	else
 		fail(exchange, FAULT_INTERNAL, "the request to the provider is too long, or memory is out");
+}
+
+void access_openid_begin(struct exchange *exchange, const struct login *login)
+{
+	begin(exchange, login, target_of(exchange));
+}
+
+// --- There, by a link
+
+struct slice access_openid_link(struct exchange *exchange, const struct login *login)
+{
+	char *room = arena_alloc(exchange_arena(exchange), URL_MAX);
+	struct text url;
+	if (!room)
+		return (struct slice){0};
+	text_init(&url, room, URL_MAX);
+	text_add(&url, login->openid->callback.text);
+	text_add_char(&url, '?');
+	form_encode(&url, SLICE(LOGIN_FIELD));
+	text_add_char(&url, '=');
+	form_encode(&url, login->name.text);
+	form_add(&url, TARGET_FIELD, target_of(exchange));
+	return url.overflow ? (struct slice){0} : text_slice(&url);
+}
+
+static const struct login *find_login(const struct exchange *exchange, const struct access_config *config,
+				      struct slice name)
+{
+	for (size_t i = 0; i < config->login_count; i++) {
+		const struct login *login = config->logins[i];
+		if (login->openid && slice_equal(login->name.text, name) &&
+		    slice_equal(login->openid->callback.text, exchange->path))
+			return login;
+	}
+	return NULL;
+}
+
+// What is in it anybody may have written: it leads to a login of this rule, and then to a page of this host.
+static void take_link(struct exchange *exchange, const struct access_config *config)
+{
+	const struct request *request = exchange_request(exchange);
+	char *room = arena_alloc(exchange_arena(exchange), OPENID_TARGET_MAX + 1), name_room[USERS_NAME_MAX + 1];
+	struct access_session session;
+	struct slice name, target;
+	const struct login *login = form_find(request->query, SLICE(LOGIN_FIELD), name_room, sizeof name_room, &name)
+					    ? find_login(exchange, config, name)
+					    : NULL;
+	if (!room)
+		fail(exchange, FAULT_OUT_OF_MEMORY, NULL);
+	else if (request->method != METHOD_GET || !login ||
+		 !form_find(request->query, SLICE(TARGET_FIELD), room, OPENID_TARGET_MAX + 1, &target) ||
+		 !openid_is_target(target))
+		fail(exchange, FAULT_BAD_REQUEST, "this is no link to log in by");
+	else if (access_session_find(exchange, config, &session)) // in another tab, or by going back to this one
+		access_page_send_back(exchange, target);
+	else
+		begin(exchange, login, target);
 }
 
 // --- And back
@@ -258,7 +318,7 @@ static void take(struct exchange *exchange, const struct login *login, const str
 		take_code(exchange, login, callback, state);
 }
 
-void access_openid_take(struct exchange *exchange, const struct access_config *config)
+static void take_callback(struct exchange *exchange, const struct access_config *config)
 {
 	const struct request *request = exchange_request(exchange);
 	struct openid_callback *callback = arena_alloc(exchange_arena(exchange), sizeof *callback);
@@ -284,6 +344,14 @@ void access_openid_take(struct exchange *exchange, const struct access_config *c
 		fail(exchange, FAULT_BAD_REQUEST, "the login was begun too long ago");
 	else
 		take(exchange, login, callback, &state);
+}
+
+void access_openid_take(struct exchange *exchange, const struct access_config *config)
+{
+	if (form_has(exchange_request(exchange)->query, SLICE(LOGIN_FIELD)))
+		take_link(exchange, config);
+	else
+		take_callback(exchange, config);
 }
 
 // --- Logging out

@@ -11,10 +11,15 @@
 // Sends the visitor to the provider of the login, to come back to what he asks for now. Suspends.
 void access_openid_begin(struct exchange *exchange, const struct login *login);
 
-// Whether the request is for where providers send visitors back to.
+// The address of a link by which he does so when he chooses that login: a path of this host. .data is NULL when memory
+// is out.
+struct slice access_openid_link(struct exchange *exchange, const struct login *login);
+
+// Whether the request is for where such links lead, and providers send visitors back to.
 bool access_openid_is_callback(const struct exchange *exchange, const struct access_config *config);
 
-// Answers it: with a session, and the way to what was asked for first; or with an error. Suspends.
+// Answers it: by sending the visitor to the provider whose link he chose; or, when he comes back, with a session, and
+// the way to what was asked for first; or with an error. Suspends.
 void access_openid_take(struct exchange *exchange, const struct access_config *config);
 
 // Where who logs out is sent on to, to log out at the provider (RP-Initiated Logout 1.0 section 2); .data is NULL when

@@ -25,6 +25,11 @@ static const struct config_key openid_keys[] = {
 	 "the path that the provider sends visitors back to, within the rule's own ones; usher answers it itself. The "
 	 "provider has to know it, with scheme and host",
 	 .form = "a path such as /.usher/openid/callback"},
+	{"label", CONFIG_TEXT, offsetof(struct login_openid, label),
+	 .help = "what the link to the provider says, on the page where visitors choose how to log in; `Log in with` "
+		 "and "
+		 "the login's `realm` unless it is written",
+	 .form = "a text such as Mit dem Konto der Firma anmelden"},
 	{"end_session", CONFIG_BOOL, offsetof(struct login_openid, ends_session), "false",
 	 "who logs out is sent on to the provider, to log out there, too"},
 	{"refresh", CONFIG_DURATION, offsetof(struct login_openid, issuer.refresh_ns), "1h",

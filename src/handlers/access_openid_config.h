@@ -11,7 +11,7 @@
 struct login_openid {
 	struct config_place place;
 	struct access_issuer issuer;
-	struct config_text client_id, client_secret, callback;
+	struct config_text client_id, client_secret, callback, label;
 	struct config_texts scopes;
 	struct access_claims claims;
 	bool ends_session; // the provider's, with usher's

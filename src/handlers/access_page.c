@@ -4,6 +4,7 @@
 #include "access/password.h"
 #include "base/random.h"
 #include "exchange/error_page.h"
+#include "exchange/escape.h"
 #include "handlers/access_openid.h"
 #include "handlers/access_verify.h"
 #include "http/body.h"
@@ -80,12 +81,49 @@ static void show(struct exchange *exchange, const struct login *login, enum acce
 		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
 }
 
+static struct slice link_to(struct exchange *exchange, const struct login *login)
+{
+	struct arena *arena = exchange_arena(exchange);
+	const struct config_text *label = &login->openid->label;
+	struct slice address = access_openid_link(exchange, login),
+		     text = label->text.data
+				    ? label->text
+				    : arena_printf(arena, "Log in with %.*s", SLICE_ARGUMENTS(login->realm.text));
+	address = address.data ? escape(address, ESCAPE_HTML, arena) : address;
+	text = text.data ? escape(text, ESCAPE_HTML, arena) : text;
+	return address.data && text.data ? arena_printf(arena, "<li><a href=\"%.*s\">%.*s</a></li>\n",
+							SLICE_ARGUMENTS(address), SLICE_ARGUMENTS(text))
+					 : (struct slice){0};
+}
+
+// Links to all providers of the rule, as a list; .data is NULL when memory is out.
+static struct slice links_of(struct exchange *exchange, const struct access_config *config)
+{
+	struct arena *arena = exchange_arena(exchange);
+	struct slice items = SLICE("");
+	if (!config->has_openid)
+		return items;
+	for (size_t i = 0; i < config->login_count && items.data; i++) {
+		const struct login *login = config->logins[i];
+		struct slice item = login->openid ? link_to(exchange, login) : SLICE("");
+		items = item.data ? arena_printf(arena, "%.*s%.*s", SLICE_ARGUMENTS(items), SLICE_ARGUMENTS(item))
+				  : item;
+	}
+	return items.data ? arena_printf(arena, "<ul role=\"list\">\n%.*s</ul>", SLICE_ARGUMENTS(items)) : items;
+}
+
 void access_page_show(struct exchange *exchange, const struct access_config *config, unsigned status,
 		      enum access_reason reason)
 {
+	struct slice links = links_of(exchange, config);
+	if (!links.data) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "make a page", NULL);
+		return;
+	}
 	exchange_always(exchange, SLICE("WWW-Authenticate"), access_page_challenge);
-	show(exchange, config->page, ACCESS_PAGE_LOGIN, status,
-	     &(struct access_page_values){.user = SLICE(""), .reason = reason});
+	show(exchange, config->page ? config->page : config->provider,
+	     config->page ? ACCESS_PAGE_LOGIN : ACCESS_PAGE_CHOOSE, status,
+	     &(struct access_page_values){.user = SLICE(""), .links = links, .reason = reason});
 }
 
 static void show_second(struct exchange *exchange, const struct login *login, unsigned status,

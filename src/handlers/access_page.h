@@ -15,7 +15,7 @@ extern const struct slice access_page_challenge;
 // Whether the visitor would rather see a page, by method and Accept.
 bool access_page_is_wanted(const struct exchange *exchange);
 
-// Answers with the page, of the first login that has one.
+// Answers with the page of the first login that has one, and links to providers; where none has, with the links alone.
 void access_page_show(struct exchange *exchange, const struct access_config *config, unsigned status,
 		      enum access_reason reason);
 

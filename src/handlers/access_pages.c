@@ -16,7 +16,9 @@
 	"padding:.5rem;border:1px solid #71717a;border-radius:.25rem}button{margin-top:1.25rem;background:#1d4ed8;"    \
 	"border-color:#1d4ed8;color:#fff;cursor:pointer}p[role=alert]{margin:0;color:#b91c1c}p:empty{display:none}"    \
 	"@media(prefers-color-scheme:dark){body{background:#18181b;color:#f4f4f5}main{background:#27272a}"             \
-	"input{background:#18181b;color:inherit}p[role=alert]{color:#fca5a5}}</style></head>\n<body><main>"
+	"input{background:#18181b;color:inherit}p[role=alert]{color:#fca5a5}}"                                         \
+	"ul{list-style:none;margin:1.25rem 0 0;padding:0}a{display:block;margin-top:.5rem;padding:.5rem;"              \
+	"border:1px solid #71717a;border-radius:.25rem;color:inherit;text-align:center}</style></head>\n<body><main>"
 #define FORM                                                                                                           \
 	"<form method=\"post\"><input type=\"hidden\" name=\"usher-token\" "                                           \
 	"value=\"$token\">\n"
@@ -30,7 +32,7 @@ static const char *const own[ACCESS_PAGES] = {
 						     "<label for=\"password\">Password</label><input id=\"password\" "
 						     "name=\"usher-password\" type=\"password\" "
 						     "autocomplete=\"current-password\" required>\n"
-						     "<button>Log in</button>" END,
+						     "<button>Log in</button></form>\n$links</main></body></html>\n",
 	[ACCESS_PAGE_CODE] =
 		HEAD("Log in: $realm") "<h1>Log in: $realm</h1>\n<p role=\"alert\">$message</p>\n" FORM
 				       "<label for=\"code\">Code of your authenticator, or a recovery code</label>"
@@ -41,6 +43,7 @@ static const char *const own[ACCESS_PAGES] = {
 	[ACCESS_PAGE_LOGOUT] =
 		HEAD("Log out") "<h1>Logged in as $user</h1>\n" FORM "<button>Log out</button>\n"
 				"<button name=\"usher-everywhere\" value=\"yes\">Log out everywhere</button>" END,
+	[ACCESS_PAGE_CHOOSE] = HEAD("Log in") "<h1>Log in</h1>\n$links</main></body></html>\n",
 };
 
 // For the template of another language, and for people.
@@ -64,6 +67,9 @@ static const struct config_key keys[] = {
 	 .help = "the page that asks for `usher-code`, of a second factor, or a recovery code"},
 	{"logout", CONFIG_FILE, offsetof(struct access_pages, files[ACCESS_PAGE_LOGOUT]),
 	 .help = "the page that asks whether to log out; with `usher-everywhere` it is everywhere"},
+	{"choose", CONFIG_FILE, offsetof(struct access_pages, files[ACCESS_PAGE_CHOOSE]),
+	 .help = "the page that shows `$links` alone, where a rule has several providers and no page of users; that of "
+		 "its first login counts"},
 	{0},
 };
 
@@ -73,7 +79,8 @@ const struct config_section access_pages_section = {
 		"\"post\" and "
 		"the fields that are named here, and `$token` as the value of its hidden field `usher-token`; "
 		"`$realm`, `$user`, "
-		"`$message` and `$reason` (empty, \"wrong\", \"wait\", \"busy\" or \"old\") may stand in it.",
+		"`$message` and `$reason` (empty, \"wrong\", \"wait\", \"busy\" or \"old\") may stand in it, and "
+		"`$links`: a list of links to the providers that the rule names besides.",
 	.size = sizeof(struct access_pages),
 	.keys = keys,
 	.place_offset = CONFIG_NO_OFFSET,
@@ -82,11 +89,11 @@ const struct config_section access_pages_section = {
 
 // --- Loading and filling
 
-enum { REALM, TOKEN, REASON, MESSAGE, USER, VARIABLES };
+enum { REALM, TOKEN, REASON, MESSAGE, USER, LINKS, VARIABLES };
 
 static const char *const variables[] = {
-	[REALM] = "realm",     [TOKEN] = "token", [REASON] = "reason",
-	[MESSAGE] = "message", [USER] = "user",	  [VARIABLES] = NULL,
+	[REALM] = "realm", [TOKEN] = "token", [REASON] = "reason", [MESSAGE] = "message",
+	[USER] = "user",   [LINKS] = "links", [VARIABLES] = NULL,
 };
 
 bool access_pages_load(struct config_load *load, struct access_pages *pages)
@@ -97,8 +104,12 @@ bool access_pages_load(struct config_load *load, struct access_pages *pages)
 		const char *detail;
 		if (!template_parse(text, variables, true, config_arena(load), &pages->templates[i], &wrong, &detail))
 			return false;
-		if (pages->templates[i].used >> TOKEN & 1)
+		if (pages->templates[i].used >> (i == ACCESS_PAGE_CHOOSE ? LINKS : TOKEN) & 1)
 			continue;
+		if (i == ACCESS_PAGE_CHOOSE) {
+			config_error(load, file->path.place, "the page has no $links, of which visitors choose one");
+			return false;
+		}
 		config_error(
 			load, file->path.place,
 			"the form has no <input type=\"hidden\" name=\"usher-token\" value=\"$token\">, without which "
@@ -106,6 +117,11 @@ bool access_pages_load(struct config_load *load, struct access_pages *pages)
 		return false;
 	}
 	return true;
+}
+
+bool access_pages_have_links(const struct access_pages *pages, enum access_page page)
+{
+	return pages->templates[page].used >> LINKS & 1;
 }
 
 struct slice access_pages_fill(const struct access_pages *pages, enum access_page page,
@@ -117,6 +133,7 @@ struct slice access_pages_fill(const struct access_pages *pages, enum access_pag
 		[REASON] = slice_from_string(reasons[values->reason].word),
 		[MESSAGE] = slice_from_string(reasons[values->reason].message),
 		[USER] = escape(values->user, ESCAPE_HTML, arena),
+		[LINKS] = values->links.data ? values->links : SLICE(""),
 	};
 	if (!filled[REALM].data || !filled[USER].data)
 		return SLICE_EMPTY;

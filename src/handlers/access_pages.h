@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-enum access_page { ACCESS_PAGE_LOGIN, ACCESS_PAGE_CODE, ACCESS_PAGE_LOGOUT };
-enum { ACCESS_PAGES = ACCESS_PAGE_LOGOUT + 1 };
+enum access_page { ACCESS_PAGE_LOGIN, ACCESS_PAGE_CODE, ACCESS_PAGE_LOGOUT, ACCESS_PAGE_CHOOSE };
+enum { ACCESS_PAGES = ACCESS_PAGE_CHOOSE + 1 };
 
 // Why the visitor sees it again.
 enum access_reason {
@@ -31,10 +31,14 @@ struct access_pages {
 
 struct access_page_values {
 	struct slice realm, token, user;
+	struct slice links; // in HTML
 	enum access_reason reason;
 };
 
 extern const struct config_section access_pages_section;
+
+// Whether the page shows the links to other ways to log in.
+bool access_pages_have_links(const struct access_pages *pages, enum access_page page);
 
 // False after config_error, or when memory is out.
 bool access_pages_load(struct config_load *load, struct access_pages *pages);

@@ -99,6 +99,22 @@ static void test_states(void **state)
 	assert_false(openid_state_read(&other, text, SLICE("here"), room, &read));
 }
 
+static void test_targets(void **state)
+{
+	char longest[OPENID_TARGET_MAX + 1];
+	memset(longest, '/', sizeof longest);
+	assert_true(openid_is_target(SLICE("/")));
+	assert_true(openid_is_target(SLICE("/a?b=c&d=%0a")));
+	assert_true(openid_is_target(SLICE("//other.example")));
+	assert_true(openid_is_target(slice_from(longest, OPENID_TARGET_MAX)));
+	assert_false(openid_is_target(slice_from(longest, sizeof longest)));
+	const struct slice wrong[] = {SLICE_EMPTY,	   SLICE("a"),	   SLICE("@a"),	      SLICE(".a/"),
+				      SLICE("https://a/"), SLICE("/ "),	   SLICE("/\n"),      SLICE("/\r\n"),
+				      SLICE("/\0"),	   SLICE("/\x7f"), SLICE("/\xc3\xbc")};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		assert_false(openid_is_target(wrong[i]));
+}
+
 static void test_when_a_provider_is_asked_again(void **state)
 {
 	struct provider_settings settings = {.refresh_s = 3600};
@@ -140,6 +156,7 @@ int main(void)
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_callbacks),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_when_a_provider_is_asked_again),
 		cmocka_unit_test(test_providers_are_found_by_their_settings),
 	};
