@@ -51,6 +51,35 @@ static void read_session(unsigned call)
 		 !session_is_ended(&session);
 }
 
+// Of a user with 400 groups, of 24 bytes each: what stands in one cookie, and in three more.
+static struct slice large_cookie, large_more;
+
+static void make_large_session(struct arena *arena)
+{
+	static char groups[400 * 25];
+	size_t length = 0;
+	for (unsigned i = 0; i < 400; i++)
+		length += (size_t)snprintf(groups + length, sizeof groups - length, "%sdepartment-of-things-%03u",
+					   i ? "," : "", i);
+	const struct session session = {
+		.id = 1,
+		.created_s = 2,
+		.login = SLICE("staff"),
+		.user = SLICE("ann"),
+		.groups = slice_from(groups, length),
+	};
+	large_cookie = session_write(&key, &session, SLICE("intranet.example.com"), arena);
+	large_more = session_write_more(&key, &session, SLICE("intranet.example.com"), arena);
+}
+
+static void read_large_session(unsigned call)
+{
+	char room[SESSION_TEXT_MAX], more_room[SEAL_TEXT_MAX];
+	struct session session;
+	found += session_read(&key, large_cookie, SLICE("intranet.example.com"), room, &session) &&
+		 session_read_more(&key, large_more, SLICE("intranet.example.com"), more_room, &session);
+}
+
 // Others, as many as a large site has.
 static void end_sessions(void)
 {
@@ -279,7 +308,6 @@ static void measure(const char *what, void (*call)(unsigned), unsigned calls)
 
 int main(void)
 {
-	static char room[SESSION_TEXT_MAX];
 	const char *why;
 	set.networks = calloc(NETWORKS, sizeof *set.networks);
 	if (!set.networks)
@@ -310,13 +338,14 @@ int main(void)
 					.proof = 5,
 					.login = SLICE("staff"),
 					.user = SLICE("ann")};
-	cookie = session_write(&key, &session, SLICE("intranet.example.com"), room);
 	const struct remembered_login login = {7, SLICE("ann"), SLICE("correct horse battery staple")};
 	remembered_put(&login, INT64_MAX);
 	remembered_put(&known_token, INT64_MAX);
-	token_rules.keys = jwt_keys_read(slice_from_string(token_keys), &why);
+	token_rules.keys = jwt_keys_read(slice_from_string(token_keys), true, &why);
 	struct arena arena;
 	arena_init(&arena, 256 << 20);
+	cookie = session_write(&key, &session, SLICE("intranet.example.com"), &arena);
+	make_large_session(&arena);
 	make_keys(&arena);
 	signer = make_signer();
 	jwt_kept_put(7, CLAIMS, jwt_sign(signer, SLICE("k1"), CLAIMS, &arena), 2);
@@ -329,6 +358,7 @@ int main(void)
 	measure("hours of the week", look_at_hours, CALLS);
 	end_sessions();
 	measure("a session's cookie", read_session, CALLS);
+	measure("a session's cookies, of 400 groups", read_large_session, CALLS / 10);
 	measure("a rate", take_rate, CALLS);
 	measure("a password that is remembered", remember, CALLS);
 	measure("a place of those under way", take_place, CALLS);

@@ -13,7 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS_MAX = 64, SECRET_MAX = 256, SECRET_MIN = 16, RSA_MIN_BITS = 2048, SIGNATURE_MAX = 1024, DER_MAX = 160 };
+enum {
+	KEYS_MAX = 64,
+	SECRET_MAX = 256,
+	SECRET_MIN = 16,
+	RSA_MIN_BITS = 2048,
+	SIGNATURE_MAX = 1024,
+	DER_MAX = 160,
+	SMALL_MAX = 4096
+};
 
 enum kind { KIND_RSA, KIND_EC, KIND_ED, KIND_SECRET };
 
@@ -291,9 +299,11 @@ const char jwt_no_key[] = "there is no key for it";
 
 static json_t *read_part(struct slice text)
 {
-	unsigned char bytes[JWT_MAX];
-	int length = base64_decode(BASE64_URL, text, bytes, sizeof bytes);
-	json_t *part = length > 0 ? json_loadb((char *)bytes, (size_t)length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	char few[SMALL_MAX], *bytes = text.length <= sizeof few ? few : malloc(text.length);
+	int length = bytes ? base64_decode(BASE64_URL, text, bytes, text.length) : -1;
+	json_t *part = length > 0 ? json_loadb(bytes, (size_t)length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	if (bytes != few)
+		free(bytes);
 	if (json_is_object(part))
 		return part;
 	json_decref(part);

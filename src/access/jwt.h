@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { JWT_MAX = 8192 }; // bytes of a token
+enum { JWT_MAX = 24 * 1024 }; // bytes of a token
 
 struct jwt_keys;
 

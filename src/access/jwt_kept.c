@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 1024, CLAIMS_MAX = 4096, TOKEN_MAX = 8192 };
+enum { SLOTS = 1024, CLAIMS_MAX = 16 * 1024, TOKEN_MAX = 24 * 1024 };
 
 struct slot {
 	uint64_t signer;

@@ -3,7 +3,7 @@
 #ifndef USHER_ACCESS_OPENID_H
 #define USHER_ACCESS_OPENID_H
 
-#include "access/seal.h"
+#include "access/openid_state.h"
 #include "base/slice.h"
 #include "base/text.h"
 
@@ -48,7 +48,7 @@ struct openid_callback {
 	struct slice state;
 	struct slice code, error; // one of both; the other is empty
 	struct slice issuer;	  // .data NULL: it is not told
-	char state_room[SEAL_TEXT_MAX + 1], code_room[OPENID_CODE_MAX + 1], issuer_room[OPENID_ISSUER_MAX + 1],
+	char state_room[OPENID_STATE_MAX + 1], code_room[OPENID_CODE_MAX + 1], issuer_room[OPENID_ISSUER_MAX + 1],
 		error_room[OPENID_ERROR_MAX + 1];
 };
 

@@ -15,6 +15,7 @@ struct record {
 	struct openid_secret binding, verifier, nonce;
 	char unused[7];
 };
+_Static_assert(SEAL_TEXT_LENGTH(sizeof(struct record) + OPENID_TARGET_MAX) <= OPENID_STATE_MAX, "a state fits");
 
 bool openid_is_target(struct slice text)
 {
@@ -39,7 +40,7 @@ bool openid_secret_is(const struct openid_secret *secret, struct slice text)
 }
 
 struct slice openid_state_write(const struct seal_key *key, const struct openid_state *state, struct slice scope,
-				char room[SEAL_TEXT_MAX])
+				struct arena *arena)
 {
 	char plain[sizeof(struct record) + OPENID_TARGET_MAX];
 	struct record record = {.version = VERSION,
@@ -51,10 +52,10 @@ struct slice openid_state_write(const struct seal_key *key, const struct openid_
 		return SLICE_EMPTY;
 	memcpy(plain, &record, sizeof record);
 	memcpy(plain + sizeof record, state->target.data, state->target.length);
-	return seal_write(key, slice_from(plain, sizeof record + state->target.length), scope, room);
+	return seal_write(key, slice_from(plain, sizeof record + state->target.length), scope, arena);
 }
 
-bool openid_state_read(const struct seal_key *key, struct slice text, struct slice scope, char room[SEAL_TEXT_MAX],
+bool openid_state_read(const struct seal_key *key, struct slice text, struct slice scope, char *room,
 		       struct openid_state *ret_state)
 {
 	struct slice plain = seal_read(key, text, scope, room);

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { OPENID_SECRET_BYTES = 32, OPENID_SECRET_TEXT = 43, OPENID_TARGET_MAX = 1024 };
+// OPENID_STATE_MAX: of its text.
+enum { OPENID_SECRET_BYTES = 32, OPENID_SECRET_TEXT = 43, OPENID_TARGET_MAX = 1024, OPENID_STATE_MAX = 2048 };
 
 // A text that nobody can guess: a binding, a verifier of PKCE (RFC 7636 section 4.1), a nonce.
 struct openid_secret {
@@ -38,11 +39,11 @@ static inline struct slice openid_secret_text(const struct openid_secret *secret
 	return slice_from(secret->text, OPENID_SECRET_TEXT);
 }
 
-// As seal_write and seal_read, whose scope and room these are. A target of more than OPENID_TARGET_MAX bytes is not
-// written. What is read is in `room`.
+// As seal_write and seal_read, whose scope, arena and room these are. A target of more than OPENID_TARGET_MAX bytes is
+// not written. What is read is in `room`.
 struct slice openid_state_write(const struct seal_key *key, const struct openid_state *state, struct slice scope,
-				char room[SEAL_TEXT_MAX]);
-bool openid_state_read(const struct seal_key *key, struct slice text, struct slice scope, char room[SEAL_TEXT_MAX],
+				struct arena *arena);
+bool openid_state_read(const struct seal_key *key, struct slice text, struct slice scope, char *room,
 		       struct openid_state *ret_state);
 
 #endif

@@ -3,6 +3,7 @@
 #include "access/directory_text.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <security/pam_appl.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { GROUPS_MAX = 256, ENTRY_BYTES = 16 * 1024 };
+enum { GROUPS_MAX = 1024, ENTRY_BYTES = 16 * 1024, GROUP_BYTES_MAX = 4 << 20 };
 
 // --- The conversation
 
@@ -95,19 +96,36 @@ static enum source_verdict verdict_of(const struct pam_service *service, pam_han
 
 // --- What is known of the user
 
+// Of a group, all members are read with it: there may be many. False where it does not fit, or cannot be read.
+static bool add_group(gid_t id, struct source_answer *answer)
+{
+	struct group group, *found = NULL;
+	char *room = NULL;
+	int error = ERANGE;
+	for (size_t size = ENTRY_BYTES; error == ERANGE && size <= GROUP_BYTES_MAX; size *= 4) {
+		char *larger = realloc(room, size);
+		if (!larger)
+			break;
+		room = larger;
+		error = getgrgid_r(id, &group, room, size, &found);
+	}
+	// Without a name it is none.
+	bool good = error == 0 && (!found || source_add_group(answer, slice_from_string(group.gr_name)));
+	free(room);
+	return good;
+}
+
 static void add_groups(gid_t first, struct source_answer *answer)
 {
-	char room[ENTRY_BYTES];
 	gid_t ids[GROUPS_MAX];
 	int count = GROUPS_MAX;
 	unsigned left_out = 0;
-	if (getgrouplist(answer->name, first, ids, &count) < 0)
+	if (getgrouplist(answer->name, first, ids, &count) < 0) {
+		left_out = count > GROUPS_MAX ? (unsigned)(count - GROUPS_MAX) : 0;
 		count = GROUPS_MAX;
-	for (int i = 0; i < count; i++) {
-		struct group group, *group_found;
-		if (getgrgid_r(ids[i], &group, room, sizeof room, &group_found) == 0 && group_found)
-			left_out += !source_add_group(answer, slice_from_string(group.gr_name));
 	}
+	for (int i = 0; i < count; i++)
+		left_out += !add_group(ids[i], answer);
 	if (left_out > 0)
 		log_warning("access: %u groups of the user \"%s\" are left out: a session holds %d bytes of them",
 			    left_out, answer->name, SOURCE_GROUPS_MAX);

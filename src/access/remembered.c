@@ -57,28 +57,35 @@ static struct slot *slot_of(const unsigned char digest[DIGEST_BYTES])
 	return &table.slots[(digest[0] | digest[1] << 8) % SLOTS];
 }
 
-bool remembered_has_said(const struct remembered_login *login, int64_t now_ns, char room[REMEMBERED_SAID_MAX],
-			 struct slice *ret_said)
+// Without an arena, what was said is not asked for.
+static bool find(const struct remembered_login *login, int64_t now_ns, struct arena *arena, struct slice *ret_said)
 {
 	unsigned char digest[DIGEST_BYTES];
+	struct slice said = {0};
 	if (!digest_of(login, digest))
 		return false;
 	const struct slot *slot = slot_of(digest);
 	pthread_mutex_lock(&table.lock);
 	bool has = now_ns < slot->until_ns && CRYPTO_memcmp(slot->digest, digest, DIGEST_BYTES) == 0;
-	if (has && slot->said_length > 0)
-		memcpy(room, slot->said, slot->said_length);
-	if (has)
-		*ret_said = slice_from(room, slot->said_length);
+	if (has && arena) {
+		said = arena_copy(arena, slice_from(slot->said ? slot->said : "", slot->said_length));
+		has = said.data != NULL;
+	}
 	pthread_mutex_unlock(&table.lock);
+	*ret_said = said;
 	return has;
+}
+
+bool remembered_has_said(const struct remembered_login *login, int64_t now_ns, struct arena *arena,
+			 struct slice *ret_said)
+{
+	return find(login, now_ns, arena, ret_said);
 }
 
 bool remembered_has(const struct remembered_login *login, int64_t now_ns)
 {
-	char room[REMEMBERED_SAID_MAX];
 	struct slice said;
-	return remembered_has_said(login, now_ns, room, &said);
+	return find(login, now_ns, NULL, &said);
 }
 
 void remembered_put_said(const struct remembered_login *login, int64_t until_ns, struct slice said)

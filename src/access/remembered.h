@@ -3,13 +3,14 @@
 #ifndef USHER_ACCESS_REMEMBERED_H
 #define USHER_ACCESS_REMEMBERED_H
 
+#include "base/arena.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { REMEMBERED_SAID_MAX = 2600 };
+enum { REMEMBERED_SAID_MAX = 10752 };
 
 // What a right login is known by: the table of users (users.digest), the user and the password.
 struct remembered_login {
@@ -22,8 +23,8 @@ bool remembered_has(const struct remembered_login *login, int64_t now_ns);
 void remembered_put(const struct remembered_login *login, int64_t until_ns);
 
 // The same with what was said of the user: up to REMEMBERED_SAID_MAX bytes, which are copied; a login of which more was
-// said is not remembered. `room` is for as many bytes.
-bool remembered_has_said(const struct remembered_login *login, int64_t now_ns, char room[REMEMBERED_SAID_MAX],
+// said is not remembered. *ret_said is in the arena; false also without memory for it.
+bool remembered_has_said(const struct remembered_login *login, int64_t now_ns, struct arena *arena,
 			 struct slice *ret_said);
 void remembered_put_said(const struct remembered_login *login, int64_t until_ns, struct slice said);
 

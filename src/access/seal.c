@@ -1,6 +1,5 @@
 #include "access/seal.h"
 
-#include "base/base64.h"
 #include "base/check.h"
 
 #include <openssl/crypto.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 
 enum { NONCE = 12, TAG = 16 };
+_Static_assert(NONCE + TAG == SEAL_ADDED_BYTES, "what is added to the bytes");
 
 // --- Keys
 
@@ -87,23 +87,28 @@ static bool run(const struct seal_key *key, bool encrypts, const unsigned char n
 	return good && written + rest == length;
 }
 
-struct slice seal_write(const struct seal_key *key, struct slice plain, struct slice scope, char room[SEAL_TEXT_MAX])
+struct slice seal_write(const struct seal_key *key, struct slice plain, struct slice scope, struct arena *arena)
 {
-	unsigned char sealed[NONCE + SEAL_PLAIN_MAX + TAG];
-	if (plain.length > SEAL_PLAIN_MAX || RAND_bytes(sealed, NONCE) != 1 ||
+	size_t length = NONCE + plain.length + TAG;
+	if (plain.length > SEAL_PLAIN_MAX)
+		return SLICE_EMPTY;
+	unsigned char *sealed = arena_alloc(arena, length);
+	char *text = arena_alloc(arena, BASE64_LENGTH(length));
+	if (!sealed || !text || RAND_bytes(sealed, NONCE) != 1 ||
 	    !run(key, true, sealed, scope, (const unsigned char *)plain.data, (int)plain.length, sealed + NONCE,
 		 sealed + NONCE + plain.length))
 		return SLICE_EMPTY;
-	struct slice whole = slice_from(sealed, NONCE + plain.length + TAG);
-	return slice_from(room, base64_encode(BASE64_URL, whole, room));
+	return slice_from(text, base64_encode(BASE64_URL, slice_from(sealed, length), text));
 }
 
-struct slice seal_read(const struct seal_key *key, struct slice text, struct slice scope, char room[SEAL_TEXT_MAX])
+// Decrypted where it lies: its text is longer than all of it.
+struct slice seal_read(const struct seal_key *key, struct slice text, struct slice scope, char *room)
 {
-	unsigned char sealed[NONCE + SEAL_PLAIN_MAX + TAG];
-	int length = base64_decode(BASE64_URL, text, sealed, sizeof sealed) - NONCE - TAG;
+	unsigned char *sealed = (unsigned char *)room;
+	int length =
+		text.length <= SEAL_TEXT_MAX ? base64_decode(BASE64_URL, text, room, text.length) - NONCE - TAG : -1;
 	if (length < 0 ||
-	    !run(key, false, sealed, scope, sealed + NONCE, length, (unsigned char *)room, sealed + NONCE + length))
+	    !run(key, false, sealed, scope, sealed + NONCE, length, sealed + NONCE, sealed + NONCE + length))
 		return SLICE_EMPTY;
-	return slice_from(room, (size_t)length);
+	return slice_from(room + NONCE, (size_t)length);
 }

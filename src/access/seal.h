@@ -2,12 +2,17 @@
 #ifndef USHER_ACCESS_SEAL_H
 #define USHER_ACCESS_SEAL_H
 
+#include "base/arena.h"
+#include "base/base64.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
 
-// Browsers keep cookies of up to 4096 bytes, name and attributes included (RFC 6265 section 6.1).
-enum { SEAL_KEY_BYTES = 32, SEAL_PLAIN_MAX = 2608, SEAL_TEXT_MAX = 3600 };
+enum { SEAL_KEY_BYTES = 32, SEAL_ADDED_BYTES = 28, SEAL_PLAIN_MAX = 10760 };
+
+// How long the text of so many bytes may be.
+#define SEAL_TEXT_LENGTH(plain_bytes) BASE64_LENGTH((plain_bytes) + SEAL_ADDED_BYTES)
+enum { SEAL_TEXT_MAX = SEAL_TEXT_LENGTH(SEAL_PLAIN_MAX) };
 
 struct seal_key {
 	unsigned char bytes[SEAL_KEY_BYTES];
@@ -22,11 +27,12 @@ void seal_key_make(struct slice secret, struct seal_key *ret_key);
 void seal_own_secret(unsigned char ret_secret[SEAL_KEY_BYTES]);
 void seal_set_own_secret(const unsigned char secret[SEAL_KEY_BYTES]);
 
-// The bytes, sealed, as a text of base64url in `room`; empty when there are more than SEAL_PLAIN_MAX, or memory is out.
-// `scope` says what it is for, and where: as anything else it is not taken.
-struct slice seal_write(const struct seal_key *key, struct slice plain, struct slice scope, char room[SEAL_TEXT_MAX]);
+// The bytes, sealed, as a text of base64url in the arena; empty when there are more than SEAL_PLAIN_MAX, or memory is
+// out. `scope` says what it is for, and where: as anything else it is not taken.
+struct slice seal_write(const struct seal_key *key, struct slice plain, struct slice scope, struct arena *arena);
 
-// The bytes, in `room`; .data is NULL for what was not sealed by that key and for that scope.
-struct slice seal_read(const struct seal_key *key, struct slice text, struct slice scope, char room[SEAL_TEXT_MAX]);
+// The bytes, in `room`, which is for as many as the text has; .data is NULL for what was not sealed by that key and for
+// that scope.
+struct slice seal_read(const struct seal_key *key, struct slice text, struct slice scope, char *room);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-enum { VERSION = 3, TEXTS = 7 };
+// Both kinds of texts are told apart by their versions.
+enum { VERSION = 4, MORE_VERSION = 0x104, TEXTS = 7, MORE_TEXTS = 3 };
 
 // Of fixed size, in front of the texts.
 struct record {
@@ -12,14 +13,71 @@ struct record {
 	uint64_t id;
 	int64_t created_s, seen_s, ends_s;
 	uint64_t proof;
+	uint64_t more;
 };
 
-struct slice session_write(const struct seal_key *key, const struct session *session, struct slice scope,
-			   char room[SESSION_TEXT_MAX])
+struct more_record {
+	uint16_t version, lengths[MORE_TEXTS];
+	uint64_t id;
+	int64_t created_s;
+};
+
+// --- Writing
+
+static size_t lengths_of(const struct slice *texts, size_t count)
 {
-	char plain[SESSION_PLAIN_MAX];
-	const struct slice texts[TEXTS] = {session->login, session->user,   session->groups,  session->email,
-					   session->told,  session->claims, session->password};
+	size_t length = 0;
+	for (size_t i = 0; i < count; i++)
+		length += texts[i].length;
+	return length;
+}
+
+// How many more texts it takes; SESSION_MORE_MAX + 1: too many.
+static unsigned count_more(const struct session *session)
+{
+	const struct slice texts[] = {session->login, session->user,   session->email, session->password,
+				      session->told,  session->claims, session->groups};
+	size_t few = lengths_of(texts, 4), many = lengths_of(texts + 4, MORE_TEXTS);
+	if (SEAL_TEXT_LENGTH(sizeof(struct record) + few + many) <= SESSION_TEXT_MAX)
+		return 0;
+	if (SEAL_TEXT_LENGTH(sizeof(struct record) + few) > SESSION_TEXT_MAX ||
+	    sizeof(struct more_record) + many > SEAL_PLAIN_MAX)
+		return SESSION_MORE_MAX + 1;
+	return (unsigned)((SEAL_TEXT_LENGTH(sizeof(struct more_record) + many) + SESSION_TEXT_MAX - 1) /
+			  SESSION_TEXT_MAX);
+}
+
+// A record and the texts behind it, sealed.
+static struct slice write(const struct seal_key *key, struct slice record, const struct slice *texts, size_t count,
+			  struct slice scope, struct arena *arena)
+{
+	size_t length = record.length;
+	char *plain = arena_alloc(arena, length + lengths_of(texts, count));
+	if (!plain)
+		return SLICE_EMPTY;
+	memcpy(plain, record.data, length);
+	for (size_t i = 0; i < count; i++) {
+		if (texts[i].length > 0)
+			memcpy(plain + length, texts[i].data, texts[i].length);
+		length += texts[i].length;
+	}
+	return seal_write(key, slice_from(plain, length), scope, arena);
+}
+
+struct slice session_write(const struct seal_key *key, const struct session *session, struct slice scope,
+			   struct arena *arena)
+{
+	unsigned more = count_more(session);
+	bool has_all = more == 0;
+	const struct slice texts[TEXTS] = {
+		session->login,
+		session->user,
+		has_all ? session->groups : SLICE_EMPTY,
+		session->email,
+		has_all ? session->told : SLICE_EMPTY,
+		has_all ? session->claims : SLICE_EMPTY,
+		session->password,
+	};
 	struct record record = {
 		.version = VERSION,
 		.id = session->id,
@@ -27,21 +85,44 @@ struct slice session_write(const struct seal_key *key, const struct session *ses
 		.seen_s = session->seen_s,
 		.ends_s = session->ends_s,
 		.proof = session->proof,
+		.more = more,
 	};
-	size_t length = sizeof record;
-	for (size_t i = 0; i < TEXTS; i++) {
-		if (texts[i].length > sizeof plain - length)
-			return SLICE_EMPTY;
-		if (texts[i].length > 0)
-			memcpy(plain + length, texts[i].data, texts[i].length);
+	for (size_t i = 0; i < TEXTS; i++)
 		record.lengths[i] = (uint16_t)texts[i].length;
-		length += texts[i].length;
-	}
-	memcpy(plain, &record, sizeof record);
-	return seal_write(key, slice_from(plain, length), scope, room);
+	return more <= SESSION_MORE_MAX ? write(key, slice_from(&record, sizeof record), texts, TEXTS, scope, arena)
+					: SLICE_EMPTY;
 }
 
-bool session_read(const struct seal_key *key, struct slice text, struct slice scope, char room[SESSION_TEXT_MAX],
+struct slice session_write_more(const struct seal_key *key, const struct session *session, struct slice scope,
+				struct arena *arena)
+{
+	const struct slice texts[MORE_TEXTS] = {session->groups, session->told, session->claims};
+	struct more_record record = {
+		.version = MORE_VERSION,
+		.id = session->id,
+		.created_s = session->created_s,
+	};
+	unsigned more = count_more(session);
+	if (more == 0)
+		return SLICE("");
+	for (size_t i = 0; i < MORE_TEXTS; i++)
+		record.lengths[i] = (uint16_t)texts[i].length;
+	return more <= SESSION_MORE_MAX
+		       ? write(key, slice_from(&record, sizeof record), texts, MORE_TEXTS, scope, arena)
+		       : SLICE_EMPTY;
+}
+
+// --- Reading
+
+static void split(struct slice rest, const uint16_t *lengths, size_t count, struct slice *texts)
+{
+	for (size_t i = 0; i < count; i++) {
+		texts[i] = slice_first(rest, lengths[i]);
+		rest = slice_after(rest, texts[i].length);
+	}
+}
+
+bool session_read(const struct seal_key *key, struct slice text, struct slice scope, char *room,
 		  struct session *ret_session)
 {
 	struct slice texts[TEXTS], plain = seal_read(key, text, scope, room);
@@ -49,11 +130,7 @@ bool session_read(const struct seal_key *key, struct slice text, struct slice sc
 	if (plain.length < sizeof record)
 		return false;
 	memcpy(&record, plain.data, sizeof record);
-	struct slice rest = slice_after(plain, sizeof record);
-	for (size_t i = 0; i < TEXTS; i++) {
-		texts[i] = slice_first(rest, record.lengths[i]);
-		rest = slice_after(rest, texts[i].length);
-	}
+	split(slice_after(plain, sizeof record), record.lengths, TEXTS, texts);
 	*ret_session = (struct session){
 		.id = record.id,
 		.created_s = record.created_s,
@@ -67,8 +144,26 @@ bool session_read(const struct seal_key *key, struct slice text, struct slice sc
 		.told = texts[4],
 		.claims = texts[5],
 		.password = texts[6],
+		.more = (unsigned)record.more,
 	};
-	return record.version == VERSION;
+	return record.version == VERSION && record.more <= SESSION_MORE_MAX;
+}
+
+bool session_read_more(const struct seal_key *key, struct slice text, struct slice scope, char *room,
+		       struct session *session)
+{
+	struct slice texts[MORE_TEXTS], plain = seal_read(key, text, scope, room);
+	struct more_record record;
+	if (plain.length < sizeof record)
+		return false;
+	memcpy(&record, plain.data, sizeof record);
+	if (record.version != MORE_VERSION || record.id != session->id || record.created_s != session->created_s)
+		return false;
+	split(slice_after(plain, sizeof record), record.lengths, MORE_TEXTS, texts);
+	session->groups = texts[0];
+	session->told = texts[1];
+	session->claims = texts[2];
+	return true;
 }
 
 // --- Ended early

@@ -16,8 +16,8 @@ enum source_verdict {
 	SOURCE_ABSENT, // it cannot be asked; the error log says why
 };
 
-// A session's cookie holds these, beside a login's name and a user's (SESSION_PLAIN_MAX).
-enum { SOURCE_GROUPS_MAX = 1784, SOURCE_EMAIL_MAX = 254 };
+// A session holds these, in several cookies where one has no room for them (access/session.h).
+enum { SOURCE_GROUPS_MAX = 10240, SOURCE_EMAIL_MAX = 254 };
 
 // A NUL is behind each.
 struct source_question {

@@ -39,7 +39,7 @@ static void refuse(struct exchange *exchange, struct slice by, struct config_pla
 static void go_on(struct exchange *exchange, const struct access_config *config, const struct user *user,
 		  struct slice password)
 {
-	access_session_hide(exchange);
+	access_cookies_hide(exchange);
 	if (access_tell(exchange, &config->telling, user ? user->told : SLICE_EMPTY, password))
 		exchange_next(exchange);
 	else

@@ -73,10 +73,9 @@ bool access_forward_recall(struct exchange *exchange, const struct access_forwar
 {
 	const struct remembered_login known = known_by(forward, key);
 	struct arena *arena = exchange_arena(exchange);
-	char room[REMEMBERED_SAID_MAX];
 	struct slice said;
 	*ret_told = (struct fields){0};
-	if (!remembered_has_said(&known, loop_now_exact(), room, &said))
+	if (!remembered_has_said(&known, loop_now_exact(), arena, &said))
 		return false;
 	exchange->user = next_text(arena, &said);
 	exchange->groups = next_text(arena, &said);
@@ -88,13 +87,15 @@ bool access_forward_recall(struct exchange *exchange, const struct access_forwar
 	return good;
 }
 
-void access_forward_remember(const struct exchange *exchange, const struct access_forward *forward, struct slice key,
+void access_forward_remember(struct exchange *exchange, const struct access_forward *forward, struct slice key,
 			     const struct fields *told)
 {
 	const struct remembered_login known = known_by(forward, key);
-	char room[REMEMBERED_SAID_MAX];
+	char *room = arena_alloc(exchange_arena(exchange), REMEMBERED_SAID_MAX);
 	struct text text;
-	text_init(&text, room, sizeof room);
+	if (!room)
+		return;
+	text_init(&text, room, REMEMBERED_SAID_MAX);
 	text_add(&text, exchange->user);
 	text_add_char(&text, '\0');
 	text_add(&text, exchange->groups);

@@ -16,7 +16,7 @@ bool access_forward_recall(struct exchange *exchange, const struct access_forwar
 			   struct fields *ret_told);
 
 // Remembers it. What is much is not remembered.
-void access_forward_remember(const struct exchange *exchange, const struct access_forward *forward, struct slice key,
+void access_forward_remember(struct exchange *exchange, const struct access_forward *forward, struct slice key,
 			     const struct fields *told);
 
 #endif

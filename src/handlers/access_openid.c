@@ -68,7 +68,7 @@ static struct slice target_of(const struct exchange *exchange)
 static struct slice write_request(struct exchange *exchange, const struct login *login, struct openid_state *state,
 				  const struct provider_facts *facts)
 {
-	char *room = arena_alloc(exchange_arena(exchange), URL_MAX), sealed[SEAL_TEXT_MAX];
+	char *room = arena_alloc(exchange_arena(exchange), URL_MAX);
 	struct slice scope = scope_of(exchange, login);
 	struct openid_request request = {
 		.endpoint = facts->metadata.authorization,
@@ -82,7 +82,7 @@ static struct slice write_request(struct exchange *exchange, const struct login 
 	if (!room || !scope.data || !request.redirect_uri.data)
 		return (struct slice){0};
 	text_init(&url, room, URL_MAX);
-	request.state = openid_state_write(&login->session.key, state, scope, sealed);
+	request.state = openid_state_write(&login->session.key, state, scope, exchange_arena(exchange));
 	return request.state.length > 0 && openid_request_write(&url, &request) ? text_slice(&url) : (struct slice){0};
 }
 
@@ -178,7 +178,7 @@ bool access_openid_is_callback(const struct exchange *exchange, const struct acc
 static const struct login *read_state(struct exchange *exchange, const struct access_config *config, struct slice text,
 				      struct openid_state *ret_state)
 {
-	char *room = arena_alloc(exchange_arena(exchange), SEAL_TEXT_MAX);
+	char *room = arena_alloc(exchange_arena(exchange), OPENID_STATE_MAX);
 	for (size_t i = 0; room && i < config->login_count; i++) {
 		const struct login *login = config->logins[i];
 		struct slice scope = scope_of(exchange, login);

@@ -7,6 +7,8 @@
 
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { FORM_MAX = 16 * 1024, CREDENTIALS_MAX = 1024 };
 
@@ -105,15 +107,19 @@ static void fetch_tokens(void *argument)
 static void fetch_userinfo(void *argument)
 {
 	struct openid_asking *asking = argument;
+	struct slice token = asking->tokens.access_token;
 	struct fetch_answer answer;
-	char field[JWT_MAX / 2], why[64];
-	int length = snprintf(field, sizeof field, "Bearer %.*s", SLICE_ARGUMENTS(asking->tokens.access_token));
-	struct fetch_request request = {.url = asking->userinfo_url, .authorization = field};
-	if (length < 0 || (size_t)length >= sizeof field || !slice_is_printable(asking->tokens.access_token)) {
+	char why[64], *field = NULL;
+	if (token.length > JWT_MAX || !slice_is_printable(token) ||
+	    asprintf(&field, "Bearer %.*s", SLICE_ARGUMENTS(token)) < 0) {
 		(void)fail(asking, FAULT_RESPONSE_BAD, asking->token_url, "the access token is too long, or none");
 		return;
 	}
-	if (!ask(asking, &request, &answer))
+	struct fetch_request request = {.url = asking->userinfo_url, .authorization = field};
+	bool is_asked = ask(asking, &request, &answer);
+	OPENSSL_cleanse(field, strlen(field));
+	free(field);
+	if (!is_asked)
 		return;
 	(void)snprintf(why, sizeof why, "status %u, or no object in JSON", answer.status);
 	if (answer.status == 200)

@@ -5,8 +5,13 @@
 #include "access/session.h"
 #include "exchange/exchange.h"
 #include "handlers/access_config.h"
+#include "handlers/access_cookies.h"
 
 #include <stdbool.h>
+
+// Cookies; access_cookies.h has more of them.
+#define ACCESS_SESSION_NAME "usher"
+#define ACCESS_PENDING_NAME "usher-second"
 
 struct access_session {
 	const struct login *login;
@@ -18,9 +23,6 @@ struct access_session {
 // The one that the request's cookie tells, as far as it holds: its times, the user, his password.
 bool access_session_find(struct exchange *exchange, const struct access_config *config,
 			 struct access_session *ret_session);
-
-// Takes usher's cookies out of the request.
-void access_session_hide(struct exchange *exchange);
 
 // Adds the cookie of a new session to the response; the password is kept in it where the login says so. False when
 // memory is out, or the session would be too large.
@@ -38,12 +40,5 @@ void access_session_renew(struct exchange *exchange, const struct access_session
 
 // Ends it, or all of the user's, and takes the cookie back. Suspends.
 void access_session_end(struct exchange *exchange, const struct access_session *session, bool everywhere);
-
-// Adds a cookie of usher's own to the response: "__Host-usher-form" where the visitor has TLS, else without the prefix.
-// `attributes` begin with "; ". False when memory is out.
-bool access_cookie_add(struct exchange *exchange, const char *name, struct slice value, const char *attributes);
-
-// The value of such a cookie in the request; .data is NULL when there is none.
-struct slice access_cookie_find(struct exchange *exchange, const char *name);
 
 #endif

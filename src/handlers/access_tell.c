@@ -4,6 +4,7 @@
 #include "access/jwt_sign.h"
 #include "base/base64.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "exchange/escape.h"
 #include "exchange/identity.h"
 #include "exchange/snapshot.h"
@@ -157,20 +158,23 @@ static struct slice quote(struct arena *arena, struct slice text)
 	return escaped.data ? arena_printf(arena, "\"%.*s\"", SLICE_ARGUMENTS(escaped)) : escaped;
 }
 
-// A list of them; `groups` are separated by commas.
+// A list of them; `groups` are separated by commas, which stay what they are.
 static struct slice quote_groups(struct arena *arena, struct slice groups)
 {
-	struct slice list = SLICE(""), group;
-	while (groups.length > 0 && list.data) {
-		bool is_last = !slice_cut(groups, ',', &group, &groups);
-		struct slice quoted = quote(arena, group);
-		list = quoted.data ? arena_printf(arena, "%.*s%s%.*s", SLICE_ARGUMENTS(list), list.length ? "," : "",
-						  SLICE_ARGUMENTS(quoted))
-				   : quoted;
-		if (is_last)
-			break;
+	struct slice quoted = groups.length > 0 ? quote(arena, groups) : SLICE(""), group;
+	size_t bound = quoted.length + 2 * slice_count(quoted, ',');
+	char *room = quoted.data ? arena_alloc(arena, bound + 1) : NULL;
+	struct text list;
+	if (!room)
+		return (struct slice){0};
+	text_init(&list, room, bound);
+	for (bool more = quoted.length > 0; more;) {
+		more = slice_cut(quoted, ',', &group, &quoted);
+		text_add(&list, group);
+		if (more)
+			text_add(&list, SLICE("\",\""));
 	}
-	return list;
+	return text_slice(&list);
 }
 
 // All but their times, and the end of the object.

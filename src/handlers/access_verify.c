@@ -70,12 +70,14 @@ static enum access_verified ask(const struct source *source, const struct source
 static const char one_name[] = "1";
 
 // The texts of an answer one behind the other, a NUL behind each, as they are remembered.
-static struct slice pack(const struct source_answer *answer, char room[REMEMBERED_SAID_MAX])
+// .data is NULL when memory is out.
+static struct slice pack(const struct source_answer *answer, struct arena *arena)
 {
+	char *room = arena_alloc(arena, REMEMBERED_SAID_MAX);
 	const char *texts[] = {answer->has_one_name ? one_name : "", answer->name, answer->groups, answer->email};
 	size_t length = 0;
 	_Static_assert(sizeof *answer <= REMEMBERED_SAID_MAX, "an answer fits");
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+	for (size_t i = 0; room && i < sizeof texts / sizeof *texts; i++) {
 		size_t size = strlen(texts[i]) + 1;
 		memcpy(room + length, texts[i], size);
 		length += size;
@@ -172,9 +174,9 @@ static bool is_known(struct exchange *exchange, const struct candidate *candidat
 		     const struct source_question *question, struct access_who *ret_who)
 {
 	const struct remembered_login known = known_by(candidate, question);
-	char room[REMEMBERED_SAID_MAX];
 	struct slice said;
-	if (candidate->login->remember_ns == 0 || !remembered_has_said(&known, loop_now_exact(), room, &said))
+	if (candidate->login->remember_ns == 0 ||
+	    !remembered_has_said(&known, loop_now_exact(), exchange_arena(exchange), &said))
 		return false;
 	return read_who(exchange, candidate, said, ret_who);
 }
@@ -183,13 +185,12 @@ static enum access_verified verify(struct exchange *exchange, const struct candi
 				   const struct source_question *question, struct access_who *ret_who)
 {
 	const struct remembered_login known = known_by(candidate, question);
-	struct source_answer answer;
-	char room[REMEMBERED_SAID_MAX];
-	enum access_verified verified = ask(candidate->source, question, &answer);
+	struct source_answer *answer = arena_alloc(exchange_arena(exchange), sizeof *answer);
+	enum access_verified verified = answer ? ask(candidate->source, question, answer) : ACCESS_BUSY;
 	if (verified != ACCESS_RIGHT)
 		return verified;
-	struct slice said = pack(&answer, room);
-	if (!read_who(exchange, candidate, said, ret_who))
+	struct slice said = pack(answer, exchange_arena(exchange));
+	if (!said.data || !read_who(exchange, candidate, said, ret_who))
 		return ACCESS_BUSY;
 	if (candidate->login->remember_ns > 0)
 		remembered_put_said(&known, loop_now_exact() + candidate->login->remember_ns, said);

@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include <curl/curl.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -69,11 +70,14 @@ static int look_whether_to_end(void *argument, curl_off_t total, curl_off_t done
 static struct curl_slist *make_fields(const struct fetch_request *request)
 {
 	struct curl_slist *fields = curl_slist_append(NULL, "Accept: application/json");
-	char field[4096];
+	char *field = NULL;
 	if (!fields || !request->authorization)
 		return fields;
-	int length = snprintf(field, sizeof field, "Authorization: %s", request->authorization);
-	struct curl_slist *more = length > 0 && (size_t)length < sizeof field ? curl_slist_append(fields, field) : NULL;
+	int length = asprintf(&field, "Authorization: %s", request->authorization);
+	struct curl_slist *more = length > 0 ? curl_slist_append(fields, field) : NULL;
+	if (length > 0)
+		OPENSSL_cleanse(field, (size_t)length);
+	free(length > 0 ? field : NULL);
 	if (!more)
 		curl_slist_free_all(fields);
 	return more;

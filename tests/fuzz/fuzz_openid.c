@@ -19,25 +19,30 @@ static void read_callback(struct slice bytes)
 // The input as a target, and the state altered where it says.
 static void read_state(const struct seal_key *key, struct slice bytes)
 {
-	char room[SEAL_TEXT_MAX], sealed[SEAL_TEXT_MAX];
 	struct openid_state read, state = {.created_s = 7, .target = bytes};
+	struct arena arena;
+	arena_init(&arena, 4 << 20);
+	char *room = arena_alloc(&arena, bytes.length + OPENID_STATE_MAX);
 	openid_secret_make(&state.binding);
 	openid_secret_make(&state.verifier);
 	check(!openid_state_read(key, bytes, SLICE("here"), room, &read));
-	struct slice text = openid_state_write(key, &state, SLICE("here"), sealed);
+	struct slice text = openid_state_write(key, &state, SLICE("here"), &arena);
 	check((text.length > 0) == (bytes.length <= OPENID_TARGET_MAX));
-	if (text.length == 0)
+	if (text.length == 0) {
+		arena_fini(&arena);
 		return;
+	}
 	check(openid_state_read(key, text, SLICE("here"), room, &read) && read.created_s == 7);
 	check(slice_equal(read.target, bytes));
 	check(openid_secret_is(&read.binding, openid_secret_text(&state.binding)));
 	check(!openid_secret_is(&read.binding, openid_secret_text(&state.verifier)));
 	check(!openid_state_read(key, text, SLICE("there"), room, &read));
-	if (bytes.length == 0)
-		return;
-	char *at = &sealed[(unsigned char)bytes.data[0] % text.length], was = *at;
-	*at = bytes.data[bytes.length - 1];
-	check(*at == was || !openid_state_read(key, text, SLICE("here"), room, &read));
+	if (bytes.length > 0) {
+		char *at = (char *)&text.data[(unsigned char)bytes.data[0] % text.length], was = *at;
+		*at = bytes.data[bytes.length - 1];
+		check(*at == was || !openid_state_read(key, text, SLICE("here"), room, &read));
+	}
+	arena_fini(&arena);
 }
 
 static void read_answers(struct slice bytes)

@@ -22,7 +22,8 @@ ACCOUNTS = {
     "ann": {"preferred_username": "ann.miller", "email": "ann@example.com", "email_verified": True, "groups": ["makers", "admins", "a,b"],
             "department": "sales", "staff": 7},
     "bob": {"preferred_username": "bob", "email": "root@example.com", "email_verified": False, "department": "kitchen\r\nX-Evil: 1"},
-    "eve": {"preferred_username": "eve", "groups": [f"group-{number}-{'x' * 60}" for number in range(60)]},
+    "eve": {"preferred_username": "eve", "groups": [f"group-{number}-{'x' * 60}" for number in range(200)]},
+    "mia": {"preferred_username": "mia", "groups": [f"department-of-things-{number:03}" for number in range(400)]},
 }
 
 

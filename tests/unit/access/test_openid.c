@@ -85,18 +85,21 @@ static void test_callbacks(void **state)
 static void test_states(void **state)
 {
 	struct seal_key key, other;
-	char room[SEAL_TEXT_MAX], sealed[SEAL_TEXT_MAX];
+	char room[OPENID_STATE_MAX];
+	struct arena arena;
+	arena_init(&arena, 1 << 20);
 	struct openid_state read, written = {.created_s = 5, .target = SLICE("/there")};
 	seal_key_make(SLICE("a secret of the test"), &key);
 	seal_key_make(SLICE_EMPTY, &other);
 	openid_secret_make(&written.binding);
-	struct slice text = openid_state_write(&key, &written, SLICE("here"), sealed);
+	struct slice text = openid_state_write(&key, &written, SLICE("here"), &arena);
 	assert_true(openid_state_read(&key, text, SLICE("here"), room, &read));
 	assert_true(read.created_s == 5 && slice_equal(read.target, SLICE("/there")));
 	assert_true(openid_secret_is(&read.binding, openid_secret_text(&written.binding)));
 	assert_false(openid_secret_is(&read.binding, SLICE("")));
 	assert_false(openid_state_read(&key, text, SLICE("there"), room, &read));
 	assert_false(openid_state_read(&other, text, SLICE("here"), room, &read));
+	arena_fini(&arena);
 }
 
 static void test_targets(void **state)
