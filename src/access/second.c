@@ -43,15 +43,15 @@ static bool fail(unsigned line, const char *why, struct users_fault *ret_fault)
 // The parts of a line, where they stand. False: it is none.
 static bool split(struct slice line, struct second *ret_second)
 {
-	struct totp_secret secret;
-	struct slice text, recovery;
-	bool good = slice_cut(line, ':', &ret_second->user, &text), has_recovery;
-	has_recovery = slice_cut(text, ':', &text, &recovery);
-	ret_second->secret = slice_trim(text);
-	ret_second->recovery = has_recovery ? slice_trim(recovery) : SLICE("");
-	good = good && ret_second->user.length > 0 && ret_second->user.length <= USERS_NAME_MAX &&
-	       slice_is_printable(ret_second->user) && totp_secret_read(ret_second->secret, &secret) &&
-	       (!has_recovery || recovery_is_list(ret_second->recovery));
+	struct totp_secret secret = {.length = 0};
+	struct slice user, text, recovery = SLICE("");
+	if (!slice_cut(line, ':', &user, &text))
+		return false;
+	bool has_recovery = slice_cut(text, ':', &text, &recovery);
+	*ret_second = (struct second){user, slice_trim(text), slice_trim(recovery)};
+	bool good = user.length > 0 && user.length <= USERS_NAME_MAX && slice_is_printable(user) &&
+		    totp_secret_read(ret_second->secret, &secret) &&
+		    (!has_recovery || recovery_is_list(ret_second->recovery));
 	OPENSSL_cleanse(&secret, sizeof secret);
 	return good;
 }
