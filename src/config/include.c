@@ -135,6 +135,12 @@ const struct node *include_read(struct config_load *load, const char *path, stru
 			return NULL;
 		document->is_malloced = true;
 	}
+	if (document->content.length > DOCUMENT_BYTES_MAX) {
+		config_error(load, place, "\"%s\" is larger than %d MiB", name.data, DOCUMENT_BYTES_MAX >> 20);
+		if (document->is_malloced)
+			free((void *)document->content.data);
+		return NULL;
+	}
 	*load->documents_end = document;
 	load->documents_end = &document->next;
 	load->document_count++;

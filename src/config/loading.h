@@ -11,7 +11,9 @@
 #include "config/node.h"
 
 enum {
-	FILE_BYTES_MAX = 64 << 20,
+	FILE_BYTES_MAX = 512 << 20,    // databases of addresses are the largest
+	UNSIZED_BYTES_MAX = 64 << 20,  // of what does not say before how large it is: a pipe, a device
+	DOCUMENT_BYTES_MAX = 64 << 20, // of YAML
 	FILES_MAX = 4096,
 	INCLUDE_DEPTH_MAX = 16,
 	NESTING_MAX = 64,

@@ -14,7 +14,10 @@ enum { READ_AT_FIRST = 16 * 1024 };
 // Reads until the end: what stat says of a size is not true of pipes and /proc.
 static int read_all(int descriptor, size_t expected, struct slice *ret_content)
 {
-	size_t capacity = expected > 0 && expected < FILE_BYTES_MAX ? expected + 1 : READ_AT_FIRST, length = 0;
+	size_t limit = expected > 0 ? FILE_BYTES_MAX : UNSIZED_BYTES_MAX, length = 0;
+	if (expected > limit)
+		return -EFBIG;
+	size_t capacity = expected > 0 ? expected + 1 : READ_AT_FIRST;
 	char *data = malloc(capacity);
 	int error = data == NULL ? -ENOMEM : 0;
 	while (error == 0) {
@@ -26,7 +29,7 @@ static int read_all(int descriptor, size_t expected, struct slice *ret_content)
 			continue;
 		}
 		length += (size_t)got;
-		if (length > FILE_BYTES_MAX) {
+		if (length > limit) {
 			error = -EFBIG;
 		} else if (length == capacity) {
 			char *larger = realloc(data, 2 * capacity);

@@ -45,6 +45,22 @@ def test_allow(placed, address, status):
     assert visit(usher, address).status == status
 
 
+def test_a_database_as_large_as_one_of_cities(placed):
+    """GeoLite2-City has 60 to 70 MiB, of which the countries are kept: here what is between them and the end is nothing."""
+    small = mmdb.make(NETWORKS)
+    at = small.rindex(mmdb.MARKER)
+    (placed.directory / "country.mmdb").write_bytes(small[:at] + bytes(96 << 20) + small[at:])
+    usher = placed("{allow: [country:CH]}")
+    assert visit(usher, "192.0.2.1").status == 200 and visit(usher, "198.51.100.1").status == 403
+
+
+def test_a_database_beyond_all_bounds(placed):
+    with open(placed.directory / "country.mmdb", "ab") as file:
+        file.truncate((512 << 20) + 1)
+    with pytest.raises(AssertionError, match=r"usher.yaml:\d+:\d+: cannot read .*country.mmdb.*File too large"):
+        placed("{allow: [country:CH]}")
+
+
 @pytest.mark.parametrize("address, status", [("192.0.2.1", 403), ("::ffff:192.0.2.1", 403), ("2001:db8::1", 403), ("2001:db8:1::1", 200), ("8.8.8.8", 200)])
 def test_deny(placed, address, status):
     """One whose country is not known is in no country: he is not denied by one, either."""

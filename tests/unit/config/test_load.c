@@ -1,5 +1,6 @@
 // What features do while a configuration loads: ask what was written, read files, clean up.
 #include "base/text.h"
+#include "config/loading.h"
 #include "config/suggest.h"
 #include "support.h"
 
@@ -246,6 +247,19 @@ static void test_disk(void **state)
 	free((void *)content.data);
 	assert_int_equal(disk->read_file(disk, folder, &content), -EISDIR);
 	assert_int_equal(disk->read_file(disk, "/dev/zero", &content), -EFBIG);
+	// Files with holes, which take no room: more than a device may have, and the bound.
+	snprintf(path, sizeof path, "%s/empty", folder);
+	assert_int_equal(truncate(path, UNSIZED_BYTES_MAX + 1), 0);
+	assert_int_equal(disk->read_file(disk, path, &content), 0);
+	assert_int_equal(content.length, UNSIZED_BYTES_MAX + 1);
+	free((void *)content.data);
+	assert_int_equal(truncate(path, (off_t)FILE_BYTES_MAX + 1), 0);
+	assert_int_equal(disk->read_file(disk, path, &content), -EFBIG);
+	// As a configuration, it is one of few megabytes.
+	assert_int_equal(truncate(path, DOCUMENT_BYTES_MAX + 1), 0);
+	load = config_load_begin(disk, path, SLICE_EMPTY, &sample_section, &root);
+	assert_int_equal(config_error_count(load), 1);
+	assert_false(config_load_end(load, NULL, false, &config));
 	assert_int_equal(disk->read_file(disk, "/no/such/file", &content), -ENOENT);
 	snprintf(path, sizeof path, "%s/x*", folder);
 	assert_int_equal(disk->glob(disk, path, &content), 0);
