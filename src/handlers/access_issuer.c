@@ -46,9 +46,11 @@ struct provider *access_issuer_get(struct config_load *load, const struct access
 
 // --- What it knows
 
-bool access_issuer_has_news(struct provider *provider, const char *why)
+// They may have come in the meantime, from another thread: then nobody is asked again so soon.
+bool access_issuer_has_news(struct provider *provider, const struct provider_facts *before, const char *why)
 {
-	return (why == jwt_no_key || why == access_issuer_away) && provider_renew(provider);
+	return (why == jwt_no_key || why == access_issuer_away) &&
+	       (provider_facts(provider) != before || provider_renew(provider));
 }
 
 const struct provider_facts *access_issuer_facts(struct provider *provider)

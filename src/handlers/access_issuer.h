@@ -23,8 +23,8 @@ struct provider *access_issuer_get(struct config_load *load, const struct access
 extern const char access_issuer_away[];
 
 // Whether a token is to be verified once more: what was wrong with it is that, or jwt_no_key, and what is known was
-// fetched anew, as often as provider_renew does so. Suspends.
-bool access_issuer_has_news(struct provider *provider, const char *why);
+// fetched anew, as often as provider_renew does so, or is no longer what it was `before` that. Suspends.
+bool access_issuer_has_news(struct provider *provider, const struct provider_facts *before, const char *why);
 
 // What is known of it, fetched first where nothing is yet; NULL when it does not answer. Good until the fiber suspends.
 // Suspends.

@@ -227,8 +227,9 @@ static json_t *verify(const struct login_openid *openid, struct slice token, con
 static json_t *claims_of(const struct login_openid *openid, struct slice token, const struct openid_state *state,
 			 const char **ret_why)
 {
+	const struct provider_facts *before = provider_facts(openid->provider);
 	json_t *claims = verify(openid, token, ret_why);
-	if (!claims && access_issuer_has_news(openid->provider, *ret_why))
+	if (!claims && access_issuer_has_news(openid->provider, before, *ret_why))
 		claims = verify(openid, token, ret_why);
 	if (!claims)
 		return NULL;

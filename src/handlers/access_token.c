@@ -33,9 +33,10 @@ static json_t *verify(const struct login *login, struct slice token, const char 
 
 static json_t *verify_by_news(const struct login *login, struct slice token, const char **ret_why)
 {
-	json_t *claims = verify(login, token, ret_why);
 	struct provider *provider = login->tokens->provider;
-	if (!claims && provider && access_issuer_has_news(provider, *ret_why))
+	const struct provider_facts *before = provider ? provider_facts(provider) : NULL;
+	json_t *claims = verify(login, token, ret_why);
+	if (!claims && provider && access_issuer_has_news(provider, before, *ret_why))
 		claims = verify(login, token, ret_why);
 	return claims;
 }
