@@ -3,7 +3,7 @@
 #   make build   the release binary, build/usher
 #   make run     usher on http://localhost:8080 in front of three built-in origins
 #   make test    everything that can be checked; ends with "N passed, M failed"
-#   make bench   usher beside nginx, HAProxy, H2O, Varnish, Traffic Server and a bare forwarder (QUICK=1: under four minutes)
+#   make bench   usher beside nginx, HAProxy, H2O, Varnish, Traffic Server, a bare forwarder and bare sends (QUICK=1: under four minutes)
 #   make fuzz    each fuzz target for SECONDS=60
 #   make docs    docs/configuration.md, written anew from the program's own tables
 #   make install DESTDIR= PREFIX=/usr/local

@@ -1,12 +1,14 @@
-// The origin of the bench: one thread that answers GET /BYTES with that many bytes.
+// The origin of the bench: it answers GET /BYTES with that many bytes.
 //
-// usage: origin PORT. /1k, /1m and /100m stand for the sizes of the bench. Small answers
-// go out with one write, large ones from one buffer that all share, so that the origin
-// costs as little as it can.
+// usage: origin PORT [PROCESSES]. /1k, /1m and /100m stand for the sizes of the bench. Small
+// answers go out with one write, large ones from one buffer that all share, so that the
+// origin costs as little as it can: in the place of a cache it is the floor, what sending
+// alone costs. With several processes, each has its own socket to accept from.
 #include "tcp.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 
 enum { HEAD_SIZE = 256, REQUEST_SIZE = 16 * 1024, EVENTS = 256, CHUNK = 1024 * 1024 };
@@ -114,9 +116,19 @@ static void accept_all(int poller, int listener)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: origin PORT\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: origin PORT [PROCESSES]\n");
 		return 2;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (long left = argc == 3 ? strtol(argv[2], NULL, 10) : 1; left > 1; left--) {
+		pid_t child = fork();
+		if (child < 0)
+			die("fork");
+		if (child == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			break;
+		}
 	}
 	memset(body, 'u', sizeof(body));
 	tcp_prepare();

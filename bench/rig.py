@@ -18,6 +18,7 @@ ROOT = BENCH.parent
 BUILD = pathlib.Path(os.environ.get("USHER_BUILD", ROOT / "build"))
 TICKS = os.sysconf("SC_CLK_TCK")
 PROXY_CORE, LOAD_CORE = "0", "1"
+BOTH_CORES = f"{PROXY_CORE},{LOAD_CORE}"
 
 
 def free_port():
@@ -63,12 +64,12 @@ class Proxy:
     """One proxy under test, running on its core."""
 
     def __init__(self, name, directory, origin_port, certificate=None, sites=0, environment=None, connections=12000,
-                 cached=False, guarded=None):
+                 cached=False, guarded=None, threads=1, core=PROXY_CORE):
         self.name = name
         self.port = free_port()
         self.tls = certificate is not None
         values = {"PORT": str(self.port), "ORIGIN": str(origin_port), "DIR": str(directory),
-                  "CONNECTIONS": str(connections), "CERTIFICATE": str(certificate), "USERS": str(guarded)}
+                  "CONNECTIONS": str(connections), "CERTIFICATE": str(certificate), "USERS": str(guarded), "THREADS": str(threads)}
 
         def filled(template):
             lines = {"TLS" if self.tls else "PLAIN"} | ({"CACHED"} if cached else set()) | ({"GUARDED"} if guarded else set())
@@ -76,18 +77,19 @@ class Proxy:
 
         command = {
             "floor": lambda: [BUILD / "bench/floor", self.port, origin_port],
+            "sends": lambda: [BUILD / "bench/origin", self.port, threads],
             "usher": lambda: [BUILD / "usher", "run", "-c", filled("usher.yaml")],
             "nginx": lambda: [shutil.which("nginx") or "/usr/sbin/nginx", "-p", directory, "-c", filled("nginx.conf")],
             "haproxy": lambda: [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", filled("haproxy.cfg")],
             "varnish": lambda: [shutil.which("varnishd") or "/usr/sbin/varnishd", "-F", "-a", f"127.0.0.1:{self.port}",
                                 "-b", f"127.0.0.1:{origin_port}", "-n", directory / "varnish", "-s", "malloc,256m", "-t", "3600",
-                                "-T", "none", "-p", "thread_pools=1"],
+                                "-T", "none", "-p", f"thread_pools={threads}"],
             "h2o": lambda: ["h2o", "-m", "worker", "-c", filled("h2o.conf")],
             "trafficserver": lambda: ["traffic_server", f"--run-root={self.traffic_server(filled, directory)}"],
         }[name]()
         output = directory / f"{name}.out"
         self.log = open(output, "wb")
-        self.process = subprocess.Popen(on_core(PROXY_CORE, *command), stdout=self.log, stderr=self.log,
+        self.process = subprocess.Popen(on_core(core, *command), stdout=self.log, stderr=self.log,
                                         stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})},
                                         start_new_session=True)
         self.output = output
@@ -142,6 +144,18 @@ class Proxy:
             next_ones += children.get(pid, [])
         return found
 
+    def thread_cpu(self):
+        """Seconds so far of each thread, by its id."""
+        seconds = {}
+        for pid in self.pids():
+            for entry in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
+                try:
+                    fields = entry.read_text().rsplit(")", 1)[1].split()
+                except OSError:
+                    continue
+                seconds[entry.parent.name] = (int(fields[11]) + int(fields[12])) / TICKS
+        return seconds
+
     def cpu(self):
         """(user, system) seconds so far."""
         user = system = 0
@@ -176,8 +190,8 @@ class Proxy:
         self.log.close()
 
 
-def run_wrk(proxy, connections, seconds, script=None, path="/1k"):
-    command = on_core(LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", "Host: bench.example")
+def run_wrk(proxy, connections, seconds, script=None, path="/1k", threads=1, core=LOAD_CORE):
+    command = on_core(core, "wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", "Host: bench.example")
     if script:
         command += ["-s", str(script)]
     done = subprocess.run(command + [f"{'https' if proxy.tls else 'http'}://127.0.0.1:{proxy.port}{path}"], capture_output=True, text=True, check=True)
