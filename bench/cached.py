@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 
-from rig import BENCH, LOAD_CORE, free_port, on_core, per_gigabyte, per_request, run_h2load, run_wrk
+from rig import BENCH, LOAD_CORE, free_port, on_core, per_gigabyte, per_request, run_h2load, run_many, run_wrk
 
 PROXIES = ("usher", "nginx", "haproxy", "varnish", "trafficserver")
 KIBIBYTE = 1024
 CROWD = 1000
+MANY = (1000, 1000000)
+MANY_PROXIES = ("usher", "haproxy", "varnish")  # nginx would make a million files
 CROWD_MS = 1100  # the longest wait, where the origin takes a second
 
 
@@ -50,6 +52,27 @@ def small_h2(bench):
         return per_request(proxy, before, run_h2load(proxy, 16, 32, seconds))
 
     bench.interleaved("hits, HTTP/2 over TLS, 1 KiB, 16 connections x 32 streams", rounds, names(bench, True), measure, tls=True, cached=True)
+
+
+def million(bench):
+    """Hits of a thousand small answers that are stored, and of a million: what finding one of them costs a visitor."""
+    seconds, rounds = (1, 5) if bench.quick else (3, 7)
+    running = []
+    for name in (name for name in bench.names if name in MANY_PROXIES):
+        for count in MANY:
+            proxy = bench.start(name, cached=True, cache_mib=3072)
+            running.append((f"{name} {count}", (proxy, count)))
+            run_many(proxy, "/100", 64, 0, count)
+
+    def measure(each):
+        proxy, count = each
+        before = proxy.cpu()
+        return per_request(proxy, before, run_many(proxy, "/100", 64, seconds, count))
+
+    bench.repeat("hits of many", rounds, running, measure)
+    for name, (proxy, _) in running:
+        bench.results["hits of many"][name]["resident_mb"] = proxy.resident_bytes() / 1e6
+    bench.stop([proxy for _, (proxy, _) in running])
 
 
 def crowd(bench):

@@ -1,12 +1,16 @@
-// The loads that wrk does not make: large downloads, and thousands of idle connections.
+// The loads that wrk does not make: large downloads, very many small ones, and thousands of idle connections.
 //
 // usage: load get PORT PATH CONNECTIONS SECONDS
 //            downloads over and over; at the end prints "REQUESTS BYTES SECONDS"
+//        load many PORT PATH CONNECTIONS SECONDS COUNT
+//            the same for PATH/0 to PATH/COUNT-1, any of them with the same probability; where
+//            SECONDS is 0, each once. Prints as well how many answers came from a cache, by their Age
 //        load idle PORT PATH CONNECTIONS
 //            one request on each connection, then prints "ready" and keeps them all open
 //            until its standard input ends
 // Bodies are dropped in the kernel (MSG_TRUNC, tcp(7)), so that the client costs as
 // little as it can and the proxy is what is measured.
+#include "measure.h"
 #include "tcp.h"
 
 #include <fcntl.h>
@@ -23,9 +27,12 @@ struct connection {
 	char head[HEAD_SIZE];
 };
 
+static const char *path;
+static int64_t path_count; // with a number behind it each; 0: only the one
+static bool in_order;
 static char request[512];
 static size_t request_length;
-static int64_t requests_done, bytes_done;
+static int64_t requests_asked, requests_done, bytes_done, answers_stored;
 
 static double seconds_now(void)
 {
@@ -34,8 +41,22 @@ static double seconds_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static void request_write(int64_t number)
+{
+	char suffix[24] = "";
+	if (path_count)
+		snprintf(suffix, sizeof(suffix), "/%lld", (long long)number);
+	int length =
+		snprintf(request, sizeof(request), "GET %s%s HTTP/1.1\r\nHost: bench.example\r\n\r\n", path, suffix);
+	request_length = (size_t)length;
+}
+
 static void connection_ask(struct connection *connection)
 {
+	static uint64_t random = 1;
+	if (path_count)
+		request_write(in_order ? requests_asked : (int64_t)(next_random(&random) % (uint64_t)path_count));
+	requests_asked++;
 	connection->length = 0;
 	connection->body_left = -1;
 	if (write(connection->descriptor, request, request_length) != (ssize_t)request_length)
@@ -60,6 +81,7 @@ static void response_head(struct connection *connection)
 		die("a response without Content-Length");
 	connection->body_left = strtoll(field + 17, NULL, 10) - (int64_t)(connection->length - head);
 	bytes_done += (int64_t)(connection->length - head);
+	answers_stored += strcasestr(connection->head, "\r\nage:") != NULL;
 }
 
 // Reads what is there. True when a response has become complete.
@@ -119,7 +141,24 @@ static void load_get(int poller, struct connection *connections, long count, dou
 				connection_ask(events[i].data.ptr);
 		now = seconds_now();
 	}
-	printf("%lld %lld %.6f\n", (long long)requests_done, (long long)bytes_done, now - start);
+	printf("%lld %lld %.6f %lld\n", (long long)requests_done, (long long)bytes_done, now - start,
+	       (long long)answers_stored);
+}
+
+static void load_each(int poller, struct connection *connections, long count)
+{
+	double start = seconds_now();
+	for (long i = 0; i < count && requests_asked < path_count; i++)
+		connection_ask(&connections[i]);
+	while (requests_done < path_count) {
+		struct epoll_event events[EVENTS];
+		int ready = epoll_wait(poller, events, EVENTS, -1);
+		for (int i = 0; i < ready; i++)
+			if (connection_read(events[i].data.ptr) && requests_asked < path_count)
+				connection_ask(events[i].data.ptr);
+	}
+	printf("%lld %lld %.6f %lld\n", (long long)requests_done, (long long)bytes_done, seconds_now() - start,
+	       (long long)answers_stored);
 }
 
 // One connection after the other: the point is what they cost when they rest.
@@ -144,18 +183,26 @@ static void load_idle(int poller, struct connection *connections, long count)
 int main(int argc, char **argv)
 {
 	bool get = argc == 6 && strcmp(argv[1], "get") == 0;
-	if (!get && !(argc == 5 && strcmp(argv[1], "idle") == 0)) {
-		fprintf(stderr, "usage: load get PORT PATH CONNECTIONS SECONDS | load idle PORT PATH CONNECTIONS\n");
+	bool many = argc == 7 && strcmp(argv[1], "many") == 0;
+	if (!get && !many && !(argc == 5 && strcmp(argv[1], "idle") == 0)) {
+		fprintf(stderr, "usage: load get PORT PATH CONNECTIONS SECONDS | load many PORT PATH CONNECTIONS "
+				"SECONDS COUNT | "
+				"load idle PORT PATH CONNECTIONS\n");
 		return 2;
 	}
 	tcp_prepare();
-	int length = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: bench.example\r\n\r\n", argv[3]);
-	request_length = (size_t)length;
+	path = argv[3];
+	path_count = many ? strtoll(argv[6], NULL, 10) : 0;
+	request_write(0);
 	int poller = epoll_create1(EPOLL_CLOEXEC);
 	long count = strtol(argv[4], NULL, 10);
+	double seconds = get || many ? strtod(argv[5], NULL) : 0;
+	in_order = many && seconds == 0;
 	struct connection *connections = connections_open(poller, argv[2], count);
-	if (get)
-		load_get(poller, connections, count, strtod(argv[5], NULL));
+	if (in_order)
+		load_each(poller, connections, count);
+	else if (get || many)
+		load_get(poller, connections, count, seconds);
 	else
 		load_idle(poller, connections, count);
 	return 0;

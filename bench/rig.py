@@ -64,12 +64,14 @@ class Proxy:
     """One proxy under test, running on its core."""
 
     def __init__(self, name, directory, origin_port, certificate=None, sites=0, environment=None, connections=12000,
-                 cached=False, guarded=None, threads=1, core=PROXY_CORE):
+                 cached=False, guarded=None, threads=1, core=PROXY_CORE,
+                 cache_mib=256):
         self.name = name
         self.port = free_port()
         self.tls = certificate is not None
         values = {"PORT": str(self.port), "ORIGIN": str(origin_port), "DIR": str(directory),
-                  "CONNECTIONS": str(connections), "CERTIFICATE": str(certificate), "USERS": str(guarded), "THREADS": str(threads)}
+                  "CONNECTIONS": str(connections), "CERTIFICATE": str(certificate), "USERS": str(guarded), "THREADS": str(threads),
+                  "CACHE_MIB": str(cache_mib)}
 
         def filled(template):
             lines = {"TLS" if self.tls else "PLAIN"} | ({"CACHED"} if cached else set()) | ({"GUARDED"} if guarded else set())
@@ -82,7 +84,7 @@ class Proxy:
             "nginx": lambda: [shutil.which("nginx") or "/usr/sbin/nginx", "-p", directory, "-c", filled("nginx.conf")],
             "haproxy": lambda: [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", filled("haproxy.cfg")],
             "varnish": lambda: [shutil.which("varnishd") or "/usr/sbin/varnishd", "-F", "-a", f"127.0.0.1:{self.port}",
-                                "-b", f"127.0.0.1:{origin_port}", "-n", directory / "varnish", "-s", "malloc,256m", "-t", "3600",
+                                "-b", f"127.0.0.1:{origin_port}", "-n", directory / "varnish", "-s", f"malloc,{cache_mib}m", "-t", "3600",
                                 "-T", "none", "-p", f"thread_pools={threads}"],
             "h2o": lambda: ["h2o", "-m", "worker", "-c", filled("h2o.conf")],
             "trafficserver": lambda: ["traffic_server", f"--run-root={self.traffic_server(filled, directory)}"],
@@ -220,8 +222,18 @@ def run_load(port, path, connections, seconds):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"bench: load failed: {done.stderr}")
-    requests, moved, took = done.stdout.split()
+    requests, moved, took, _ = done.stdout.split()
     return int(requests), int(moved), float(took)
+
+
+def run_many(proxy, path, connections, seconds, count):
+    """Asks for one of so many, over and over; for 0 seconds: for each once."""
+    command = on_core(LOAD_CORE, BUILD / "bench/load", "many", proxy.port, path, connections, seconds, count)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"bench: load with {proxy.name} failed: {done.stderr}")
+    requests, _, took, stored = done.stdout.split()
+    return {"requests": int(requests), "rate": int(requests) / float(took), "hits": int(stored) / int(requests)}
 
 
 def run_h2load(proxy, connections, streams, seconds):
