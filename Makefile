@@ -37,7 +37,7 @@ test:
 
 bench: build
 	@tools/install-packages bench
-	@tools/quietly build-bench ninja -C build -j$(JOBS) bench/floor bench/origin bench/load bench/tls_load bench/libcount_malloc.so bench/bench_pools
+	@tools/quietly build-bench ninja -C build -j$(JOBS) bench/floor bench/origin bench/load bench/tls_load bench/libcount_malloc.so bench/bench_pools bench/bench_policies
 	@bench/run $(if $(QUICK),--quick)
 
 fuzz:
