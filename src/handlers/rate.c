@@ -12,6 +12,7 @@
 #include "handlers/handlers.h"
 #include "handlers/rate_bytes.h"
 #include "http/syntax.h"
+#include "net/pace.h"
 
 #include <stddef.h>
 
@@ -47,11 +48,12 @@ static const struct config_key rate_keys[] = {
 	 .help = "how many requests may be under way at once, their answers included; beside `limit` or in its place",
 	 .max = 1000000},
 	{"send", CONFIG_TEXT, offsetof(struct rate_config, send_text),
-	 .help = "how fast the content of answers goes to visitors, those from the cache as well; not what follows an "
+	 .help = "how fast the content of answers goes to visitors, those from the cache as well, and what follows an "
 		 "upgrade (WebSocket)",
 	 .form = "bytes a second such as 500KiB/s or 10MB/s"},
 	{"receive", CONFIG_TEXT, offsetof(struct rate_config, receive_text),
-	 .help = "how fast the bodies of requests are taken", .form = "bytes a second such as 500KiB/s or 10MB/s"},
+	 .help = "how fast the bodies of requests are taken, and what visitors send after an upgrade",
+	 .form = "bytes a second such as 500KiB/s or 10MB/s"},
 	{"bytes_burst", CONFIG_SIZE, offsetof(struct rate_config, bytes_burst),
 	 .help = "with `send` or `receive`: so many bytes may go at once, which then have to be made up for; what a "
 		 "tenth "
@@ -331,6 +333,33 @@ static bool pace(struct exchange *exchange, const struct byte_rate *rate, uint64
 	return true;
 }
 
+// Adds one to those of one way of a tunnel. False when memory is out.
+static bool pace_way(struct exchange *exchange, const struct byte_rate *rate, uint64_t key, struct pace **paces)
+{
+	if (rate->bytes == 0)
+		return true;
+	struct pace *pace = arena_alloc(exchange_arena(exchange), sizeof *pace);
+	if (!pace) {
+		exchange_fail(exchange, FAULT_OUT_OF_MEMORY, "upgrade", NULL);
+		return false;
+	}
+	*pace = pace_of(rate->bytes, rate->burst, key);
+	pace->next = *paces;
+	*paces = pace;
+	return true;
+}
+
+static void pace_tunnel(struct exchange *exchange, const struct config_list *list, const uint64_t *send_keys,
+			const uint64_t *receive_keys)
+{
+	const struct rate_config *rules = list->items;
+	struct tunnel_end *tunnel = &exchange->transaction.tunnel;
+	for (size_t i = 0; i < list->count; i++)
+		if (!pace_way(exchange, &rules[i].send, send_keys[i], &tunnel->send) ||
+		    !pace_way(exchange, &rules[i].receive, receive_keys[i], &tunnel->receive))
+			return;
+}
+
 static bool pace_all(struct exchange *exchange, const struct config_list *list, const uint64_t *send_keys)
 {
 	const struct rate_config *rules = list->items;
@@ -345,18 +374,22 @@ static void rate_handle(struct exchange *exchange, const void *value)
 {
 	const struct config_list *list = value;
 	const struct rate_config *rules = list->items;
-	uint64_t send_keys[RULES_MAX];
+	uint64_t send_keys[RULES_MAX], receive_keys[RULES_MAX];
 	for (size_t i = 0; i < list->count; i++) {
 		if (!keeps_to(exchange, &rules[i]))
 			return;
 		send_keys[i] = rules[i].send.bytes > 0 ? key_of_bytes(exchange, &rules[i], 1) : 0;
-		if (rules[i].receive.bytes > 0 &&
-		    !pace(exchange, &rules[i].receive, key_of_bytes(exchange, &rules[i], 2), "receive at a rate",
+		receive_keys[i] = rules[i].receive.bytes > 0 ? key_of_bytes(exchange, &rules[i], 2) : 0;
+		if (!pace(exchange, &rules[i].receive, receive_keys[i], "receive at a rate",
 			  &exchange_request(exchange)->body))
 			return;
 	}
 	exchange_next(exchange);
-	if (!exchange_failed(exchange) && exchange_response(exchange)->status >= 200)
+	if (exchange_failed(exchange))
+		return;
+	if (exchange->transaction.tunnel.stream)
+		pace_tunnel(exchange, list, send_keys, receive_keys);
+	else
 		(void)pace_all(exchange, list, send_keys);
 }
 

@@ -2,24 +2,15 @@
 
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
-#include "net/rate.h"
+#include "net/pace.h"
 
-enum {
-	BURST_LEAST = 64 * 1024,
-	// What goes at a time: so little that those who share a rate take turns, so much that it is worth a write.
-	PIECE_LEAST = 1024,
-	PIECE_MOST = 64 * 1024,
-	PIECES_A_SECOND = 20,
-};
+enum { BURST_LEAST = 64 * 1024 };
 
 struct paced {
 	struct body body; // first
 	struct body *inner;
 	struct slice rest; // of what was read last
-	int64_t bytes_a_second, burst_ns;
-	size_t piece;
-	uint64_t key;
-	int64_t due_ns; // without a key
+	struct pace pace;
 	const char *step;
 };
 
@@ -28,17 +19,9 @@ int64_t byte_rate_burst(int64_t bytes)
 	return bytes / 10 > BURST_LEAST ? bytes / 10 : BURST_LEAST;
 }
 
-// How long so many bytes take at the rate; more than 9 GB would not fit.
-static int64_t time_of(int64_t bytes, int64_t bytes_a_second)
-{
-	return (int64_t)((__int128_t)bytes * SECOND_NS / bytes_a_second);
-}
-
 static bool wait_for_turn(struct paced *paced, size_t length)
 {
-	int64_t now_ns = loop_now_exact(), cost_ns = time_of((int64_t)length, paced->bytes_a_second);
-	int64_t wait_ns = paced->key ? rate_book(paced->key, cost_ns, paced->burst_ns, now_ns)
-				     : rate_book_at(&paced->due_ns, cost_ns, paced->burst_ns, now_ns);
+	int64_t now_ns = loop_now_exact(), wait_ns = pace_book(&paced->pace, length, now_ns);
 	return wait_ns == 0 || fiber_sleep(paced->step, now_ns + wait_ns) == 0;
 }
 
@@ -51,7 +34,7 @@ static int paced_read(struct body *body, struct slice *ret_bytes)
 		body->fault = paced->inner->fault;
 		return -1;
 	}
-	struct slice piece = slice_first(paced->rest, paced->piece);
+	struct slice piece = slice_first(paced->rest, paced->pace.piece);
 	if (piece.length == 0) {
 		body->trailers = paced->inner->trailers;
 	} else if (!wait_for_turn(paced, piece.length)) {
@@ -83,15 +66,10 @@ struct body *paced_body_new(struct arena *arena, struct body *inner, const struc
 	struct paced *paced = arena_zalloc(arena, sizeof *paced);
 	if (!paced)
 		return NULL;
-	int64_t piece = rate->bytes / PIECES_A_SECOND;
-	piece = piece < PIECE_LEAST ? PIECE_LEAST : piece > PIECE_MOST ? PIECE_MOST : piece;
 	*paced = (struct paced){
 		.body = {.operations = &paced_operations, .length = inner->length},
 		.inner = inner,
-		.bytes_a_second = rate->bytes,
-		.burst_ns = time_of(rate->burst, rate->bytes),
-		.piece = (size_t)(piece < rate->burst ? piece : rate->burst),
-		.key = key,
+		.pace = pace_of(rate->bytes, rate->burst, key),
 		.step = step,
 	};
 	return &paced->body;

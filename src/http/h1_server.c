@@ -423,8 +423,10 @@ static void start_tunnel(struct h1_connection *connection)
 	struct slice early = h1_reader_buffered(&connection->activity->reader);
 	connection->activity->fiber = NULL;
 	timer_stop(&connection->timer); // still set for the request
-	tunnel_start(&connection->activity->work->tunnel, h1_connection_stream(connection), early,
-		     transaction->tunnel.stream, transaction->tunnel.early, transaction->tunnel.idle_ns, tunnel_ended);
+	const struct tunnel_end *server = &transaction->tunnel;
+	tunnel_start(&connection->activity->work->tunnel,
+		     (struct tunnel_side){h1_connection_stream(connection), early, server->receive},
+		     (struct tunnel_side){server->stream, server->early, server->send}, server->idle_ns, tunnel_ended);
 }
 
 static void connection_run(void *argument)

@@ -124,13 +124,13 @@ static void tunnel_ended(struct tunnel *tunnel)
 // Gives the fiber back: the loop moves what comes.
 static void start_tunnel(struct h2_exchange *exchange)
 {
-	struct transaction *transaction = exchange->transaction;
+	const struct tunnel_end *server = &exchange->transaction->tunnel;
 	(void)fiber_clear_cancel();
 	exchange->fiber = NULL;
 	h2_stream_init(exchange);
 	exchange->is_tunnel = true;
-	tunnel_start(&exchange->tunnel, &exchange->stream, SLICE_EMPTY, transaction->tunnel.stream,
-		     transaction->tunnel.early, transaction->tunnel.idle_ns, tunnel_ended);
+	tunnel_start(&exchange->tunnel, (struct tunnel_side){&exchange->stream, SLICE_EMPTY, server->receive},
+		     (struct tunnel_side){server->stream, server->early, server->send}, server->idle_ns, tunnel_ended);
 }
 
 static void exchange_run(void *argument)

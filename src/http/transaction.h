@@ -41,12 +41,15 @@ struct client {
 	const struct tls_peer *tls; // what the handshake established; NULL: not encrypted
 };
 
+struct pace; // net/pace.h
+
 // A connection that both sides agreed to use for something else than HTTP: after 101, or a
 // 2xx to CONNECT.
 struct tunnel_end {
-	struct stream *stream;			       // owned by whoever set it, until `done` is called
-	struct slice early;			       // bytes that it sent with the head; good until `done`
-	int64_t idle_ns;			       // neither way moved a byte for so long: it ends
+	struct stream *stream;	     // owned by whoever set it, until `done` is called
+	struct slice early;	     // bytes that it sent with the head; good until `done`
+	struct pace *receive, *send; // how fast bytes come from the client, and go there; NULL: as fast as they do
+	int64_t idle_ns;	     // neither way moved a byte for so long: it ends
 	void (*done)(struct transaction *transaction); // in a fiber; closes the stream
 };
 

@@ -35,7 +35,8 @@ uint64_t rate_key(uint64_t rule, struct slice who);
 struct rate_result rate_take(const struct rate *rate, uint64_t key, int64_t now_ns);
 
 // Books so much of a rate's time, whether it is within or not, for what cannot be refused: returns how long it has to
-// wait for its turn, after all that was booked before, `burst_ns` ahead of the steady rate. From any thread.
+// wait for its turn, after all that was booked before, `burst_ns` ahead of the steady rate. A cost below 0 takes back
+// what was booked and not used. From any thread.
 int64_t rate_book(uint64_t key, int64_t cost_ns, int64_t burst_ns, int64_t now_ns);
 
 // The same for a rate of the caller's own, in *due_ns (0 at first).

@@ -1,13 +1,20 @@
 """How fast bodies move. Slower than the limit is never wrong here: this machine may be."""
 
+import asyncio
+import os
+import struct
 import threading
 import time
+from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
+import websockets
 
 from support.h2 import H2Client
 from support.usher import eventually
+from support.websocket import WebSocketServer
 from test_access import sha512
+from test_h2 import open_websocket, shouting
 
 CONFIG = """
 listen: "127.0.0.1:$PORT"
@@ -173,6 +180,97 @@ def test_by_user(tmp_path, paced):
     began = time.monotonic()
     visit(usher, "1.1.1.1", authorization), visit(usher, "2.2.2.2", authorization)
     assert time.monotonic() - began >= (2 * SIZE - BURST) / 200_000
+
+
+# --- Tunnels
+
+
+async def echo(usher, address="1.2.3.4", size=SIZE):
+    """Sends a message, in pieces, through a tunnel to a server that sends it back."""
+    message = os.urandom(size)
+    async with websockets.connect(f"ws://127.0.0.1:{usher.port}/", max_size=None, ping_interval=None,
+                                  extra_headers={"X-Forwarded-For": address}) as socket:
+        await socket.send([message[at:at + 10_000] for at in range(0, size, 10_000)])
+        assert await socket.recv() == message
+
+
+def all_echo(usher, *addresses):
+    """How long it takes tunnels, all at once."""
+    async def run():
+        await asyncio.gather(*(echo(usher, address) for address in addresses))
+    began = time.monotonic()
+    asyncio.run(run())
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("way", ["send", "receive"])
+@pytest.mark.parametrize("by", ["client", "request", "route"])
+def test_a_tunnel_takes_its_time(stage, way, by):
+    usher = stage.usher(CONFIG, ORIGIN=stage.add(WebSocketServer()), RATE=f"{{{way}: 200KB/s, by: {by}}}")
+    assert all_echo(usher, "1.2.3.4") >= LEAST
+
+
+@pytest.mark.parametrize("way", ["send", "receive"])
+def test_tunnels_of_one_client_share_a_rate(stage, way):
+    usher = stage.usher(CONFIG, ORIGIN=stage.add(WebSocketServer()), RATE=f"{{{way}: 400KB/s}}")
+    assert all_echo(usher, *["1.2.3.4"] * 4) >= (4 * SIZE - BURST) / 400_000
+
+
+def test_both_ways_of_a_tunnel_have_a_rate_of_their_own(stage):
+    usher = stage.usher(CONFIG, ORIGIN=stage.add(WebSocketServer()), RATE="[{send: 200KB/s, receive: 300KB/s}, {send: 5MB/s, by: route}]")
+    # The message is whole before it is sent back.
+    assert all_echo(usher, "1.2.3.4") >= LEAST + (SIZE - BURST) / 300_000
+
+
+def test_tunnels_and_answers_share_a_rate(stage):
+    """What follows the upgrade is booked where the answers before it were."""
+    origin = stage.origin()
+    usher = stage.usher(f"{CONFIG}routes: [{{path: /page, proxy: {origin.url}}}]\n", ORIGIN=stage.add(WebSocketServer()), RATE="{send: 200KB/s}")
+    began = time.monotonic()
+    assert usher.ask("POST", "/page", "X-Forwarded-For: 1.2.3.4", body=b"y" * 10_000).status == 200
+    all_echo(usher, "1.2.3.4")
+    assert time.monotonic() - began >= LEAST
+
+
+def test_tunnels_of_others_have_a_rate_of_their_own(stage):
+    usher = stage.usher(CONFIG, ORIGIN=stage.add(WebSocketServer()), RATE="{send: 1KiB/s, receive: 1KiB/s, bytes_burst: 400000}")
+    all_echo(usher, "1.2.3.4", "5.6.7.8", "2001:db8::1")  # by one rate this would take 9 minutes
+
+
+@pytest.mark.parametrize("way", ["send", "receive"])
+def test_a_tunnel_over_http2(stage, way):
+    config = CONFIG.replace('"127.0.0.1:$PORT"', '{address: "127.0.0.1:$PORT", h2c: true}')
+    usher = stage.usher(config, ORIGIN=stage.origin(shouting), RATE=f"{{{way}: 200KB/s}}")
+    with H2Client(usher.port) as client:
+        began = time.monotonic()
+        stream = open_websocket(client)
+        client.send_body(stream, b"abc" * (SIZE // 3), end=False)
+        client.wait(lambda: len(stream.body) == SIZE, "all of it")
+        assert bytes(stream.body) == b"ABC" * (SIZE // 3)
+        assert time.monotonic() - began >= LEAST
+
+
+def test_a_tunnel_that_waits_for_its_turn_is_not_idle_and_can_be_left(stage):
+    """A second for each piece, while half a second without a byte would end it."""
+    usher = stage.usher(CONFIG + "timeouts: {tunnel: 500ms}\n", ORIGIN=stage.add(WebSocketServer()),
+                        RATE="[{receive: 1KiB/s, bytes_burst: 1024, by: request}, {concurrent: 1}]")
+
+    async def run():
+        async with websockets.connect(f"ws://127.0.0.1:{usher.port}/", close_timeout=1, extra_headers={"X-Forwarded-For": "1.2.3.4"}) as socket:
+            message = os.urandom(3000)
+            await socket.send(message)
+            assert await socket.recv() == message
+            await socket.send(os.urandom(100_000))
+            # A reset: what it sent before an orderly end would still be passed on, at its rate.
+            socket.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            socket.transport.abort()
+    began = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - began >= (3000 - 1024) / 1024
+    eventually(lambda: usher.get("/", "X-Forwarded-For: 1.2.3.4").status != 429)
+
+
+# --- What is refused
 
 
 @pytest.mark.parametrize("rate, message", [

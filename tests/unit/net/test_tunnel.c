@@ -17,13 +17,19 @@ static void rig_done(struct tunnel *tunnel)
 		fiber_wake(rig->waiter);
 }
 
-static void rig_start(struct rig *rig, const char *a_early, const char *b_early, int64_t idle_ns)
+static void rig_start_paced(struct rig *rig, const char *a_early, const char *b_early, int64_t idle_ns,
+			    struct pace *pace)
 {
 	*rig = (struct rig){0};
 	test_pair(&rig->a, &rig->a2);
 	test_pair(&rig->b2, &rig->b);
-	tunnel_start(&rig->tunnel, &rig->a2.stream, slice_from_string(a_early), &rig->b2.stream,
-		     slice_from_string(b_early), idle_ns, rig_done);
+	tunnel_start(&rig->tunnel, (struct tunnel_side){&rig->a2.stream, slice_from_string(a_early), pace},
+		     (struct tunnel_side){&rig->b2.stream, slice_from_string(b_early), NULL}, idle_ns, rig_done);
+}
+
+static void rig_start(struct rig *rig, const char *a_early, const char *b_early, int64_t idle_ns)
+{
+	rig_start_paced(rig, a_early, b_early, idle_ns, NULL);
 }
 
 static void rig_wait_done(struct rig *rig)
@@ -130,6 +136,57 @@ static void hold_back(void *argument)
 	rig_close(rig);
 }
 
+// Early bytes and others, at a rate; the other way goes as fast as it does.
+static void keep_to_a_rate(void *argument)
+{
+	enum { RATE = 100 * 1000, BURST = 5000, SIZE = 30 * 1000 };
+	static char bytes[SIZE];
+	struct rig *rig = argument;
+	struct pace pace = pace_of(RATE, BURST, 0);
+	int64_t began_ns = loop_now_exact();
+	rig_start_paced(rig, "early from a, ", "", PATIENCE_NS, &pace);
+	struct iovec part = {bytes, sizeof bytes};
+	size_t got;
+	for (ssize_t count; part.iov_len > 0; part.iov_len -= (size_t)count)
+		assert_true((count = stream_write(&rig->a.stream, &part, 1, false, "test", test_deadline())) > 0);
+	test_expect(&rig->b, "early from a, ");
+	for (got = 0; got < sizeof bytes;) {
+		ssize_t count = stream_read(&rig->b.stream, bytes, sizeof bytes, "test", test_deadline());
+		assert_true(count > 0);
+		got += (size_t)count;
+	}
+	assert_true(loop_now_exact() - began_ns >= (SIZE - BURST) * SECOND_NS / RATE);
+	assert_int_equal(stream_shutdown(&rig->a.stream), 0);
+	test_expect_end(&rig->b);
+	assert_int_equal(stream_shutdown(&rig->b.stream), 0);
+	rig_wait_done(rig);
+	assert_int_equal(rig->tunnel.ways[0].booked, 0);
+	rig_close(rig);
+}
+
+// What waits for its turn has no fiber, is not idle, and can be ended. What it booked and did not use is given back.
+static void wait_for_a_turn(void *argument)
+{
+	struct rig *rig = argument;
+	struct pace pace = pace_of(1024, 1024, 0);
+	pace.bytes_a_second = 1; // a quarter of an hour for the next
+	rig_start_paced(rig, "", "", MILLISECOND_NS, &pace);
+	int64_t began_ns = loop_now_exact();
+	test_send(&rig->a, "x");
+	while (!timer_is_running(&rig->tunnel.ways[0].turn))
+		fiber_yield();
+	assert_null(rig->tunnel.ways[0].fiber);
+	assert_int_equal(rig->tunnel.ways[0].booked, 1024);
+	assert_int_equal(fiber_sleep("test", loop_now() + 20 * MILLISECOND_NS), 0);
+	assert_int_equal(rig->done, 0);
+	test_send(&rig->b, "and back");
+	test_expect(&rig->a, "and back");
+	tunnel_abort(&rig->tunnel);
+	rig_wait_done(rig);
+	assert_true(pace.due_ns - began_ns < 1024 * SECOND_NS);
+	rig_close(rig);
+}
+
 static void run(fiber_function *function)
 {
 	static struct rig rig;
@@ -161,12 +218,23 @@ static void holds_back(void **state)
 	run(hold_back);
 }
 
+static void keeps_to_a_rate(void **state)
+{
+	run(keep_to_a_rate);
+}
+
+static void waits_for_a_turn(void **state)
+{
+	run(wait_for_a_turn);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(moves_both_ways),  cmocka_unit_test(ends_by_failure),
 		cmocka_unit_test(ends_by_idleness), cmocka_unit_test(ends_by_abort),
-		cmocka_unit_test(holds_back),
+		cmocka_unit_test(holds_back),	    cmocka_unit_test(keeps_to_a_rate),
+		cmocka_unit_test(waits_for_a_turn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
