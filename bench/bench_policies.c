@@ -63,8 +63,12 @@ static unsigned store_hits(const uint32_t *ids, unsigned count, unsigned capacit
 	if (!store)
 		abort();
 	struct cache_object *probe = object_new(store, write_key(room, 0));
-	cache_store_set_budget(store, (uint64_t)capacity * probe->size_bytes);
+	uint64_t budget_bytes = (uint64_t)capacity * probe->size_bytes;
 	cache_object_unref(probe);
+	cache_store_free(store);
+	store = cache_store_new(budget_bytes); // which decides how many shards there are
+	if (!store)
+		abort();
 	for (unsigned at = 0; at < count; at++) {
 		struct slice key = write_key(room, ids[at]);
 		struct cache_object *object = cache_store_find(store, key, cache_store_hash(store, key), 0, &none);

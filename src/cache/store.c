@@ -22,7 +22,8 @@ struct queue {
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
 	uint64_t *slots;	    // an object each, with a tag; 0: empty
-	uint64_t *ghosts;	    // behind them, as many: hashes of those that left the small queue unasked
+	uint64_t *ghosts;	    // behind them, as many: of those that left the small queue unasked
+	uint64_t left;		    // how many did
 	uint32_t slot_count, count; // of slots a power of two
 	struct queue small, main;
 	uint64_t found, missed;
@@ -161,9 +162,27 @@ static uint32_t home_of(const struct shard *shard, uint64_t hash)
 	return (uint32_t)hash & (shard->slot_count - 1);
 }
 
+// Of one that left, a part of its hash is remembered, and when that was, until as many others have left as there are
+// objects.
+
+enum { GHOST_BITS = 40, GHOSTS_MIN = 16 };
+
+static uint64_t ghost_from(uint64_t hash, uint64_t left)
+{
+	return left << GHOST_BITS | (hash & ((UINT64_C(1) << GHOST_BITS) - 1));
+}
+
 static uint64_t *ghost_of(struct shard *shard, uint64_t hash)
 {
 	return &shard->ghosts[home_of(shard, hash)];
+}
+
+static bool has_left_of_late(struct shard *shard, uint64_t hash)
+{
+	uint64_t ghost = *ghost_of(shard, hash);
+	uint64_t since = (shard->left - (ghost >> GHOST_BITS)) & (UINT64_MAX >> GHOST_BITS);
+	return ghost << (64 - GHOST_BITS) == hash << (64 - GHOST_BITS) &&
+	       since <= (shard->count > GHOSTS_MIN ? shard->count : GHOSTS_MIN);
 }
 
 static uint32_t after(const struct shard *shard, uint32_t slot)
@@ -206,7 +225,8 @@ static bool make_slot(struct shard *shard)
 	for (uint32_t slot = 0; slot < former.slot_count; slot++) {
 		if (former.slots[slot])
 			insert(shard, object_in(former.slots[slot]));
-		*ghost_of(shard, former.ghosts[slot]) = former.ghosts[slot];
+		if (former.ghosts[slot])
+			*ghost_of(shard, former.ghosts[slot]) = former.ghosts[slot];
 	}
 	free(former.slots);
 	return true;
@@ -285,7 +305,7 @@ static void leave_small(struct shard *shard)
 		enqueue(shard, object, true);
 		return;
 	}
-	*ghost_of(shard, object->hash) = object->hash;
+	*ghost_of(shard, object->hash) = ghost_from(object->hash, shard->left++);
 	drop(shard, object);
 }
 
@@ -359,8 +379,7 @@ bool cache_store_put(struct cache_store *store, struct cache_object *object, con
 	}
 	fits = fits && cache_purges_spare(&store->purges, object, &object->asked_after) && make_slot(shard);
 	if (fits) {
-		uint64_t *ghost = ghost_of(shard, object->hash);
-		in_main |= *ghost == object->hash;
+		in_main |= has_left_of_late(shard, object->hash);
 		cache_object_ref(object);
 		insert(shard, object);
 		enqueue(shard, object, in_main);

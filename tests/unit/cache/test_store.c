@@ -184,6 +184,42 @@ static void scans_push_nothing_of_use_out(void **state)
 	assert_in_range(left, 190, 200);
 }
 
+static void put_many(const char *form, unsigned count)
+{
+	char key[32];
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(key, sizeof key, form, i);
+		put(key, "X: y", "", 1000);
+	}
+}
+
+static unsigned count_in_main(const char *form, unsigned count)
+{
+	char key[32];
+	unsigned in_main = 0;
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(key, sizeof key, form, i);
+		struct cache_object *object = find(key, "");
+		in_main += object && object->is_main;
+		cache_object_unref(object);
+	}
+	return in_main;
+}
+
+// What comes again soon after it was let go is of use; what comes again much later is new.
+static void what_left_is_remembered_for_a_while(void **state)
+{
+	cache_store_set_budget(store, 1 << 20);
+	put_many("a %u", 50);
+	put_many("b %u", 1000); // about 800 have room, of which the first are gone now
+	put_many("a %u", 50);
+	assert_in_range(count_in_main("a %u", 50), 40, 50);
+	put_many("c %u", 50);
+	put_many("d %u", 20000);
+	put_many("c %u", 50);
+	assert_in_range(count_in_main("c %u", 50), 0, 2);
+}
+
 // --- Purges
 
 static int64_t purge(enum cache_purge_kind kind, const char *text, bool is_soft)
@@ -333,6 +369,7 @@ int main(void)
 		TEST(variants_stand_beside_each_other),
 		TEST(refreshing_keeps_what_the_content_depends_on),
 		TEST(holds_its_budget),
+		TEST(what_left_is_remembered_for_a_while),
 		TEST(scans_push_nothing_of_use_out),
 		TEST(purges_drop_what_they_mean),
 		TEST(a_purge_of_very_many_takes_effect_at_once),
