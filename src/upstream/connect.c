@@ -334,16 +334,19 @@ static int resolve(struct server *server, int64_t deadline_ns, struct fault *ret
 	return 0;
 }
 
-int connect_new(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns, struct fault *ret_fault,
-		struct upstream_connection **ret_connection)
+int connect_new(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns, bool fresh,
+		struct fault *ret_fault, struct upstream_connection **ret_connection)
 {
 	struct server *server = local->server;
 	int64_t begun_ns = loop_now();
 	int failed = server->name ? resolve(server, deadline_ns, ret_fault) : 0;
 	if (failed)
 		return failed;
-	failed = connection_claim(server, deadline_ns, ret_fault);
-	if (failed)
+	struct upstream_connection *given;
+	failed = connection_claim(server, fresh ? NULL : local, deadline_ns, ret_fault, &given);
+	if (given)
+		*ret_connection = given;
+	if (failed || given)
 		return failed;
 	failed = server->name ? connect_to_any(local, protocol, deadline_ns, ret_fault, ret_connection)
 			      : connect_to(local, protocol, &server->address, deadline_ns, ret_fault, ret_connection);

@@ -8,9 +8,10 @@
 
 // What is spoken is as `protocol` says, or as ALPN chooses. 0 and a connection that nobody else
 // knows, with a reference to its server; `is_http2` tells
-// what is to be spoken on it. Or -errno with *ret_fault filled in. Suspends.
-int connect_new(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns, struct fault *ret_fault,
-		struct upstream_connection **ret_connection);
+// what is to be spoken on it. Or -errno with *ret_fault filled in. Suspends. Where it had to wait for others (at a
+// bound), it may get one of theirs, unless it is to be `fresh`.
+int connect_new(struct server_local *local, enum server_protocol protocol, int64_t deadline_ns, bool fresh,
+		struct fault *ret_fault, struct upstream_connection **ret_connection);
 
 // A connection of one's own, outside of all bounds, to another port than the server's where that
 // is not 0, and at one address of its name: HTTP/2 where that is what the server speaks, else

@@ -20,7 +20,7 @@ static int connect_http1(struct server_local *local, enum server_protocol protoc
 		*ret_connection = idle;
 		return 0;
 	}
-	return connect_new(local, protocol, deadline_ns, ret_fault, ret_connection);
+	return connect_new(local, protocol, deadline_ns, fresh, ret_fault, ret_connection);
 }
 
 // Where ALPN decides, what it chose last is expected again, and found out anew with each

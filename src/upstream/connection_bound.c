@@ -13,6 +13,8 @@
 struct waiting_connection {
 	struct line_place place;
 	const struct server *server;
+	const struct server_local *local; // whose connections he takes over; NULL: he needs a new one
+	struct upstream_connection *given;
 };
 
 static bool count_one(_Atomic uint32_t *count, _Atomic uint32_t *most)
@@ -57,12 +59,27 @@ static int fail_claim(struct fault *fault, int error, int64_t begun_ns)
 	return error;
 }
 
-int connection_claim(struct server *server, int64_t deadline_ns, struct fault *ret_fault)
+// What was given lay idle for a moment, as others do for longer. False: it is closed, and counts no more.
+static bool take_over(struct upstream_connection *connection)
+{
+	if (stream_is_quiet(connection->stream, false)) {
+		local_count(&connection->local->reuses, 1);
+		connection->reused = true;
+		return true;
+	}
+	local_count(&connection->local->stale, 1);
+	upstream_connection_close(connection);
+	return false;
+}
+
+int connection_claim(struct server *server, const struct server_local *local, int64_t deadline_ns,
+		     struct fault *ret_fault, struct upstream_connection **ret_given)
 {
 	struct pool_family *family = server->family;
-	struct waiting_connection waiting = {.server = server};
+	struct waiting_connection waiting = {.server = server, .local = local};
 	int64_t begun_ns = loop_now();
 	uint32_t at_most = atomic_load_explicit(&family->queue_requests, memory_order_relaxed);
+	*ret_given = NULL;
 	while (!try_claim(server)) {
 		if (make_room(server))
 			continue;
@@ -71,14 +88,60 @@ int connection_claim(struct server *server, int64_t deadline_ns, struct fault *r
 		// What came free before it was in line has called nobody.
 		if (try_claim(server)) {
 			(void)line_leave(&family->connection_line, &waiting.place);
+			if (waiting.given)
+				upstream_connection_close(waiting.given);
 			return 0;
 		}
 		upstream_threads_sweep();
 		int error = line_wait(&family->connection_line, &waiting.place, "connection to a server", deadline_ns);
 		if (error)
 			return fail_claim(ret_fault, error, begun_ns);
+		if (waiting.given && take_over(waiting.given)) {
+			*ret_given = waiting.given;
+			return 0;
+		}
+		waiting.given = NULL;
 	}
 	return 0;
+}
+
+// --- One that is done with
+
+struct offer {
+	struct upstream_connection *connection;
+	bool is_decided;
+};
+
+// Whether there would be a connection for the server if one to the other server were closed.
+static bool would_suit(const struct server *server, const struct server *other)
+{
+	const struct pool_family *family = server->family;
+	uint32_t in_pool = atomic_load_explicit(&family->connections, memory_order_relaxed);
+	uint32_t to_server = atomic_load_explicit(&server->connections, memory_order_relaxed);
+	return in_pool <= atomic_load_explicit(&family->max_connections, memory_order_relaxed) &&
+	       to_server < atomic_load_explicit(&server->settings.max_connections, memory_order_relaxed) +
+				   (server == other ? UINT64_C(1) : 0);
+}
+
+// The first whom it helps gets it, if he can use it as it is: nobody overtakes him.
+static bool suits_first(struct line_place *place, void *argument)
+{
+	struct waiting_connection *waiting = LIST_ENTRY(place, struct waiting_connection, place);
+	struct offer *offer = argument;
+	if (offer->is_decided || !would_suit(waiting->server, offer->connection->server))
+		return false;
+	offer->is_decided = true;
+	if (waiting->local != offer->connection->local)
+		return false;
+	waiting->given = offer->connection;
+	return true;
+}
+
+bool connection_hand_over(struct upstream_connection *connection)
+{
+	struct offer offer = {.connection = connection};
+	stream_set_owner(connection->stream, NULL);
+	return line_call(&connection->server->family->connection_line, suits_first, &offer);
 }
 
 static bool may_claim(struct line_place *place, void *argument)

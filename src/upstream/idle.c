@@ -126,9 +126,11 @@ bool idle_keep(struct upstream_connection *connection)
 	struct server_local *local = connection->local;
 	struct server *server = connection->server;
 	connection->idle_since_ns = loop_now();
-	if (atomic_load_explicit(&server->sets, memory_order_relaxed) == 0 || connection_is_too_old(connection) ||
-	    connection_is_wanted(server->family) || !make_room(thread, server->family->number) ||
-	    !is_within_bounds(local))
+	if (atomic_load_explicit(&server->sets, memory_order_relaxed) == 0 || connection_is_too_old(connection))
+		return false;
+	if (connection_is_wanted(server->family))
+		return connection_hand_over(connection);
+	if (!make_room(thread, server->family->number) || !is_within_bounds(local))
 		return false;
 
 	thread->pool_idle[server->family->number]++;

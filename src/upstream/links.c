@@ -97,7 +97,7 @@ static void run_opener(void *argument)
 	struct server *server = local->server;
 	struct upstream_connection *connection;
 	struct fault fault = {0};
-	int failed = connect_new(local, server->protocol, local->open_deadline_ns, &fault, &connection);
+	int failed = connect_new(local, server->protocol, local->open_deadline_ns, true, &fault, &connection);
 	local->opener = NULL;
 	list_remove(&local->opening);
 	if (!failed && !upstream_thread.started) {

@@ -33,7 +33,7 @@ class Counter:
     def __init__(self, pause=0.005):
         self.lock = threading.Lock()
         self.sockets = set()
-        self.most = 0
+        self.most = self.made = 0
         self.pause = pause
 
     @property
@@ -44,6 +44,7 @@ class Counter:
     def __call__(self, connection):
         with self.lock:
             self.sockets.add(connection.socket)
+            self.made += 1
             self.most = max(self.most, sum(map(is_open, self.sockets)))
         try:
             while connection.read_request() is not None:
@@ -72,6 +73,23 @@ def test_a_servers_bound_holds(stage, workers, most):
     assert crowd(usher) == {200}
     assert counter.most <= most
     eventually(lambda: counter.now <= most, "connections to be closed")
+
+
+def test_who_waits_takes_over_what_others_are_done_with(stage):
+    """A connection is not closed for who would then make the same one."""
+    counter = Counter()
+    usher = pool(stage, [f"{{address: {stage.origin(counter).address}, max_connections: 2}}"], workers=1)
+    assert crowd(usher) == {200}
+    assert counter.made <= 2 and counter.most <= 2
+
+
+def test_what_is_taken_over_may_be_closed_by_then(stage):
+    """The server ends each connection with its answer, and does not say so before."""
+    def script(connection):
+        if connection.read_request() is not None:
+            connection.answer(b"")
+    usher = pool(stage, [f"{{address: {stage.origin(script).address}, max_connections: 2}}"], workers=1)
+    assert crowd(usher) == {200}
 
 
 def test_a_pools_bound_holds(stage):
