@@ -202,8 +202,10 @@ def began(usher, stack):
 
 
 def test_both_limits_of_one_rule_hold(limited):
+    """By one connection: elsewhere the place of a request may not be given back yet when its answer is there."""
     usher = limited("{limit: 1/h, burst: 1, concurrent: 1}")
-    assert statuses(usher, 3) == [200, 200, 429]
+    with usher.connect() as client:
+        assert [client.ask("GET", "/").status for _ in range(3)] == [200, 200, 429]
 
 
 def test_a_tunnel_keeps_its_place(stage):
