@@ -9,6 +9,7 @@
 #include "net/fetch.h"
 #include "upstream/thread_round.h"
 
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -294,6 +295,8 @@ static void *run(void *argument)
 	pthread_mutex_unlock(&all.lock);
 	if (is_forgotten)
 		provider_free(provider);
+	// Who waits for the last thread ends the process, and OpenSSL with it, before this one is at its very end.
+	OPENSSL_thread_stop();
 	pthread_mutex_lock(&all.lock);
 	all.threads--;
 	pthread_cond_signal(&all.thread_ended);
