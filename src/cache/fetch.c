@@ -1,8 +1,8 @@
 #include "cache/fetch.h"
 
 #include "base/check.h"
+#include "cache/claims.h"
 #include "cache/fetch_local.h"
-#include "cache/filling.h"
 #include "cache/vary.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
@@ -19,6 +19,9 @@ static struct shard {
 	_Alignas(64) pthread_mutex_t lock;
 	struct cache_fetch *first;
 } shards[SHARDS] = {[0 ... SHARDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+
+// Of what is being fetched.
+static struct cache_claims filling;
 
 static struct shard *shard_of(uint64_t hash)
 {
@@ -204,7 +207,7 @@ static void replace_object(struct cache_fetch *fetch, struct cache_object *objec
 bool cache_fetch_claim(struct cache_fetch *fetch, uint64_t room_bytes, uint64_t most_bytes)
 {
 	uint64_t more = room_bytes > fetch->claimed ? room_bytes - fetch->claimed : 0;
-	if (!cache_filling_claim(more, most_bytes))
+	if (!cache_claims_take(&filling, more, most_bytes))
 		return false;
 	fetch->claimed += more;
 	return true;
@@ -392,7 +395,7 @@ void cache_fetch_end(struct cache_fetch *fetch, enum cache_fetch_state state, st
 	cache_fetch_hide(fetch);
 	cache_spool_free(fetch->spool);
 	fetch->spool = NULL;
-	cache_filling_release(fetch->claimed);
+	cache_claims_give(&filling, fetch->claimed);
 	pthread_mutex_lock(&fetch->lock);
 	if (object && object != fetch->object) {
 		cache_object_unref(fetch->object);

@@ -10,6 +10,7 @@
 #include "fiber/fiber.h"
 #include "handlers/cache_answer.h"
 #include "handlers/cache_config.h"
+#include "handlers/cache_decode.h"
 #include "handlers/cache_disk.h"
 #include "handlers/cache_fetching.h"
 #include "handlers/cache_freshen.h"
@@ -44,6 +45,7 @@ struct caching {
 	struct cache_object *object; // that was found; holds a reference
 	bool suffices;		     // it has all that is asked for
 	bool is_marked;		     // answers to this request were not for others
+	bool is_crowded;	     // there is no room to decode what there is
 	const char *told;	     // of what was done; NULL: nothing yet
 	enum cache_result result;
 	struct cache_reader reader;
@@ -70,22 +72,6 @@ static void let_go(struct exchange *exchange, struct exchange_end *end)
 	cache_object_unref(caching->object);
 }
 
-// Who is told apart by his class, is so from here on.
-static bool take_request(struct caching *caching)
-{
-	struct exchange *exchange = caching->exchange;
-	struct arena *arena = exchange_arena(exchange);
-	const struct cache_vary_config *vary = &caching->config->vary;
-	struct fields *fields = &exchange_request(exchange)->fields;
-	if (cache_has_classes(vary) && !cache_classes_tell(vary, arena, fields))
-		return false;
-	caching->request = *fields;
-	if (vary->device && !cache_copy_fields(arena, fields, &caching->request))
-		return false;
-	cache_classes_take_out(vary, &caching->request);
-	return true;
-}
-
 static struct caching *begin(struct exchange *exchange, const struct cache_config *config)
 {
 	const struct request *request = exchange_request(exchange);
@@ -99,7 +85,8 @@ static struct caching *begin(struct exchange *exchange, const struct cache_confi
 	if (!caching->store || !caching->key.data ||
 	    !cache_key_variant(exchange, config, caching->store, &caching->variant))
 		return NULL;
-	if (!take_request(caching))
+	if (!cache_classes_take(&config->vary, exchange_arena(exchange), &exchange_request(exchange)->fields,
+				&caching->request))
 		return NULL;
 	caching->hash = cache_store_hash(caching->store, caching->key);
 	cache_directives_of_request(&caching->request, &caching->request_says);
@@ -165,6 +152,14 @@ static void find(struct caching *caching)
 		caching->object = cache_disk_look(&wanted, caching->store);
 	if (!caching->object)
 		return;
+	struct slice beginning = caching->object->body.data ? caching->object->body : SLICE_EMPTY;
+	if (!cache_decode_claim(caching->exchange, caching->object, &caching->request, beginning,
+				cache_store_budget(caching->store))) {
+		caching->is_crowded = true;
+		cache_object_unref(caching->object);
+		caching->object = NULL;
+		return;
+	}
 	if (caching->object->status != CACHE_MARK) {
 		caching->suffices = cache_parts_suffice(caching->exchange, &caching->request, caching->object,
 							caching->object->body.length, cache_now_s());
@@ -432,8 +427,11 @@ static void fetch(struct caching *caching)
 		// What was asked for in a coding that this visitor does not accept may not suit him.
 		bool matches = cache_object_matches(caching->reader.object, &caching->request);
 		if (is_first || matches) {
-			if (matches && cache_answer_suits(exchange, &caching->request, &caching->reader, gap.is_his,
-							  cache_now_s()))
+			if (matches &&
+			    cache_answer_suits(exchange, &caching->request, &caching->reader, gap.is_his,
+					       cache_now_s()) &&
+			    cache_decode_claim(exchange, caching->reader.object, &caching->request, SLICE_EMPTY,
+					       cache_store_budget(caching->store)))
 				answer_fetched(caching, is_first);
 			else
 				pass_alone(caching);
@@ -511,7 +509,7 @@ static bool passes(struct caching *caching)
 	if (!caching->asked.forbids && !caching->object && min_uses > 1 &&
 	    cache_store_count_use(caching->store, caching->hash) < min_uses)
 		caching->asked.forbids = CACHE_FEW_USES;
-	return caching->asked.forbids || caching->is_marked ||
+	return caching->asked.forbids || caching->is_marked || caching->is_crowded ||
 	       exchange_request(caching->exchange)->method != METHOD_GET ||
 	       (fields_find(&caching->request, FIELD_RANGE) && !caching->config->whole &&
 		!cache_range_is_single(fields_value(&caching->request, FIELD_RANGE))) ||

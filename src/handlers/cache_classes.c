@@ -1,5 +1,6 @@
 #include "handlers/cache_classes.h"
 
+#include "handlers/cache_fetching.h"
 #include "http/preference.h"
 
 #include <string.h>
@@ -82,7 +83,7 @@ struct slice cache_language_of(const struct fields *request, const struct config
 
 // --- What servers are told, and what counts
 
-bool cache_classes_tell(const struct cache_vary_config *config, struct arena *arena, struct fields *request)
+static bool tell(const struct cache_vary_config *config, struct arena *arena, struct fields *request)
 {
 	const struct config_texts *languages = &config->languages;
 	if (config->device && !fields_set_name(request, arena, SLICE(DEVICE_FIELD), cache_device_of(request)))
@@ -95,4 +96,16 @@ void cache_classes_take_out(const struct cache_vary_config *config, struct field
 {
 	if (config->device)
 		(void)fields_remove(copy, FIELD_USER_AGENT);
+}
+
+bool cache_classes_take(const struct cache_vary_config *config, struct arena *arena, struct fields *request,
+			struct fields *ret_fields)
+{
+	if (cache_has_classes(config) && !tell(config, arena, request))
+		return false;
+	*ret_fields = *request;
+	if (config->device && !cache_copy_fields(arena, request, ret_fields))
+		return false;
+	cache_classes_take_out(config, ret_fields);
+	return true;
 }

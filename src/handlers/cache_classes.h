@@ -26,9 +26,10 @@ struct slice cache_device_of(const struct fields *request);
 // prefixes of languages, section 3.3.1); the first where none suits.
 struct slice cache_language_of(const struct fields *request, const struct config_texts *languages);
 
-// What servers are asked with: X-Device, and the language in the place of the visitor's Accept-Language. False when
-// memory is out.
-bool cache_classes_tell(const struct cache_vary_config *config, struct arena *arena, struct fields *request);
+// From here on a request has what servers are asked with: X-Device, and the language in the place of the visitor's
+// Accept-Language. *ret_fields are those that tell answers apart: the same ones, or a copy. False when memory is out.
+bool cache_classes_take(const struct cache_vary_config *config, struct arena *arena, struct fields *request,
+			struct fields *ret_fields);
 
 // Out of a copy of a request's fields: those that do not tell answers apart, as the classes do.
 void cache_classes_take_out(const struct cache_vary_config *config, struct fields *copy);

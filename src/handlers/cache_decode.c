@@ -1,7 +1,36 @@
 #include "handlers/cache_decode.h"
 
-#include "cache/object.h"
+#include "cache/claims.h"
+#include "cache/vary.h"
 #include "http/decoded.h"
+
+struct claim {
+	struct exchange_end end;
+	uint64_t bytes;
+};
+
+static struct cache_claims claims;
+
+static void give_back(struct exchange *exchange, struct exchange_end *end)
+{
+	cache_claims_give(&claims, LIST_ENTRY((void *)end, struct claim, end)->bytes);
+}
+
+bool cache_decode_claim(struct exchange *exchange, const struct cache_object *object, const struct fields *request,
+			struct slice beginning, uint64_t most_bytes)
+{
+	enum coding coding = cache_object_undoes(object, request);
+	if (coding == CODING_IDENTITY)
+		return true;
+	struct claim *claim = arena_zalloc(exchange_arena(exchange), sizeof *claim);
+	if (!claim)
+		return false;
+	claim->bytes = decoded_body_memory(coding, beginning);
+	if (!cache_claims_take(&claims, claim->bytes, most_bytes))
+		return false;
+	exchange_at_end(exchange, &claim->end, give_back);
+	return true;
+}
 
 bool cache_decode_head(struct exchange *exchange)
 {

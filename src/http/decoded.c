@@ -142,6 +142,48 @@ static void end_zstd(struct decoded_body *decoded)
 
 static const struct library zstd = {begin_zstd, step_zstd, end_zstd};
 
+// --- What it takes
+
+enum { STATE = 512 * 1024, GZIP_STATE = 64 * 1024, BROTLI_WINDOW_BITS_MAX = 24 };
+
+// RFC 7932 section 9.1: the first bits.
+static size_t brotli_window(struct slice beginning)
+{
+	if (beginning.length == 0)
+		return (size_t)1 << BROTLI_WINDOW_BITS_MAX;
+	unsigned bits = (unsigned char)beginning.data[0], high = bits >> 1 & 7, low = bits >> 4 & 7;
+	unsigned window_bits = !(bits & 1) ? 16 : high > 0 ? 17 + high : low == 0 ? 17 : 8 + low;
+	return (size_t)1 << window_bits;
+}
+
+// RFC 8878 section 3.1.1.1.2: the window's size stands behind the descriptor, unless the content is one segment.
+static size_t zstd_window(struct slice beginning)
+{
+	enum { DESCRIPTOR = 4, WINDOW = 5, SINGLE_SEGMENT = 1 << 5, MOST = 1 << ZSTD_WINDOW_LOG_MAX };
+	if (beginning.length <= WINDOW || (unsigned char)beginning.data[0] != 0x28 ||
+	    (unsigned char)beginning.data[DESCRIPTOR] & SINGLE_SEGMENT)
+		return MOST;
+	unsigned window = (unsigned char)beginning.data[WINDOW];
+	uint64_t base = UINT64_C(1) << (10 + (window >> 3)), size = base + base / 8 * (window & 7);
+	return size < MOST ? (size_t)size : MOST;
+}
+
+size_t decoded_body_memory(enum coding coding, struct slice beginning)
+{
+	switch (coding) {
+	case CODING_GZIP:
+		return GZIP_STATE;
+	case CODING_BROTLI:
+		return STATE + brotli_window(beginning);
+	case CODING_ZSTD:
+		return STATE + zstd_window(beginning);
+	case CODING_IDENTITY:
+	case CODING_OTHER:
+		break;
+	}
+	return 0;
+}
+
 // --- The body
 
 static int fail(struct body *body, enum fault_kind kind, const char *detail)

@@ -1,7 +1,7 @@
 // A body without the content coding of the one below it, which it pulls.
 //
-// It holds a few hundred bytes of the arena and what the library needs (some 40 KiB for gzip, up to 16 MiB for brotli
-// and 8 MiB for zstd, as the content asks for), whatever the size of the content; what would need more is refused.
+// It holds its room of the arena and what the library needs, as the content asks for (decoded_body_memory), whatever
+// the size of the content; what would need more is refused.
 #ifndef USHER_HTTP_DECODED_H
 #define USHER_HTTP_DECODED_H
 
@@ -10,6 +10,10 @@
 #include "http/coding.h"
 
 struct decoded_body;
+
+// How many bytes the library needs, at most, for content that begins so: 64 KiB for gzip, up to 16 MiB and a bit for
+// brotli, up to 8 MiB and a bit for zstd, by the size of the window that it names; the most where too little is known.
+size_t decoded_body_memory(enum coding coding, struct slice beginning);
 
 // For gzip, brotli or zstd. Content that is not what the coding makes ends the body with a fault, as does content that
 // ends too soon. NULL when memory is out. Its length is not known, and it has no trailers. May suspend as the one

@@ -266,6 +266,23 @@ proxy: $ORIGIN
     assert done.stdout.decode() == TEXT and len(site.asked) == 1
 
 
+def test_who_decodes_at_once_has_a_bound(coded):
+    """16 with 64 KiB each have all that a store of 1 MiB has. Others ask the server, and what is stored stays."""
+    usher, site = coded(cache="{status: true, max_object: 16MiB}", more="cache_memory: 1MiB\n", codings=["gzip"], body="x" * 9_000_000)
+    usher.get("/", accepting("gzip"))
+    slow = [usher.connect(receive_buffer=4096) for _ in range(20)]
+    answers = []
+    for client in slow:
+        client.request("GET", "/")
+        answers.append(client.response_head())
+    assert [answer.get("Cache-Status") for answer in answers] == ["usher; hit"] * 16 + ["usher; fwd=miss"] * 4
+    assert {answer.get("ETag") for answer in answers[16:]} == {'"plain"'}
+    for client in slow:
+        client.close()
+    eventually(lambda: is_hit(usher, "/"))
+    assert is_hit(usher, "/", accepting("gzip"))
+
+
 @pytest.mark.parametrize("size", [1000, 500_000])
 def test_from_the_disk(coded, tmp_path, size):
     text = (TEXT * 4)[:size]

@@ -55,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(coding_read(text) <= CODING_OTHER);
 	check(coding_accepted_by(text) < 2 * coding_bit(CODING_OTHER));
 	enum coding coding = (enum coding)(CODING_GZIP + data[0] % 3);
+	check(decoded_body_memory(coding, text) <= 17 * 1024 * 1024);
 	struct outcome whole = decode(coding, text, size), pieces = decode(coding, text, 1 + data[0] / 3);
 	// What is broken may be found sooner or later.
 	check(whole.error == pieces.error);

@@ -1,7 +1,6 @@
 // Fetches: one at a time for each key, read by all as it comes, over several threads; also under ThreadSanitizer.
 #include "base/check.h"
 #include "cache/fetch.h"
-#include "cache/filling.h"
 #include "cmocka_all.h"
 #include "fiber/fiber.h"
 #include "fiber/kernel.h"
@@ -271,9 +270,11 @@ static void fill_beyond_all(void *argument)
 	cache_fetch_end(other, CACHE_FETCH_CUT, NULL, NULL);
 	cache_fetch_end(one, CACHE_FETCH_PASSES, NULL, NULL);
 	cache_reader_leave(&first);
-	check(cache_filling_claim(MOST, MOST));
-	check(!cache_filling_claim(1, MOST));
-	cache_filling_release(MOST);
+	// Nothing is claimed any more.
+	struct cache_fetch *last = join_first(&first, 0);
+	check(cache_fetch_claim(last, MOST, MOST));
+	cache_fetch_end(last, CACHE_FETCH_PASSES, NULL, NULL);
+	cache_reader_leave(&first);
 }
 
 static void fetches_have_so_much_memory(void **state)

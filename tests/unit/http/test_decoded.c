@@ -180,6 +180,26 @@ static void a_window_that_is_too_large_is_refused(void **state)
 	assert_int_equal(fault, FAULT_RESPONSE_BAD);
 }
 
+static void memory_is_told_by_the_window(void **state)
+{
+	enum { STATE = 512 * 1024 };
+	struct slice text = slice_from(plain, SIZE);
+	assert_int_equal(decoded_body_memory(CODING_GZIP, SLICE_EMPTY), 64 * 1024);
+	assert_int_equal(decoded_body_memory(CODING_BROTLI, SLICE_EMPTY), STATE + (16 << 20));
+	// RFC 7932 section 9.1: 16 bits is 0; 10 bits 0100001; 17 bits 0000001; 22 bits 1011; 24 bits 1111.
+	static const struct {
+		unsigned char first;
+		unsigned bits;
+	} windows[] = {{0, 16}, {0x21, 10}, {1, 17}, {0x0b, 22}, {0x0f, 24}, {0xfb, 22}};
+	for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++)
+		assert_int_equal(decoded_body_memory(CODING_BROTLI, slice_from(&windows[i].first, 1)),
+				 STATE + (1 << windows[i].bits));
+	for (int bits = 10; bits <= 23; bits++)
+		assert_int_equal(decoded_body_memory(CODING_ZSTD, zstd_of(text, bits)), STATE + (1 << bits));
+	assert_int_equal(decoded_body_memory(CODING_ZSTD, zstd_of(text, 24)), STATE + (8 << 20));
+	assert_int_equal(decoded_body_memory(CODING_ZSTD, SLICE("(\xb5")), STATE + (8 << 20));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -189,6 +209,7 @@ int main(void)
 		TEST(one_member_behind_another),
 		TEST(what_is_broken_ends_with_a_fault),
 		TEST(a_window_that_is_too_large_is_refused),
+		TEST(memory_is_told_by_the_window),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
