@@ -54,6 +54,16 @@ static size_t combined_length(const struct fields *fields, struct slice name)
 
 // --- Making one
 
+// Several fields are one list (RFC 9110 section 5.3).
+static enum coding coding_of(const struct fields *response)
+{
+	enum coding coding = CODING_IDENTITY;
+	for (uint32_t i = 0; i < response->count; i++)
+		if (response->items[i].id == FIELD_CONTENT_ENCODING)
+			coding = coding == CODING_IDENTITY ? coding_read(response->items[i].value) : CODING_OTHER;
+	return coding;
+}
+
 struct builder {
 	struct cache_object *object;
 	uint32_t capacity; // of fields
@@ -163,6 +173,7 @@ struct cache_object *cache_object_new(const struct cache_object_parts *parts)
 		.times = parts->times,
 		.asked_after = parts->asked_after,
 		.must_validate = cache_says(parts->says, CACHE_NO_CACHE),
+		.coding = (uint8_t)coding_of(parts->response),
 	};
 	struct builder builder = {object, measure.fields, (char *)object + head};
 	object->key = put(&builder, parts->key);

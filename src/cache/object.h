@@ -7,6 +7,7 @@
 #include "cache/directives.h"
 #include "cache/file.h"
 #include "cache/freshness.h"
+#include "http/coding.h"
 #include "http/fields.h"
 
 #include <stdatomic.h>
@@ -53,6 +54,7 @@ struct cache_object {
 	_Atomic bool is_outdated; // by a purge: stale whatever its age
 	bool must_validate;	  // before each use: no-cache
 	bool is_main;		  // which of the store's queues it is in
+	uint8_t coding;		  // enum coding: of its content
 	struct list_link link;	  // in that queue
 	struct slice body;	  // where it is in a file, only its length
 	struct cache_file *file;  // NULL: it is in memory

@@ -88,17 +88,6 @@ static bool matches(const struct fields *request, const struct field *stored)
 	       (is_list(stored->id) && is_same_there(request, stored) && is_same_list(request, stored));
 }
 
-static enum coding coding_of(const struct cache_object *object)
-{
-	enum coding coding = CODING_IDENTITY;
-	for (uint32_t i = 0; i < object->field_count; i++) {
-		struct field field = cache_object_field(object, i);
-		if (field.id == FIELD_CONTENT_ENCODING)
-			coding = coding == CODING_IDENTITY ? coding_read(field.value) : CODING_OTHER;
-	}
-	return coding;
-}
-
 static bool may_decode(const struct cache_object *object, enum coding coding)
 {
 	if (object->status == 206 || coding == CODING_IDENTITY || coding == CODING_OTHER)
@@ -120,7 +109,7 @@ static bool may_decode(const struct cache_object *object, enum coding coding)
 // content of any without it, which is why compressed and plain ones are kept once.
 static bool suits_coding(const struct cache_object *object, const struct field *stored, uint32_t accepted)
 {
-	enum coding coding = coding_of(object);
+	enum coding coding = (enum coding)object->coding;
 	if (!(accepted & coding_bit(CODING_IDENTITY)))
 		return false;
 	if (coding == CODING_IDENTITY)
@@ -141,7 +130,7 @@ bool cache_object_matches(const struct cache_object *object, const struct fields
 
 enum coding cache_object_undoes(const struct cache_object *object, const struct fields *request)
 {
-	enum coding coding = coding_of(object);
+	enum coding coding = (enum coding)object->coding;
 	for (uint32_t i = 0; coding != CODING_IDENTITY && i < object->vary_count; i++) {
 		struct field stored = cache_object_field(object, object->field_count + i);
 		if (stored.id == FIELD_ACCEPT_ENCODING && !matches(request, &stored))
@@ -152,10 +141,10 @@ enum coding cache_object_undoes(const struct cache_object *object, const struct 
 
 bool cache_object_outdoes(const struct cache_object *object, const struct cache_object *other)
 {
-	enum coding coding = coding_of(object);
+	enum coding coding = (enum coding)object->coding;
 	bool varies = false;
 	if (object->variant != other->variant || object->vary_count != other->vary_count ||
-	    coding_of(other) != CODING_IDENTITY || !may_decode(object, coding))
+	    other->coding != CODING_IDENTITY || !may_decode(object, coding))
 		return false;
 	for (uint32_t i = 0; i < object->vary_count; i++) {
 		struct field own = cache_object_field(object, object->field_count + i);
