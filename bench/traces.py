@@ -7,12 +7,17 @@
 
 They are not those of visitors of sites, whose logs nobody may publish; what they have in common with them is that programs
 made them, with what changes over time, loops and scans, and no formula. All objects count as of one size.
+
+What sites are asked for follows Zipf's law, as a rule (Breslau, Cao, Fan, Phillips and Shenker, "Web Caching and Zipf-like
+Distributions", INFOCOM 1999): of that there are traces by the formula, one of them with runs of what is asked for once.
 """
 
 import array
+import bisect
 import itertools
 import json
 import os
+import random
 import shlex
 import shutil
 import subprocess
@@ -88,10 +93,27 @@ def compiler(directory, most):
     return memory(cc1, *words)(directory, most)
 
 
+ZIPF_NUMBER = 200000
+SCAN_EVERY, SCAN_LENGTH = 100000, 30000
+
+
+def zipf(exponent, scans=False):
+    def run(directory, most):
+        sums = list(itertools.accumulate((number + 1) ** -exponent for number in range(ZIPF_NUMBER)))
+        chance = random.Random(1)  # the same in each run
+        for at in range(most):
+            if scans and at % SCAN_EVERY < SCAN_LENGTH:
+                yield -at
+            else:
+                yield bisect.bisect_left(sums, chance.random() * sums[-1])
+    return run
+
+
 WRITES_JSON = "import json; a = [{'id': i, 'name': 'n%d' % (i * 7919 % 1000), 'of': [i % 7] * (i % 11)} for i in range(40000)]\n" \
               "for i in range(3): a = json.loads(json.dumps(a)); a.sort(key=lambda each: (each['name'], -each['id']))"
 
-TRACES = {"headers": (headers, "gcc"), "objects": (objects, "git"), "compiler": (compiler, "valgrind"),
+TRACES = {"Zipf 0.7": (zipf(0.7), "python3"), "Zipf 0.9": (zipf(0.9), "python3"), "Zipf 1.1": (zipf(1.1), "python3"),
+          "Zipf 0.9 and scans": (zipf(0.9, scans=True), "python3"), "headers": (headers, "gcc"), "objects": (objects, "git"), "compiler": (compiler, "valgrind"),
           "python": (memory("/usr/bin/python3", "-c", WRITES_JSON), "valgrind")}
 
 
