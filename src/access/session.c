@@ -114,6 +114,18 @@ struct slice session_write_more(const struct seal_key *key, const struct session
 
 // --- Reading
 
+// The record in front of the texts; false for what was not sealed so, or is too short.
+static bool open_record(const struct seal_key *key, struct slice text, struct slice scope, char *room, void *record,
+			size_t size, struct slice *ret_texts)
+{
+	struct slice plain = seal_read(key, text, scope, room);
+	if (plain.length < size)
+		return false;
+	memcpy(record, plain.data, size);
+	*ret_texts = slice_after(plain, size);
+	return true;
+}
+
 static void split(struct slice rest, const uint16_t *lengths, size_t count, struct slice *texts)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -125,12 +137,11 @@ static void split(struct slice rest, const uint16_t *lengths, size_t count, stru
 bool session_read(const struct seal_key *key, struct slice text, struct slice scope, char *room,
 		  struct session *ret_session)
 {
-	struct slice texts[TEXTS], plain = seal_read(key, text, scope, room);
+	struct slice texts[TEXTS], rest;
 	struct record record;
-	if (plain.length < sizeof record)
+	if (!open_record(key, text, scope, room, &record, sizeof record, &rest))
 		return false;
-	memcpy(&record, plain.data, sizeof record);
-	split(slice_after(plain, sizeof record), record.lengths, TEXTS, texts);
+	split(rest, record.lengths, TEXTS, texts);
 	*ret_session = (struct session){
 		.id = record.id,
 		.created_s = record.created_s,
@@ -152,14 +163,13 @@ bool session_read(const struct seal_key *key, struct slice text, struct slice sc
 bool session_read_more(const struct seal_key *key, struct slice text, struct slice scope, char *room,
 		       struct session *session)
 {
-	struct slice texts[MORE_TEXTS], plain = seal_read(key, text, scope, room);
+	struct slice texts[MORE_TEXTS], rest;
 	struct more_record record;
-	if (plain.length < sizeof record)
+	if (!open_record(key, text, scope, room, &record, sizeof record, &rest))
 		return false;
-	memcpy(&record, plain.data, sizeof record);
 	if (record.version != MORE_VERSION || record.id != session->id || record.created_s != session->created_s)
 		return false;
-	split(slice_after(plain, sizeof record), record.lengths, MORE_TEXTS, texts);
+	split(rest, record.lengths, MORE_TEXTS, texts);
 	session->groups = texts[0];
 	session->told = texts[1];
 	session->claims = texts[2];

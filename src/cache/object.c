@@ -287,7 +287,7 @@ bool cache_object_is_meant(const struct cache_object *object, const struct field
 	return !etag.data || cache_etag_is_same(etag, cache_object_value(object, FIELD_ETAG));
 }
 
-bool cache_is_digest_of_content(struct slice name)
+static bool is_digest_of_content(struct slice name)
 {
 	return slice_equal_nocase(name, SLICE("Content-Digest")) || slice_equal_nocase(name, SLICE("Content-MD5"));
 }
@@ -296,7 +296,7 @@ void cache_remove_digests(struct fields *fields)
 {
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < fields->count; i++)
-		if (!cache_is_digest_of_content(fields->items[i].name))
+		if (!is_digest_of_content(fields->items[i].name))
 			fields->items[kept++] = fields->items[i];
 	fields->count = kept;
 }
@@ -311,7 +311,7 @@ static bool describes_content(const struct field *field)
 	case FIELD_ETAG:
 		return true;
 	default:
-		return cache_is_digest_of_content(field->name);
+		return is_digest_of_content(field->name);
 	}
 }
 

@@ -115,9 +115,8 @@ static inline char *cache_object_room(struct cache_object *object)
 	return (char *)object + object->size_bytes - object->room_bytes;
 }
 
-// Whether the field is a digest of the very bytes that a message carries (RFC 9530 section 2, RFC 1864): of a part, or
-// of a 304, it is another one.
-bool cache_is_digest_of_content(struct slice name);
+// Removes digests of the very bytes that a message carries (RFC 9530 section 2, RFC 1864): of a part, or of a 304, they
+// are others.
 void cache_remove_digests(struct fields *fields);
 
 // Whether a field is for the one who was answered with it alone, and not stored, by what the response says.

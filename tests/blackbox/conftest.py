@@ -5,6 +5,7 @@ import time
 import pytest
 
 from support import language
+from support.access import guarded  # pylint: disable=unused-import
 from support.browser import browse  # pylint: disable=unused-import
 from support.cache import administered, cached, tagged  # pylint: disable=unused-import
 from support.origin import DeadPort, Origin, SilentPort, echo

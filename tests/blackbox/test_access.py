@@ -3,73 +3,13 @@
 import base64
 import collections
 import re
-import subprocess
 import threading
 import time
 
 import pytest
 
-from support.origin import echo
+from support.access import CONFIG, basic, made, visit
 from support.usher import eventually, run_command
-
-# Of "secret": what each kind of hash is made with.
-KINDS = {
-    "bcrypt": ["htpasswd", "-nbB", "-C", "4", "ann", "secret"],
-    "sha512": ["openssl", "passwd", "-6", "-salt", "abcdefgh", "secret"],
-    "sha256": ["openssl", "passwd", "-5", "-salt", "abcdefgh", "secret"],
-}
-OLD_KINDS = {
-    "apr1": ["htpasswd", "-nbm", "ann", "secret"],
-    "sha1": ["htpasswd", "-nbs", "ann", "secret"],
-    "md5": ["openssl", "passwd", "-1", "-salt", "abcdefgh", "secret"],
-}
-CONFIG = """
-listen: "127.0.0.1:$PORT"
-trusted_proxies: [127.0.0.1]
-access_log: {path: $DIR/access.log, format: "$client $user $status"}
-logins:
-  staff: {users: $DIR/staff.htpasswd, groups: $DIR/staff.groups}
-lists:
-  office: [192.0.2.0/24, "2001:db8::/32"]
-  blocked: {file: $DIR/blocked.txt}
-access: $ACCESS
-cache: $CACHE
-proxy: $ORIGIN
-"""
-
-
-def made(command):
-    line = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return line if line.startswith("ann:") else f"ann:{line}"
-
-
-def basic(user, password):
-    return f"Authorization: Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-
-
-def sha512(user, password):
-    done = subprocess.run(["openssl", "passwd", "-6", "-salt", "abcdefgh", password], capture_output=True, text=True, check=True)
-    return f"{user}:{done.stdout.strip()}\n"
-
-
-@pytest.fixture
-def guarded(stage, tmp_path):
-    """usher with a rule; clients say where they come from, as behind a trusted proxy."""
-    (tmp_path / "staff.htpasswd").write_text(sha512("ann", "secret") + sha512("bob", "hidden") + sha512("Zoë", "schön"))
-    (tmp_path / "staff.groups").write_text("# groups\nmakers: ann bob\nadmins: ann nobody\n")
-    (tmp_path / "blocked.txt").write_text("198.51.100.7 # a comment\n\n203.0.113.0/24\n")
-
-    def start(access, cache="false", origin=None, config=CONFIG):
-        site = origin or stage.origin()
-        usher = stage.usher(config, ORIGIN=site, ACCESS=access, CACHE=cache, DIR=tmp_path)
-        usher.site = site
-        return usher
-    start.directory = tmp_path
-    return start
-
-
-def visit(usher, address, *fields, target="/", **more):
-    return usher.get(target, f"X-Forwarded-For: {address}", *fields, **more)
 
 
 # --- By address
@@ -106,49 +46,7 @@ def test_addresses_are_believed_of_trusted_proxies_only(stage, guarded):
     assert visit(usher, "8.8.8.8, 10.0.0.1").status == 200
 
 
-def test_a_list_is_taken_when_it_is_replaced(guarded):
-    usher = guarded("{allow: [all], deny: [blocked]}")
-    assert visit(usher, "192.0.2.77").status == 200
-    new = guarded.directory / "blocked.new"
-    new.write_text("192.0.2.77\n")
-    new.replace(guarded.directory / "blocked.txt")
-    eventually(lambda: visit(usher, "192.0.2.77").status == 403)
-    # For a moment, connections may still reach the former worker.
-    eventually(lambda: visit(usher, "203.0.113.1").status == 200)
-
-
 # --- By user name and password
-
-@pytest.mark.parametrize("kind", [*KINDS, "usher", "argon2"])
-def test_hashes(guarded, kind):
-    path = guarded.directory / "staff.htpasswd"
-    if kind == "usher":
-        path.unlink()
-        assert run_command("user", "add", path, "ann", stdin="secret\n").returncode == 0
-        assert "$y$" in path.read_text()
-    elif kind == "argon2":
-        done = subprocess.run(["argon2", "somesalt", "-id", "-e", "-t", "1", "-m", "10"], input="secret", capture_output=True, text=True, check=True)
-        path.write_text(f"ann:{done.stdout.strip()}\n")
-    else:
-        path.write_text(made(KINDS[kind]) + "\n")
-    usher = guarded("{login: staff}")
-    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == 200
-    for user, password in [("ann", "Secret"), ("ann", "secret "), ("ann", ""), ("Ann", "secret"), ("bob", "secret")]:
-        assert visit(usher, "1.2.3.4", basic(user, password)).status == 401
-
-
-@pytest.mark.parametrize("kind", OLD_KINDS)
-def test_old_hashes_are_refused_unless_they_are_allowed(guarded, kind):
-    line = made(OLD_KINDS[kind])
-    (guarded.directory / "staff.htpasswd").write_text(line + "\n")
-    with pytest.raises(AssertionError, match=r"staff.htpasswd:1: a hash of this old kind is guessed within hours") as caught:
-        guarded("{login: staff}")
-    assert line.partition(":")[2] not in str(caught.value)
-    if kind == "apr1":
-        return  # Apache's own
-    usher = guarded("{login: staff}", config=CONFIG.replace("groups:", "old_hashes: true, groups:"))
-    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == 200
-    assert visit(usher, "1.2.3.4", basic("ann", "wrong")).status == 401
 
 
 def test_who_does_not_log_in_is_asked_to(guarded):
@@ -190,15 +88,6 @@ def test_both_may_be_required(guarded):
     assert visit(usher, "8.8.8.8", basic("ann", "secret")).status == 403
 
 
-@pytest.mark.parametrize("rule, ann, bob", [("users: [ann]", 200, 403), ("groups: [admins]", 200, 403), ("groups: [makers]", 200, 200), ("users: [bob], groups: [admins]", 200, 200),
-                                            ("users: [nobody]", 403, 403)])
-def test_users_and_groups(guarded, rule, ann, bob):
-    usher = guarded("{login: staff, %s}" % rule)
-    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == ann
-    assert visit(usher, "1.2.3.4", basic("bob", "hidden")).status == bob
-    assert visit(usher, "1.2.3.4", basic("bob", "secret")).status == 401
-
-
 def test_the_server_learns_who_it_is_and_no_password(guarded):
     usher = guarded("{login: staff}")
     forged = ["X-Forwarded-User: root", "x_forwarded_user: root", "X-Forwarded-Groups: wheel", "Remote-User: root", "X-Remote-User: root", "X-Forwarded-Email: root@x"]
@@ -238,18 +127,6 @@ def test_the_log_tells_who_it_was(guarded):
     assert lines == ["1.2.3.4 ann 200", "1.2.3.4 - 401"]
     failed = usher.wait_for_error('access: login failed from 1.2.3.4 to staff: 1 time of late, user "bob"')
     assert failed and "secret" not in usher.stderr and base64.b64encode(b"bob:wrong").decode() not in usher.stderr
-
-
-def test_users_are_taken_when_the_file_is_replaced(guarded):
-    usher = guarded("{login: staff}")
-    path = guarded.directory / "staff.htpasswd"
-    assert visit(usher, "1.2.3.4", basic("ann", "secret")).status == 200
-    assert run_command("user", "remove", path, "ann").returncode == 0
-    eventually(lambda: visit(usher, "1.2.3.4", basic("ann", "secret")).status in (401, 429))
-    assert visit(usher, "5.6.7.8", basic("bob", "hidden")).status == 200
-    assert run_command("user", "add", path, "bob", stdin="another\n").returncode == 0
-    eventually(lambda: visit(usher, "9.9.9.9", basic("bob", "another")).status == 200)
-    assert visit(usher, "9.9.9.10", basic("bob", "hidden")).status == 401
 
 
 # --- Guessing
@@ -412,56 +289,6 @@ def test_who_it_is_in_the_field_that_the_server_expects(guarded, user_field, gro
     # Who is let in by his address is nobody, whatever he says.
     visit(usher, "10.0.0.1", f"{user_field.upper()}: root", f"{groups_field}: wheel")
     assert not usher.site.last().has(user_field) and not usher.site.last().has(groups_field)
-
-
-# --- The rule in words, and mistakes
-
-@pytest.mark.parametrize("rule, words", [
-    ("{allow: [10.0.0.0/8], login: staff}", "visitors from 10.0.0.0/8 get in; others log in through staff; anyone else gets 403"),
-    ("{allow: [10.0.0.0/8, office, 192.0.2.1]}", "visitors from 10.0.0.0/8, office and 192.0.2.1 get in; anyone else gets 403"),
-    ("{login: staff, groups: [admins], users: [bob]}", "everybody logs in through staff, only user bob or group admins; anyone else gets 403"),
-    ("{allow: [office], login: staff, require: both}", "visitors from office log in through staff; anyone else gets 403"),
-    ("{allow: [all], deny: [blocked]}", "visitors from blocked never get in; anyone else gets in"),
-    ("{allow: []}", "everybody gets 403"),
-])
-def test_check_says_the_rule_in_words(guarded, rule, words):
-    usher = guarded("{allow: [all]}")
-    usher.values["ACCESS"] = rule
-    usher.write(CONFIG)
-    done = run_command("check", usher.path)
-    assert f"default *: {words}\n" in done.stdout, done.stdout + done.stderr
-    assert words not in run_command("check", "-q", usher.path).stdout
-
-
-@pytest.mark.parametrize("rule, says", [
-    ("{}", "does not say who gets in"), ("{deny: [blocked]}", "does not say who gets in"), ("{allow: [10.0.0.1/8]}", "is neither an address, nor a network"),
-    ("{allow: [ofice]}", 'did you mean "office"'), ("{login: staf}", 'did you mean "staff"'), ("{allow: [office], users: [ann]}", "known by a `login`"),
-    ("{login: staff, require: both}", "needs `allow` or `certificate`, and `login`"), ("{allow: [all], login: staff}", "nobody is asked to log in"), ("{alow: [all]}", 'did you mean "allow"'),
-    ("true", ""), ("{login: staff, user_field: X-User}", "user_field"), ("{allow: [10.0.0.0/33]}", "is neither an address"),
-])
-def test_a_mistake_never_opens_a_door(guarded, rule, says):
-    with pytest.raises(AssertionError) as caught:
-        guarded(rule)
-    assert says in str(caught.value)
-
-
-@pytest.mark.parametrize("name, text, says", [
-    ("staff.htpasswd", "ann\n", r"staff.htpasswd:1: this is no hash"), ("staff.htpasswd", "ann:secret\n", r"staff.htpasswd:1: this is no hash"),
-    ("staff.htpasswd", "\n# x\n:$6$a$b\n", r"staff.htpasswd:3: expected NAME:HASH"), ("staff.htpasswd", "ann:$6$a$b\nann:$6$a$c\n", "a user is named twice"),
-    ("staff.groups", "makers ann\n", r"staff.groups:1: expected GROUP: USER USER"), ("blocked.txt", "1.2.3.4\n1.2.3\n", r'blocked.txt:2: "1.2.3" is no network'),
-])
-def test_mistakes_in_files_are_named(guarded, name, text, says):
-    (guarded.directory / name).write_text(text)
-    with pytest.raises(AssertionError, match=says) as caught:
-        guarded("{allow: [office], deny: [blocked], login: staff}")
-    assert "secret" not in str(caught.value).replace(str(guarded.directory), "")
-
-
-def test_a_hundred_thousand_networks(guarded):
-    lines = "\n".join(f"{1 + i % 200}.{i // 200 % 250}.{i // 50_000}.{i % 250}" for i in range(100_000))
-    (guarded.directory / "blocked.txt").write_text(lines)
-    usher = guarded("{allow: [all], deny: [blocked]}")
-    assert visit(usher, "1.0.0.0").status == 403 and visit(usher, "250.0.0.1").status == 200
 
 
 # --- usher user

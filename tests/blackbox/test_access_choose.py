@@ -6,10 +6,10 @@ import urllib.parse
 
 import pytest
 
+from support.access import basic, sha512
 from support.browser import Page
 from support.openid import CALLBACK, HTML, SECRET, OpenidProvider, Person, Visitor
 from support.usher import free_port
-from test_access import basic, sha512
 
 CONFIG = """
 listen: "127.0.0.1:$PORT"

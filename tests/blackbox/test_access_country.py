@@ -5,9 +5,9 @@ import re
 
 import pytest
 
+from support.access import visit
 from support import mmdb
 from support.usher import eventually, run_command
-from test_access import visit
 
 NETWORKS = {"192.0.2.0/24": "CH", "198.51.100.0/25": "DE", "203.0.113.7/32": "NO", "2001:db8::/32": "CH", "2001:db8:1::/48": "FR"}
 CONFIG = """

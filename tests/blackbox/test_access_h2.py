@@ -2,10 +2,11 @@
 
 import pytest
 
+from support.access import CONFIG, basic, sha512
 from support.h2 import H2Client
 from support.origin import echo
 from support.refusal import echoed
-from test_access import ADMIN, CONFIG, SPELLINGS, basic, sha512
+from test_access import ADMIN, SPELLINGS
 
 LISTEN = 'listen: {address: "127.0.0.1:$PORT", h2c: true}'
 

@@ -4,10 +4,10 @@ import hashlib
 
 import pytest
 
+from support.access import basic, sha512
 from support.origin import echo
 from support.refusal import echoed
 from support.usher import eventually, run_command
-from test_access import basic, sha512
 
 CONFIG = """
 listen: "127.0.0.1:$PORT"

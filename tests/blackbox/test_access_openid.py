@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import re
 import struct
 import threading
@@ -13,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from support.browser import Page
-from support.openid import ACCOUNTS, CALLBACK, HTML, SECRET, LyingProvider, OpenidProvider, Person, Visitor, query_of
+from support.openid import CALLBACK, HTML, SECRET, LyingProvider, OpenidProvider, Person, Visitor, query_of
 from support.usher import eventually, free_port, run_command
 from test_access_token import Keys, ask, b64
 
@@ -253,50 +252,6 @@ def test_too_much_for_a_cookie_is_no_session(staged, provider):
     assert answer.status == 500 and "usher" not in visitor.cookies and "too much for a cookie" in usher.stderr
 
 
-# --- Claims
-
-def test_claims_as_fields_and_conditions(staged, provider):
-    usher = staged(provider, more="user: preferred_username, fields: {X-Department: department, X-Staff: staff, X-None: nothing, X-Teams: groups}",
-                   rule="allow: [127.0.0.2], claims: {department: [it, sales], staff: 7}")
-    visitor = Visitor(usher)
-    assert visitor.log_in().status == 303
-    assert visitor.get("/", "X-Department: root", "x_department: root", "X-None: root").status == 200
-    seen = usher.site.requests[-1]
-    assert seen.all("X-Department") == ["sales"] and not seen.has("x_department") and not seen.has("X-None")
-    assert seen.get("X-Staff") == "7" and seen.get("X-Teams") == "makers,admins"
-    # Who gets in by his address tells nothing of himself, either.
-    assert inside(usher, "X-Department: root", "X_Department: root", "X-Teams: admins").status == 200
-    seen = usher.site.requests[-1]
-    assert not any(seen.has(name) for name in ("X-Department", "X_Department", "X-Teams"))
-    other = Visitor(usher)
-    assert other.log_in(person=Person("bob")).status == 303 and other.get().status == 403
-
-
-def test_control_characters_never_pass(staged, provider):
-    usher = staged(provider, more="user: preferred_username, fields: {X-Department: department}")
-    visitor = Visitor(usher)
-    assert visitor.log_in(person=Person("bob")).status == 303 and visitor.get().status == 200
-    seen = usher.site.requests[-1]
-    assert seen.get("X-Forwarded-User") == "bob" and not seen.has("X-Department") and not seen.has("X-Evil")
-    # What the provider has not verified is nobody's address.
-    assert not seen.has("X-Forwarded-Email")
-
-
-def test_an_address_that_is_not_verified_names_nobody(staged, provider):
-    usher = staged(provider, more="user: email")
-    assert Visitor(usher).log_in().status == 303
-    visitor = Visitor(usher)
-    assert visitor.log_in(person=Person("bob")).status == 403 and "usher" not in visitor.cookies
-
-
-def test_check_says_claims_in_words(tmp_path):
-    (tmp_path / "usher.yaml").write_text("logins: {staff: {openid: {issuer: https://id.example.com, client_id: a}}}\n"
-                                         "access: {login: staff, users: [ann], claims: {department: [sales, it], tier: gold}}\nproxy: http://127.0.0.1:1\n")
-    done = run_command("check", tmp_path / "usher.yaml")
-    assert done.returncode == 0
-    assert "everybody logs in through staff, only user ann, only with department sales or it, and with tier gold; anyone else gets 403" in done.stdout
-
-
 # --- A provider that lies
 
 @pytest.fixture(scope="module")
@@ -313,102 +268,6 @@ def come_back(visitor, provider, code="a-code", target="/", **more):
     asked = query_of(visitor.begin(target))
     provider.nonce = asked["nonce"] if provider.nonce is None else provider.nonce
     return visitor.get(f"{CALLBACK}?{urllib.parse.urlencode({'code': code, 'state': asked['state'], **more})}"), asked
-
-
-def test_what_the_provider_is_told(staged, liar):
-    usher = staged(liar, more="user: sub")
-    visitor = Visitor(usher)
-    answer, asked = come_back(visitor, liar)
-    assert answer.status == 303 and visitor.get().status == 200 and usher.site.requests[-1].get("X-Forwarded-User") == "ann"
-    form = liar.forms[-1]
-    digest = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode().rstrip("=")
-    assert digest == asked["code_challenge"] and form["grant_type"] == "authorization_code" and form["code"] == "a-code" and form["redirect_uri"] == BACK[0]
-    sent = base64.b64decode(liar.fields[-1]["Authorization"].split()[1]).decode()
-    assert sent == f"usher:{urllib.parse.quote(SECRET)}" and "client_secret" not in form
-    assert SECRET not in usher.stderr and "a-code" not in usher.stderr
-
-
-@pytest.mark.parametrize("change", [
-    {"claims": {"nonce": "another"}}, {"claims": {"nonce": None}}, {"claims": {"iss": "https://another.example"}}, {"claims": {"aud": "another"}},
-    {"claims": {"aud": ["usher", "another"]}}, {"claims": {"aud": ["usher", "another"], "azp": "another"}}, {"claims": {"azp": "another"}},
-    {"claims": {"exp": 1_700_000_000}}, {"claims": {"exp": None}}, {"claims": {"sub": ""}}, {"claims": {"sub": None}}, {"claims": {"sub": 5}},
-    {"claims": {"sub": "a\nb"}}, {"claims": {"sub": "a" * 300}}, {"alg": "HS256", "header": {"kid": "secret"}}, {"alg": "none", "header": {}},
-    {"header": {"kid": "unknown"}}, {"header": {"crit": ["b64"]}}], ids=str)
-def test_tokens_that_do_not_hold(staged, liar, change):
-    usher = staged(liar, more="user: sub")
-    for name, value in change.items():
-        setattr(liar, name, value)
-    visitor = Visitor(usher)
-    answer, _ = come_back(visitor, liar)
-    assert answer.status == 403 and "usher" not in visitor.cookies
-    assert "login from 127.0.0.1 through staff failed" in usher.stderr and liar.url.encode() not in answer.body
-
-
-def test_several_audiences_with_the_right_azp(staged, liar):
-    usher = staged(liar, more="user: sub")
-    liar.claims = {"aud": ["another", "usher"], "azp": "usher"}
-    assert come_back(Visitor(usher), liar)[0].status == 303
-
-
-@pytest.mark.parametrize("answer, status", [
-    (({"error": "invalid_grant"}, 400), 400), (({"error": "invalid_client"}, 401), 502), ((b"not json", 200), 502), (({}, 200), 502), (({"id_token": 5}, 200), 502),
-    (({"id_token": "x.y.z"}, 200), 403), (({}, 500), 502), (({}, 302), 502), ((b"{" * 600000, 200), 503)])
-def test_answers_that_are_none(staged, liar, answer, status):
-    usher = staged(liar, more="user: sub")
-    liar.answer = answer
-    visitor = Visitor(usher)
-    assert come_back(visitor, liar)[0].status == status and "usher" not in visitor.cookies
-
-
-def test_the_issuer_in_the_answer(staged, liar):
-    usher = staged(liar, more="user: sub")
-    assert come_back(Visitor(usher), liar, iss=liar.issuer)[0].status == 303
-    liar.nonce = None
-    assert come_back(Visitor(usher), liar, iss="https://another.example")[0].status == 400
-    assert come_back(Visitor(usher), liar, iss="")[0].status == 400
-    liar.metadata = {"authorization_response_iss_parameter_supported": True}
-    usher = staged(liar, more="user: sub, refresh: 1d")
-    liar.nonce = None
-    assert come_back(Visitor(usher), liar, iss=liar.issuer)[0].status == 303
-    assert come_back(Visitor(usher), liar)[0].status == 400
-
-
-def test_userinfo_about_somebody_else(staged, liar):
-    liar.metadata = {"userinfo_endpoint": f"{liar.issuer}/userinfo"}
-    usher = staged(liar, more="user: sub, groups: teams")
-    visitor = Visitor(usher)
-    liar.info = {"sub": "bob", "teams": ["admins"]}
-    assert come_back(visitor, liar)[0].status == 403
-    liar.nonce, liar.info = None, {"sub": "ann", "teams": ["makers"], "email": "root@example.com"}
-    assert come_back(visitor, liar)[0].status == 303 and visitor.get().status == 200
-    seen = usher.site.requests[-1]
-    # What the token says stands.
-    assert seen.get("X-Forwarded-Groups") == "makers" and seen.get("X-Forwarded-Email") == "ann@example.com"
-    assert liar.fields[-1]["Authorization"] == "Bearer an access token"
-    liar.nonce, liar.info = None, None
-    assert come_back(Visitor(usher), liar)[0].status == 502
-
-
-@pytest.mark.parametrize("metadata, word", [({"issuer": "https://another.example"}, "another issuer"), ({"token_endpoint": "file:///etc/passwd"}, "no URL"),
-                                            ({"jwks_uri": None}, "no URL"), ({"authorization_endpoint": "https://a b"}, "no URL")])
-def test_discovery_that_does_not_do(staged, liar, metadata, word):
-    liar.metadata = metadata
-    usher = staged(liar)
-    answer = Visitor(usher).get()
-    assert answer.status == 503 and word in usher.stderr and not usher.site.requests and not answer.has("Location")
-
-
-def test_https_leads_to_https_alone(stage, staged, keys, authority):
-    provider = stage.add(LyingProvider(keys, tls=authority.issue("127.0.0.1")))
-    provider.metadata = {"token_endpoint": "http://127.0.0.1:1/token"}
-    usher = staged(provider, more=f"ca: {authority.ca}")
-    assert Visitor(usher).get().status == 503 and "no URL of https" in usher.stderr
-
-
-def test_a_redirect_is_no_answer(staged, liar):
-    liar.status = 302
-    usher = staged(liar)
-    assert Visitor(usher).get().status == 503 and "status 302" in usher.stderr and "/elsewhere" not in liar.asked
 
 
 # --- A provider that is away
@@ -497,36 +356,6 @@ def test_tokens_of_the_same_issuer(staged, liar, keys):
     assert ask(usher, keys.token(**{**good, "iss": "https://another.example"})).status == 401
     # What the set keeps secret is no key when anybody may fetch it.
     assert ask(usher, keys.token("HS256", {"kid": "secret"}, **good)).status == 401
-
-
-# --- Mistakes
-
-@pytest.mark.parametrize("login, rule, words", [
-    ("openid: {client_id: a}", "login: staff", "issuer"),
-    ("openid: {issuer: https://id.example.com}", "login: staff", "client_id"),
-    ("openid: {issuer: id.example.com, client_id: a}", "login: staff", "is no URL such as https://id.example.com"),
-    ("openid: {issuer: 'https://user@id.example.com', client_id: a}", "login: staff", "is no URL"),
-    ("openid: {issuer: https://id.example.com, client_id: a, callback: back}", "login: staff", "is no path such as"),
-    ("openid: {issuer: https://id.example.com, client_id: a, callback: /a/../b}", "login: staff", "is no path such as"),
-    ("openid: {issuer: https://id.example.com, client_id: a, fields: {Host: sub}}", "login: staff", "has a meaning of its own"),
-    ("openid: {issuer: https://id.example.com, client_id: a, fields: {X-Forwarded-User: sub}}", "login: staff", "has a meaning of its own"),
-    ("openid: {issuer: https://id.example.com, client_id: a, fields: {'X Y': sub}}", "login: staff", "is no name of a field"),
-    ("openid: {issuer: https://id.example.com, client_id: a}, users: staff.htpasswd", "login: staff", "does not go together"),
-    ("openid: {issuer: https://id.example.com, client_id: a}", "login: staff, server_login: own", "gives usher no password"),
-    ("tokens: {issuer: a}", "login: staff", "`keys` is missing"),
-    ("users: staff.htpasswd", "login: staff, claims: {a: b}", "has neither"),
-    ("openid: {issuer: https://id.example.com, client_id: a}", "allow: [10.0.0.0/8], claims: {a: b}", "there is none here")])
-def test_mistakes(tmp_path, login, rule, words):
-    (tmp_path / "staff.htpasswd").write_text("")
-    (tmp_path / "usher.yaml").write_text(f"logins: {{staff: {{{login}}}}}\naccess: {{{rule}}}\nproxy: http://127.0.0.1:1\n")
-    done = run_command("check", tmp_path / "usher.yaml")
-    assert done.returncode != 0 and words in done.stderr and ("usher.yaml:1:" in done.stderr or "usher.yaml:2:" in done.stderr)
-
-
-def test_http_to_elsewhere_is_warned_of(tmp_path):
-    (tmp_path / "usher.yaml").write_text("logins: {staff: {openid: {issuer: http://id.example.com, client_id: a}}}\naccess: {login: staff}\nproxy: http://127.0.0.1:1\n")
-    done = run_command("check", tmp_path / "usher.yaml")
-    assert done.returncode == 0 and "without TLS whoever stands in between" in done.stderr
 
 
 # --- A browser

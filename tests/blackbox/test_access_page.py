@@ -10,10 +10,10 @@ import urllib.parse
 
 import pytest
 
+from support.access import basic, sha512
 from support.browser import Page
 from support.tls import TlsClient
 from support.usher import eventually, run_command
-from test_access import basic, sha512
 
 CONFIG = """
 listen: [{address: "127.0.0.1:$PORT", tls: true}, "127.0.0.1:$PORT2"]

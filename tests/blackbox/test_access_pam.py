@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from support.access import basic, sha512
 from support.usher import eventually, run_command
-from test_access import basic, sha512
 
 CONFIG = """
 listen: "127.0.0.1:$PORT"

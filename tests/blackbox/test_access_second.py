@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from support.access import basic, sha512
 from support.directory import PEOPLE, SUFFIX, Directory, person
 from support.usher import eventually, run_command
-from test_access import basic, sha512
 from test_access_page import Browser, code_of, token_of
 from test_access_pam import made_services  # noqa: F401 (a fixture)
 

@@ -12,8 +12,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
+from support.access import basic, sha512, visit
 from support.usher import eventually, run_command
-from test_access import basic, guarded, sha512, visit  # noqa: F401 (fixtures)
 from test_access_page import SECRET, paged  # noqa: F401 (fixtures)
 
 OWN = SECRET + ", password: true"

@@ -5,8 +5,8 @@ import zoneinfo
 
 import pytest
 
+from support.access import basic, visit
 from support.usher import run_command
-from test_access import basic, guarded, visit  # noqa: F401
 
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
+from support.access import basic, sha512
 from support.usher import eventually
-from test_access import basic, sha512
 
 CONFIG = """
 listen: "127.0.0.1:$PORT"

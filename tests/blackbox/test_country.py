@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
+from support.access import visit
 from support import mmdb
 from support.usher import run_command
-from test_access import visit
 from test_access_country import NETWORKS
 
 CONFIG = """

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from support.access import sha512
 from support.usher import eventually
-from test_access import sha512
 
 CONFIG = """
 listen: "127.0.0.1:$PORT"

@@ -10,10 +10,10 @@ from socket import SO_LINGER, SOL_SOCKET
 import pytest
 import websockets
 
+from support.access import sha512
 from support.h2 import H2Client
 from support.usher import eventually
 from support.websocket import WebSocketServer
-from test_access import sha512
 from test_h2 import open_websocket, shouting
 
 CONFIG = """

@@ -1,5 +1,5 @@
 // A directory that nobody answers for: what is said without asking, and what is not. (With a real one:
-// tests/blackbox/test_access_ldap.py.)
+// tests/blackbox/test_access_directory.py.)
 #include "access/directory.h"
 #include "cmocka_all.h"
 #include "fail_alloc.h"

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from support.access import basic, sha512
 from support.directory import GROUPS, PEOPLE, READER, READER_PASSWORD, SUFFIX, Babbler, Directory, Mute, group, person
 from support.tls import Authority
 from support.usher import eventually, run_command
-from test_access import basic, sha512
 from test_access_page import Browser, code_of, token_of
 
 ENTRIES = "\n".join([

@@ -8,12 +8,12 @@ import struct
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from support.access import basic
 from support.browser import Page
 from support.directory import PEOPLE, SUFFIX, Directory, group, person
 from support.h2 import H2Client
 from support.openid import CALLBACK, SECRET, OpenidProvider, Person, Visitor
 from support.usher import run_command
-from test_access import basic
 from test_access_page import Browser, code_of, token_of
 
 GROUPS = [f"department-of-things-{number:03}" for number in range(400)]
