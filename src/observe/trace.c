@@ -22,6 +22,18 @@ static char *put_signed(char *to, int64_t number)
 	return put_number(to, 0 - (uint64_t)number);
 }
 
+// Of a path that is too long the end is what tells: the name of the file.
+static char *put_file(char *to, const char *file)
+{
+	enum { KEPT = FILE_ROOM - 12 };
+	struct slice text = slice_from_string(file);
+	if (text.length > KEPT) {
+		to = put_string(to, "...");
+		text = slice_after(text, text.length - KEPT);
+	}
+	return put_bare(to, FILE_ROOM, text);
+}
+
 static char *put_record(char *to, const struct trace_record *record, int64_t *previous_ms)
 {
 	to = put_bare(to, WHAT_ROOM, slice_from_string(record->what));
@@ -31,7 +43,7 @@ static char *put_record(char *to, const struct trace_record *record, int64_t *pr
 	}
 	if (record->file) {
 		*to++ = '@';
-		to = put_bare(to, FILE_ROOM, slice_from_string(record->file));
+		to = put_file(to, record->file);
 		*to++ = ':';
 		to = put_number(to, record->line);
 	}

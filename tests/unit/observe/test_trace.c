@@ -145,6 +145,17 @@ static void no_name_passes_for_a_record(void **state)
 	assert_text(trace_format_text(&trace, text, sizeof(text)), "host=evil\\x20site=shop\\x281\\x29\\n\\\"x\\\"");
 }
 
+static void of_a_long_path_the_name_of_the_file_is_told(void **state)
+{
+	struct trace trace;
+	char text[TRACE_TEXT_MAX];
+	trace_begin(&trace, loop_now());
+	trace_note(&trace, "site", SLICE_EMPTY, "/srv/0123456789/0123456789/0123456789/0123456789/0123456789/shop.yaml",
+		   5, TRACE_NO_VALUE);
+	assert_text(trace_format_text(&trace, text, sizeof(text)),
+		    "site@...123456789/0123456789/0123456789/0123456789/shop.yaml:5");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +163,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(counts_what_has_no_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(holds_the_worst, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fits_any_room, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(of_a_long_path_the_name_of_the_file_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_name_passes_for_a_record, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
